@@ -1,0 +1,105 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Outcome is what an error says about the transaction that it ended.
+type Outcome uint8
+
+const (
+	// NotCommitted: certainly nothing was written; trying again is safe.
+	NotCommitted Outcome = iota + 1
+	// Unknown: the commit may have happened. Run the same unit again: its keys
+	// find the stored answers or they do not.
+	Unknown
+	// Permanent: nothing was written, and trying the same again fails the same way.
+	Permanent
+)
+
+// String names the outcome for logs and metrics.
+func (o Outcome) String() string {
+	switch o {
+	case NotCommitted:
+		return "not_committed"
+	case Unknown:
+		return "unknown"
+	case Permanent:
+		return "permanent"
+	default:
+		return "none"
+	}
+}
+
+// Classify says what err means. commitSent tells whether a COMMIT may have
+// reached the server before err came back.
+func Classify(err error, commitSent bool) Outcome {
+	lost := NotCommitted
+	if commitSent {
+		lost = Unknown
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		switch pgErr.Code {
+		case "40001", // serialization failure
+			"40P01", // deadlock detected
+			"55P03", // lock not available
+			"57014", // cancelled by statement_timeout or by us
+			"23505", // another host took the key first: the next look finds it
+			"23514", // no partition yet for a date that came up: windows are made before the next try
+			"53300", // too many connections
+			"53400",
+			"57P03", // starting up or recovering
+			"25006": // a standby while a failover is going on
+			return NotCommitted
+		case "57P01", "57P02", "57P05": // shut down, crashed, idle-terminated
+			// The backend may die after its commit became durable and before it said so.
+			return lost
+		case "53100", "53200": // disk full, out of memory: it may pass
+			return NotCommitted
+		}
+		return Permanent
+	}
+	if pgconn.SafeToRetry(err) {
+		return NotCommitted
+	}
+	var connectErr *pgconn.ConnectError
+	if errors.As(err, &connectErr) {
+		return NotCommitted
+	}
+	var netErr net.Error
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded),
+		errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed),
+		errors.As(err, &netErr), pgconn.Timeout(err):
+		return lost
+	}
+	// What is left comes from the driver itself. A closed connection is one of
+	// its plain errors, so it must not be taken for a rejected value.
+	if commitSent {
+		return Unknown
+	}
+	return Permanent
+}
+
+// Backoff waits before try number attempt (from 0), up to limit, with jitter so
+// that lanes do not come back in step. It returns early when ctx ends.
+func Backoff(ctx context.Context, attempt int, limit time.Duration) error {
+	d := min(limit, 5*time.Millisecond<<min(attempt, 10))
+	d = d/2 + rand.N(d/2+1)
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err() //nolint:wrapcheck // the caller's own context
+	case <-t.C:
+		return nil
+	}
+}

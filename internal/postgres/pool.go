@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Options of a pool.
+type Options struct {
+	// Role is assumed on every connection; empty keeps the login's own.
+	Role string
+	// MaxConnections bounds the pool; 0 takes 10: lanes, housekeeping and one
+	// for people, on a small machine.
+	MaxConnections int
+	// ConnectTimeout bounds one attempt to connect; 0 takes 2 s, short enough
+	// to answer a terminal in time when the database is away.
+	ConnectTimeout time.Duration
+	// Distributed is set where the database is Citus: generic plans turn
+	// single-shard statements into multi-shard ones there.
+	Distributed bool
+	// ApplicationName shows in pg_stat_activity.
+	ApplicationName string
+}
+
+// Open makes a pool. It does not connect: a host may start before its database.
+func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("database url: %w", err)
+	}
+	cfg.MaxConns = int32(min(max(o.MaxConnections, 0), 1000))
+	if cfg.MaxConns == 0 {
+		cfg.MaxConns = 10
+	}
+	cfg.ConnConfig.ConnectTimeout = o.ConnectTimeout
+	if o.ConnectTimeout == 0 {
+		cfg.ConnConfig.ConnectTimeout = 2 * time.Second
+	}
+	params := cfg.ConnConfig.RuntimeParams
+	if o.ApplicationName != "" {
+		params["application_name"] = o.ApplicationName
+	}
+	params["timezone"] = "UTC"
+	params["jit"] = "off" // array statements are short; compiling them is not
+	if !o.Distributed {
+		params["plan_cache_mode"] = "force_generic_plan"
+	}
+	if o.Role != "" {
+		role := pgx.Identifier{o.Role}.Sanitize()
+		cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+			if _, err := c.Exec(ctx, "SET ROLE "+role); err != nil {
+				return fmt.Errorf("assume role %s: %w", role, err)
+			}
+			return nil
+		}
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open database pool: %w", err)
+	}
+	return pool, nil
+}

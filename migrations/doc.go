@@ -1,0 +1,15 @@
+// Package migrations holds the schema as numbered SQL files and applies them.
+//
+//	Up(ctx, url)  ->  service role exists  ->  goose runs what is missing
+//
+// Invariants:
+//
+//   - Expand, then contract: the previous version's binary keeps working on the
+//     schema that this version's migrations leave behind.
+//   - Everything that belongs to a merchant has bucket as the first column of
+//     every primary, unique and foreign key, so that the same schema can be
+//     spread over machines.
+//   - No triggers, no sequences inside insert-selects, no LISTEN/NOTIFY.
+//   - What is immutable is immutable by privilege: the service's role has no
+//     UPDATE or DELETE on transfers and no TRUNCATE on anything.
+package migrations
