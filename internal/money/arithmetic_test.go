@@ -62,9 +62,20 @@ func TestSumOfNothing(t *testing.T) {
 
 func TestRoundHalfEven(t *testing.T) {
 	for _, test := range []struct{ numerator, denominator, want int64 }{
-		{5, 2, 2}, {7, 2, 4}, {-5, 2, -2}, {-7, 2, -4}, {5, -2, -2}, {-5, -2, 2},
-		{1, 2, 0}, {3, 2, 2}, {-1, 2, 0}, {-3, 2, -2},
-		{1, 3, 0}, {2, 3, 1}, {0, 7, 0}, {6, 3, 2},
+		{5, 2, 2},
+		{7, 2, 4},
+		{-5, 2, -2},
+		{-7, 2, -4},
+		{5, -2, -2},
+		{-5, -2, 2},
+		{1, 2, 0},
+		{3, 2, 2},
+		{-1, 2, 0},
+		{-3, 2, -2},
+		{1, 3, 0},
+		{2, 3, 1},
+		{0, 7, 0},
+		{6, 3, 2},
 		{math.MaxInt64, 2, 1 << 62},       // …807 ÷ 2 = …403.5, to the even …404
 		{math.MinInt64, 2, -(1 << 62)},    // exact
 		{math.MinInt64, 1, math.MinInt64}, // the one value without a negative
