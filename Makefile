@@ -1,0 +1,116 @@
+# Meridian's commands. `make` alone lists them.
+#
+# Nothing has to be prepared: Go is enough. Each target finds or installs what it needs, as root and as an
+# ordinary user, and says what is missing where it may not install it (scripts/need.sh).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Go from PATH, else from where its own installer puts it.
+GO ?= $(shell command -v go 2>/dev/null || { [ -x /usr/local/go/bin/go ] && echo /usr/local/go/bin/go; } || echo go)
+
+# A service account or a container may have no HOME; Go's caches then live in the checkout.
+ifeq ($(strip $(HOME)),)
+export HOME := $(CURDIR)/.cache/home
+endif
+
+# A workspace above the checkout or flags set for another project must not change what is built here. The version
+# is stamped below, so Go need not ask git, which refuses a checkout that belongs to another user.
+export GOWORK := off
+export GOFLAGS := $(strip $(GOFLAGS) -mod=readonly -buildvcs=false)
+
+VERSION ?= $(shell [ -e .git ] && git -c safe.directory='*' describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+
+# The linters, of the versions in tools/go.mod, built once for each state of it.
+TOOLS := .cache/tools/$(shell cat tools/go.mod tools/go.sum | cksum | cut -d' ' -f1)
+
+# How long `make fuzz` stays with each fuzz test, and `make soak` in all.
+FUZZTIME ?= 30s
+SOAKTIME ?= 30m
+# Which packages test, test-fast, cover and fuzz take.
+PKG ?= ./...
+
+##@ Use
+
+.PHONY: sandbox
+sandbox: build postgres ## Start everything on this machine: Postgres, host, test merchants and cards (ARGS="--ephemeral …")
+	@exec ./bin/meridian sandbox $(ARGS)
+
+.PHONY: build
+build: go ## Build bin/meridian
+	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/meridian ./cmd/meridian
+
+##@ Check
+
+# Every test of the module, against a real Postgres that the tests start for themselves.
+.PHONY: test
+test: go race postgres ## Run every test, with the race detector, against a real Postgres
+	@$(GO) test $$(scripts/need.sh race-flag) -shuffle=on -timeout=8m $(PKG)
+
+.PHONY: test-fast
+test-fast: go postgres ## Run the tests without the race detector; what has not changed is not run again
+	@$(GO) test -short -timeout=5m $(PKG)
+
+.PHONY: lint
+lint: go $(TOOLS)/built ## Check format, go vet and golangci-lint
+	@unformatted=$$($(TOOLS)/gofumpt -l $$(scripts/go-files.sh)); \
+	if [ -n "$$unformatted" ]; then printf 'not formatted (make fmt mends it):\n%s\n' "$$unformatted" >&2; exit 1; fi
+	@$(GO) vet ./...
+	@PATH="$$(dirname "$$(command -v $(GO))"):$$PATH" $(TOOLS)/golangci-lint run
+
+.PHONY: vuln
+vuln: go $(TOOLS)/built ## Look for known vulnerabilities (needs vuln.go.dev)
+	@PATH="$$(dirname "$$(command -v $(GO))"):$$PATH" $(TOOLS)/govulncheck ./...
+
+.PHONY: fuzz
+fuzz: go ## Run each fuzz test for FUZZTIME (30s)
+	@GO='$(GO)' scripts/fuzz.sh '$(FUZZTIME)' $(PKG)
+
+.PHONY: soak
+soak: go race postgres ## Run the tests over and over in new orders for SOAKTIME (30m), the long variants included
+	@GO='$(GO)' scripts/soak.sh '$(SOAKTIME)' $(PKG)
+
+.PHONY: cover
+cover: go postgres ## Measure test coverage; .cache/cover.html shows it line by line
+	@mkdir -p .cache
+	@$(GO) test -timeout=8m -covermode=atomic -coverpkg=./... -coverprofile=.cache/cover.out $(PKG)
+	@$(GO) tool cover -html=.cache/cover.out -o .cache/cover.html
+	@$(GO) tool cover -func=.cache/cover.out | tail -n 1
+
+##@ Change
+
+.PHONY: fmt
+fmt: go $(TOOLS)/built ## Format the code and sort the imports
+	@PATH="$$(dirname "$$(command -v $(GO))"):$$PATH" $(TOOLS)/golangci-lint fmt
+
+.PHONY: tools
+tools: go $(TOOLS)/built ## Build the linters, once for each version
+
+.PHONY: clean
+clean: ## Remove what was built; a sandbox's data (.meridian) stays
+	@rm -rf bin .cache
+
+.PHONY: help
+help: ## List these commands
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z][a-z-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+# What other targets stand on.
+.PHONY: go race postgres
+go:
+	@GO='$(GO)' scripts/need.sh go
+race:
+	@GO='$(GO)' scripts/need.sh race
+postgres:
+	@scripts/need.sh postgres
+
+$(TOOLS)/built: tools/go.mod tools/go.sum
+	@GO='$(GO)' scripts/need.sh go
+	@echo 'building the linters (a minute or two, once)' >&2
+	@mkdir -p $(TOOLS)
+	@$(GO) -C tools build -o ../$(TOOLS)/ tool
+	@touch $@

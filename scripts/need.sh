@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# need.sh WHAT — finds or installs what a make target needs, or says what to do.
+#
+#   go         a Go that is new enough, and caches that it can write
+#   race       what the race detector needs: a C compiler
+#   race-flag  prints -race where the race detector works, else nothing
+#   postgres   the binaries of a Postgres server; none has to run
+#
+# As root on Debian and its relatives it installs packages; for anyone else it changes nothing on the machine.
+set -euo pipefail
+
+go=${GO:-go}
+
+say() { printf '%s\n' "$*" >&2; }
+
+can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
+
+# install_debian PACKAGE… — without questions; the package lists are fetched when the machine has none.
+install_debian() {
+  say "installing $*"
+  export DEBIAN_FRONTEND=noninteractive
+  local log
+  log=$(mktemp)
+  if ! { apt-get install -y --no-install-recommends "$@" || { apt-get update && apt-get install -y --no-install-recommends "$@"; }; } \
+      >"$log" 2>&1 </dev/null; then
+    tail -n 20 "$log" >&2
+    say "installing $* failed (above: apt-get's last words)"
+    rm -f "$log"
+    return 1
+  fi
+  rm -f "$log"
+}
+
+# writable DIRECTORY — it can be made, or exists and takes a file.
+writable() { mkdir -p "$1" 2>/dev/null && [ -w "$1" ]; }
+
+need_go() {
+  if ! command -v "$go" >/dev/null 2>&1; then
+    say "Go is not on this machine: neither on PATH nor in /usr/local/go/bin."
+    say "Install Go $(wanted_go) or newer from https://go.dev/dl/, or say where it is: make GO=/path/to/go …"
+    return 1
+  fi
+  local variable directory
+  for variable in GOCACHE GOMODCACHE; do
+    directory=$("$go" env "$variable")
+    if ! writable "$directory"; then
+      say "Go's $variable is $directory, which $(id -un 2>/dev/null || id -u) cannot write."
+      say "Name a directory that can be written: $variable=/path/to/directory make …"
+      return 1
+    fi
+  done
+  local version
+  version=$("$go" env GOVERSION)
+  if ! newer_or_same "${version#go}" "$(wanted_go)"; then
+    say "$go is $version; Meridian needs Go $(wanted_go) or newer (https://go.dev/dl/)."
+    return 1
+  fi
+}
+
+wanted_go() { awk '$1 == "go" {print $2; exit}' go.mod; }
+
+# newer_or_same A B — version A is not older than version B; a development version counts as new.
+newer_or_same() {
+  case $1 in devel*) return 0 ;; esac
+  [ "$(printf '%s\n%s\n' "${2%% *}" "${1%% *}" | sort -t. -k1,1n -k2,2n -k3,3n | head -n 1)" = "${2%% *}" ]
+}
+
+has_compiler() { command -v "${CC:-gcc}" >/dev/null 2>&1 || command -v clang >/dev/null 2>&1; }
+
+need_race() {
+  has_compiler && return 0
+  if can_install; then
+    install_debian gcc libc6-dev
+    return
+  fi
+  say "No C compiler: the tests run without the race detector. With gcc or clang installed they run with it."
+}
+
+postgres_directories() {
+  ls -d /usr/lib/postgresql/*/bin /usr/pgsql-*/bin \
+    /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin 2>/dev/null || true
+}
+
+has_postgres() {
+  local directory
+  command -v initdb >/dev/null 2>&1 && command -v postgres >/dev/null 2>&1 && return 0
+  for directory in $(postgres_directories); do
+    [ -x "$directory/initdb" ] && [ -x "$directory/postgres" ] && return 0
+  done
+  return 1
+}
+
+need_postgres() {
+  has_postgres && return 0
+  if can_install; then
+    # Only the binaries are wanted: Debian's package would also start a server on port 5432.
+    local no_cluster=/etc/postgresql-common/createcluster.d/meridian.conf
+    mkdir -p "${no_cluster%/*}"
+    echo 'create_main_cluster = false' >"$no_cluster"
+    local outcome=0
+    install_debian postgresql || outcome=$?
+    rm -f "$no_cluster"
+    rmdir -p "${no_cluster%/*}" 2>/dev/null || true
+    # Without the package the binaries are downloaded, as for an ordinary user.
+    [ "$outcome" = 0 ] && return 0
+  fi
+  say "No Postgres binaries on this machine: Meridian downloads them. Installing Postgres 15 to 18 avoids that."
+}
+
+case ${1:-} in
+  go) need_go ;;
+  race) need_race ;;
+  race-flag) if has_compiler; then echo -race; fi ;;
+  postgres) need_postgres ;;
+  *) say "usage: need.sh go | race | race-flag | postgres"; exit 2 ;;
+esac
