@@ -1,0 +1,93 @@
+package card
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+)
+
+// Bounds of a primary account number. ISO/IEC 7812-1 ends at 19 digits; below
+// 12 no network issues cards.
+const (
+	MinPANDigits = 12
+	MaxPANDigits = 19
+)
+
+// ErrPAN is in the chain of every error about a card number. Such errors never
+// contain any part of it.
+var ErrPAN = errors.New("not a card number")
+
+// PAN is a primary account number that shows itself truncated (see
+// [PAN.Masked]) in every rendering. The zero value is "no card number".
+//
+// PANs are compared with [PAN.Equal]; == does not compile, as it would compare
+// addresses.
+type PAN struct {
+	_      [0]func()
+	digits *panDigits
+}
+
+// panDigits is apart from PAN so that PAN itself holds an address only: see the
+// package's invariants.
+type panDigits struct {
+	ascii [MaxPANDigits]byte // zero behind count
+	count uint8
+}
+
+// ParsePAN reads 12 to 19 ASCII digits and nothing else: no spaces, no
+// separators. It does not check the Luhn digit, because a number that fails it
+// still has to be answered with its own response code: see [PAN.LuhnOK].
+func ParsePAN(s string) (PAN, error) {
+	if len(s) < MinPANDigits || len(s) > MaxPANDigits {
+		return PAN{}, fmt.Errorf("%w: %d characters, want %d to %d digits", ErrPAN, len(s), MinPANDigits, MaxPANDigits)
+	}
+	if i := firstNonDigit(s); i >= 0 {
+		return PAN{}, fmt.Errorf("%w: the character at offset %d is not a digit", ErrPAN, i)
+	}
+	digits := &panDigits{count: uint8(len(s))}
+	copy(digits.ascii[:], s)
+	return PAN{digits: digits}, nil
+}
+
+// firstNonDigit returns the offset of the first byte that is not an ASCII
+// digit, or -1.
+func firstNonDigit(s string) int {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return i
+		}
+	}
+	return -1
+}
+
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+
+// Reveal returns the digits in clear: for a key derivation, a MAC, a field of
+// an outgoing message, never for a log, an error or a row.
+func (p PAN) Reveal() string {
+	if p.digits == nil {
+		return ""
+	}
+	return string(p.digits.ascii[:p.digits.count])
+}
+
+// IsZero reports whether there is no card number.
+func (p PAN) IsZero() bool { return p.digits == nil }
+
+// Len returns the number of digits, 0 for the zero PAN.
+func (p PAN) Len() int {
+	if p.digits == nil {
+		return 0
+	}
+	return int(p.digits.count)
+}
+
+// Equal reports whether both are the same number. The time it takes does not
+// depend on how many digits agree.
+func (p PAN) Equal(other PAN) bool {
+	if p.digits == nil || other.digits == nil {
+		return p.digits == other.digits
+	}
+	return subtle.ConstantTimeCompare(p.digits.ascii[:], other.digits.ascii[:])&
+		subtle.ConstantTimeByteEq(p.digits.count, other.digits.count) == 1
+}
