@@ -1,10 +1,6 @@
 package wire
 
-import (
-	"sync"
-
-	"github.com/moov-io/iso8583/encoding"
-)
+import "sync"
 
 // Names of the built-in specs.
 const (
@@ -26,7 +22,7 @@ var ASCII87 = sync.OnceValue(func() *Spec {
 		track:        asciiTrack,
 		amount:       asciiAmount,
 		binary:       hexDigits{},
-		bitmap:       moovEncoder{hexDigits{}},
+		bitmap:       hexDigits{},
 		ll:           asciiLL,
 		lll:          asciiLLL,
 	}, iso87Rows(KindHexText)))
@@ -45,7 +41,7 @@ var NAC = sync.OnceValue(func() *Spec {
 		track:        bcdTrack,
 		amount:       bcdAmount,
 		binary:       raw{},
-		bitmap:       encoding.Binary,
+		bitmap:       raw{},
 		ll:           bcdLL,
 		lll:          bcdLLL,
 	}, iso87Rows(KindBinary)))

@@ -132,8 +132,9 @@ func (s *Spec) compileBitmap(def *field.Spec) error {
 	if def.DisableAutoExpand {
 		s.pages = 1
 	}
-	// moov's own hex specs count 16 characters or both bitmaps; ours count bytes.
-	if def.Length != 0 && def.Length != bitmapBytes && def.Length != 2*bitmapBytes {
+	// A length of 16 makes moov read both bitmaps whether bit 1 is set or not,
+	// which no peer but moov's own example spec does.
+	if def.Length != 0 && def.Length != bitmapBytes {
 		return fmt.Errorf("length %d, want %d bytes", def.Length, bitmapBytes)
 	}
 	return nil

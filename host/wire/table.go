@@ -2,7 +2,6 @@ package wire
 
 import (
 	"github.com/moov-io/iso8583"
-	"github.com/moov-io/iso8583/encoding"
 	"github.com/moov-io/iso8583/field"
 	"github.com/moov-io/iso8583/padding"
 )
@@ -24,7 +23,7 @@ type style struct {
 	track        codec
 	amount       codec
 	binary       codec
-	bitmap       encoding.Encoder
+	bitmap       codec
 	ll, lll      *lengthPrefix
 }
 
@@ -71,7 +70,7 @@ var paddedFields = map[int]bool{41: true, 42: true, 43: true}
 func buildMoov(name string, s style, rows []row) *iso8583.MessageSpec {
 	spec := &iso8583.MessageSpec{Name: name, Fields: map[int]field.Field{
 		0: field.NewString(&field.Spec{Length: 4, Description: "Message Type Indicator", Enc: moovEncoder{s.mti}, Pref: fixedLength}),
-		1: field.NewBitmap(&field.Spec{Length: bitmapBytes, Description: "Bitmap", Enc: s.bitmap, Pref: fixedLength}),
+		1: field.NewBitmap(&field.Spec{Length: bitmapBytes, Description: "Bitmap", Enc: moovEncoder{s.bitmap}, Pref: fixedLength}),
 	}}
 	for _, r := range rows {
 		def := &field.Spec{Length: r.max, Description: r.name, Enc: moovEncoder{s.codec(r)}, Pref: s.prefix(r.length)}

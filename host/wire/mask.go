@@ -1,0 +1,182 @@
+package wire
+
+import (
+	"fmt"
+	"strings"
+)
+
+// MaskedField is one field as people may see it.
+type MaskedField struct {
+	Field int
+	Name  string
+	// Value is the field's value where it may be shown, the masked value of a
+	// PAN, or a note of the length such as "(37 characters)".
+	Value string
+	// Hidden is true when Value is not the field's whole value.
+	Hidden bool
+}
+
+// MaskedFields renders a message for people: logs, consoles, the decode command.
+// It is an allow-list. A field is shown only when the standard gives it a content
+// that is no secret; PANs keep their first 6 and last 4 digits; of tracks, PIN
+// blocks, MACs, keys, expiry dates, accounts and everything unknown only the
+// length is told. Fields come in ascending order, without the MTI.
+func (s *Spec) MaskedFields(m *Message) []MaskedField {
+	masked := make([]MaskedField, 0, len(m.items))
+	for i := range m.items {
+		it := &m.items[i]
+		f := MaskedField{Field: it.field, Name: s.Describe(it.field).Name}
+		value := m.Get(it.field)
+		switch {
+		case it.field == 2:
+			f.Value, f.Hidden = MaskPAN(value), true
+		case it.field == 55:
+			f.Value, f.Hidden = maskICC(m.Bytes(it.field), lengthNote(it))
+		case shownFields[it.field] && clean(value):
+			f.Value = value
+		case it.field >= 60 && it.field <= 63 && showsPrivate(m.mti, it.field, value):
+			f.Value = maskRuns(value)
+			f.Hidden = f.Value != value
+		default:
+			f.Value, f.Hidden = lengthNote(it), true
+		}
+		masked = append(masked, f)
+	}
+	return masked
+}
+
+// shownFields are the fields of the 1987 standard whose content is no secret.
+var shownFields = func() (shown [lastField + 1]bool) {
+	for _, span := range [][2]int{
+		{3, 13},  // processing code, amounts, times, STAN
+		{15, 19}, // dates, merchant type, country
+		{21, 33}, // country, entry mode, NII, condition, fees, institutions
+		{37, 44}, // RRN, approval, response, terminal, merchant
+		{49, 51}, // currencies
+		{53, 54}, // formats of the PIN block, additional amounts
+		{66, 95}, // settlement, network management, totals, original data
+		{97, 97}, {99, 100},
+	} {
+		for f := span[0]; f <= span[1]; f++ {
+			shown[f] = true
+		}
+	}
+	return shown
+}()
+
+// showsPrivate decides for fields 60 to 63, whose content the parties agree on.
+// Card verification values and working keys travel there too, so a request shows
+// only what has the shape of a batch number, an invoice, an amount or an original
+// reference, and key management shows nothing.
+func showsPrivate(mti string, fieldNumber int, value string) bool {
+	if len(mti) != mtiDigits || !clean(value) {
+		return false
+	}
+	answer := (mti[2]-'0')%2 == 1
+	switch class := mti[1]; {
+	case class == '8':
+		return false
+	case answer, class == '5':
+		return true
+	case fieldNumber == 60 || fieldNumber == 62:
+		return isDigits(value) && (len(value) == 6 || len(value) == 12 || len(value) == 22)
+	}
+	return false
+}
+
+// clean tells whether a value can be printed as it is.
+func clean(value string) bool { return text.check(value) == nil }
+
+func isDigits(value string) bool { return asciiNumeric.check(value) == nil }
+
+// lengthNote says how much a hidden field holds.
+func lengthNote(it *item) string {
+	unit := "characters"
+	if it.form == formBytes {
+		unit = "bytes"
+	}
+	return fmt.Sprintf("(%d %s)", len(it.value), unit)
+}
+
+// minPANDigits is the shortest PAN whose first 6 and last 4 leave something
+// hidden worth the name.
+const minPANDigits = 13
+
+// MaskPAN keeps the first 6 and the last 4 digits of a PAN, and nothing of what
+// is too short to be one.
+func MaskPAN(pan string) string {
+	if len(pan) < minPANDigits {
+		return strings.Repeat("*", len(pan))
+	}
+	return pan[:6] + strings.Repeat("*", len(pan)-10) + pan[len(pan)-4:]
+}
+
+// maskRuns masks what looks like a PAN inside free text: 13 to 19 digits in a
+// row that pass the Luhn check.
+func maskRuns(value string) string {
+	var out strings.Builder
+	for i := 0; i < len(value); {
+		end := i
+		for end < len(value) && isDigit(value[end]) {
+			end++
+		}
+		switch run := value[i:end]; {
+		case run == "":
+			out.WriteByte(value[i])
+			end++
+		case len(run) >= minPANDigits && len(run) <= 19 && luhn(run):
+			out.WriteString(MaskPAN(run))
+		default:
+			out.WriteString(run)
+		}
+		i = end
+	}
+	return out.String()
+}
+
+// luhn is the check digit rule of ISO/IEC 7812-1.
+func luhn(digits string) bool {
+	sum := 0
+	for i := range len(digits) {
+		d := int(digits[len(digits)-1-i] - '0')
+		if i%2 == 1 {
+			d *= 2
+			if d > 9 {
+				d -= 9
+			}
+		}
+		sum += d
+	}
+	return sum%10 == 0
+}
+
+// shownTags are the EMV tags that say nothing of the cardholder: the cryptogram
+// and what it was computed over.
+var shownTags = map[uint32]bool{
+	0x4F: true, 0x82: true, 0x84: true, 0x8A: true, 0x91: true, 0x95: true, 0x9A: true, 0x9B: true, 0x9C: true,
+	0x5F2A: true, 0x5F34: true, 0x9F02: true, 0x9F03: true, 0x9F06: true, 0x9F09: true, 0x9F10: true,
+	0x9F1A: true, 0x9F1E: true, 0x9F26: true, 0x9F27: true, 0x9F33: true, 0x9F34: true, 0x9F35: true,
+	0x9F36: true, 0x9F37: true, 0x9F41: true,
+}
+
+// maskICC renders chip data tag by tag, values only of shownTags; note stands
+// for data that is no TLV.
+func maskICC(data []byte, note string) (value string, hidden bool) {
+	var out strings.Builder
+	err := WalkTLV(data, func(tag uint32, value []byte) bool {
+		if out.Len() > 0 {
+			out.WriteByte(' ')
+		}
+		if shownTags[tag] {
+			fmt.Fprintf(&out, "%X=%X", tag, value)
+		} else {
+			hidden = true
+			fmt.Fprintf(&out, "%X=(%d bytes)", tag, len(value))
+		}
+		return true
+	})
+	if err != nil || out.Len() == 0 {
+		return note, true
+	}
+	return out.String(), hidden
+}
