@@ -11,9 +11,11 @@
 //
 //   - Reveal is the only way to the digits of a [PAN] or a [Track2]: one word to
 //     search for in a review.
-//   - The digits are behind a pointer. fmt does not call the methods of a value
-//     in an unexported field, nor those of a value under a wrong verb (%w, %p);
-//     it prints the value's own fields, and there is only an address to print.
+//   - The digits are behind a pointer to a string. fmt does not call the methods
+//     of a value in an unexported field, nor those of a value under a wrong verb
+//     (%w, %p); it walks the value's own fields. There it follows pointers to
+//     structs, arrays, slices and maps, but prints a pointer to a string as an
+//     address.
 //   - There is one truncation format: six digits, six asterisks, four digits.
 //     The number of asterisks does not tell the length of the number, and the
 //     format can be put together from the two columns the database keeps. Two

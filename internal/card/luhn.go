@@ -5,7 +5,7 @@ import "fmt"
 // LuhnOK reports whether the last digit is the check digit of the others
 // (ISO/IEC 7812-1 annex B). The zero PAN has none and fails.
 func (p PAN) LuhnOK() bool {
-	return p.digits != nil && luhnSum(p.digits.ascii[:p.digits.count])%10 == 0
+	return p.digits != nil && luhnSum(*p.digits)%10 == 0
 }
 
 // WithCheckDigit makes a PAN from its 11 to 18 digits before the check digit:
@@ -20,7 +20,7 @@ func WithCheckDigit(body string) (PAN, error) {
 
 // luhnSum adds the digits, counting from the right every second one doubled
 // and, above nine, reduced by nine.
-func luhnSum[T string | []byte](digits T) int {
+func luhnSum(digits string) int {
 	sum, double := 0, false
 	for i := len(digits) - 1; i >= 0; i-- {
 		digit := int(digits[i] - '0')

@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Bounds of a primary account number. ISO/IEC 7812-1 ends at 19 digits; below
@@ -24,14 +25,7 @@ var ErrPAN = errors.New("not a card number")
 // addresses.
 type PAN struct {
 	_      [0]func()
-	digits *panDigits
-}
-
-// panDigits is apart from PAN so that PAN itself holds an address only: see the
-// package's invariants.
-type panDigits struct {
-	ascii [MaxPANDigits]byte // zero behind count
-	count uint8
+	digits *string // see the package's invariants for why it is a pointer
 }
 
 // ParsePAN reads 12 to 19 ASCII digits and nothing else: no spaces, no
@@ -44,9 +38,8 @@ func ParsePAN(s string) (PAN, error) {
 	if i := firstNonDigit(s); i >= 0 {
 		return PAN{}, fmt.Errorf("%w: the character at offset %d is not a digit", ErrPAN, i)
 	}
-	digits := &panDigits{count: uint8(len(s))}
-	copy(digits.ascii[:], s)
-	return PAN{digits: digits}, nil
+	digits := strings.Clone(s) // s may be a part of a whole frame
+	return PAN{digits: &digits}, nil
 }
 
 // firstNonDigit returns the offset of the first byte that is not an ASCII
@@ -68,26 +61,17 @@ func (p PAN) Reveal() string {
 	if p.digits == nil {
 		return ""
 	}
-	return string(p.digits.ascii[:p.digits.count])
+	return *p.digits
 }
 
 // IsZero reports whether there is no card number.
 func (p PAN) IsZero() bool { return p.digits == nil }
 
 // Len returns the number of digits, 0 for the zero PAN.
-func (p PAN) Len() int {
-	if p.digits == nil {
-		return 0
-	}
-	return int(p.digits.count)
-}
+func (p PAN) Len() int { return len(p.Reveal()) }
 
-// Equal reports whether both are the same number. The time it takes does not
-// depend on how many digits agree.
+// Equal reports whether both are the same number. The time it takes depends on
+// the lengths, not on how many digits agree.
 func (p PAN) Equal(other PAN) bool {
-	if p.digits == nil || other.digits == nil {
-		return p.digits == other.digits
-	}
-	return subtle.ConstantTimeCompare(p.digits.ascii[:], other.digits.ascii[:])&
-		subtle.ConstantTimeByteEq(p.digits.count, other.digits.count) == 1
+	return subtle.ConstantTimeCompare([]byte(p.Reveal()), []byte(other.Reveal())) == 1
 }

@@ -20,9 +20,9 @@ var ErrTrack2 = errors.New("not track 2 data")
 // only as part of [Track2.Reveal]. The zero value is "no track".
 type Track2 struct {
 	PAN         PAN
-	Expiry      Expiry // zero where the track has a separator in its place
-	ServiceCode string // three digits, "" where the track has none
-	content     *string
+	Expiry      Expiry  // zero where the track has a separator in its place
+	ServiceCode string  // three digits, "" where the track has none
+	content     *string // see the package's invariants for why it is a pointer
 }
 
 // ParseTrack2 reads the track without its sentinels, with "=" or "D" as the

@@ -21,7 +21,7 @@ func (p PAN) Masked() string {
 	if p.digits == nil {
 		return ""
 	}
-	return maskedDigits(p.digits.ascii[:p.digits.count])
+	return maskedDigits(*p.digits)
 }
 
 // First6 returns the first six digits, "" for the zero PAN.
@@ -29,7 +29,7 @@ func (p PAN) First6() string {
 	if p.digits == nil {
 		return ""
 	}
-	return string(p.digits.ascii[:headDigits])
+	return (*p.digits)[:headDigits]
 }
 
 // Last4 returns four characters: the last four digits, those that the format
@@ -39,7 +39,7 @@ func (p PAN) Last4() string {
 	if p.digits == nil {
 		return ""
 	}
-	return tail(p.digits.ascii[:p.digits.count])
+	return tail(*p.digits)
 }
 
 // Truncated puts [PAN.First6] and [PAN.Last4], as the database keeps them,
@@ -47,11 +47,11 @@ func (p PAN) Last4() string {
 func Truncated(first6, last4 string) string { return first6 + panMask + last4 }
 
 // maskedDigits truncates at least MinPANDigits digits.
-func maskedDigits[T string | []byte](digits T) string {
-	return Truncated(string(digits[:headDigits]), tail(digits))
+func maskedDigits(digits string) string {
+	return Truncated(digits[:headDigits], tail(digits))
 }
 
-func tail[T string | []byte](digits T) string {
+func tail(digits string) string {
 	shown := min(tailDigits, len(digits)-headDigits-minHidden)
-	return panMask[:tailDigits-shown] + string(digits[len(digits)-shown:])
+	return panMask[:tailDigits-shown] + digits[len(digits)-shown:]
 }
