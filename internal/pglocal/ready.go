@@ -1,0 +1,101 @@
+//go:build unix
+
+package pglocal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const (
+	// readyTimeout is for a server that replays its log after a crash: at most
+	// max_wal_size, 1 GB by default, which takes well under this on a slow disk.
+	readyTimeout = 2 * time.Minute
+
+	// The first connections are tried in quick succession, since a server starts
+	// in tens of milliseconds, later ones further apart.
+	readyPollMin = 5 * time.Millisecond
+	readyPollMax = 100 * time.Millisecond
+
+	// passwordTimeout is how long a refused password is taken for another
+	// server's, on whose port ours is about to fail.
+	passwordTimeout = 2 * time.Second
+)
+
+// awaitReady waits until the server accepts a connection, and makes its database.
+func (s *Server) awaitReady(ctx context.Context, run *process) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+
+	var (
+		began = time.Now()
+		poll  = readyPollMin
+		err   error
+	)
+
+	for {
+		err = s.ensureDatabase(ctx)
+		if err == nil {
+			return nil
+		}
+
+		if sqlState(err) == "28P01" && time.Since(began) > passwordTimeout {
+			return fmt.Errorf("the server refuses the password in %s: %w", s.place.file("password"), err)
+		}
+
+		if state := sqlState(err); state != "" && state != "28P01" && state != "57P03" {
+			return fmt.Errorf("make the database: %w", err)
+		}
+
+		select {
+		case <-run.ended:
+			return fmt.Errorf("the server ended while starting: %w", endOf(run))
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the server to accept connections: %w (last: %w)", ctx.Err(), err)
+		case <-time.After(poll):
+		}
+
+		poll = min(2*poll, readyPollMax)
+	}
+}
+
+func endOf(run *process) error {
+	if run.outcome == nil {
+		return errors.New("exit status 0")
+	}
+
+	return run.outcome
+}
+
+func sqlState(err error) string {
+	var answer *pgconn.PgError
+	if errors.As(err, &answer) {
+		return answer.Code
+	}
+
+	return ""
+}
+
+func (s *Server) ensureDatabase(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, s.AdminURL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+
+	var exists bool
+
+	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", DatabaseName).Scan(&exists)
+	if err != nil || exists {
+		return err
+	}
+
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{DatabaseName}.Sanitize())
+
+	return err
+}
