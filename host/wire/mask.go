@@ -25,13 +25,16 @@ func (s *Spec) MaskedFields(m *Message) []MaskedField {
 	masked := make([]MaskedField, 0, len(m.items))
 	for i := range m.items {
 		it := &m.items[i]
-		f := MaskedField{Field: it.field, Name: s.Describe(it.field).Name}
+		info := s.Describe(it.field)
+		f := MaskedField{Field: it.field, Name: info.Name}
 		value := m.Get(it.field)
 		switch {
 		case it.field == 2:
 			f.Value, f.Hidden = MaskPAN(value), true
 		case it.field == 55:
 			f.Value, f.Hidden = maskICC(m.Bytes(it.field), lengthNote(it))
+		case info.Kind == KindOther, info.Kind == KindUndefined:
+			f.Value, f.Hidden = lengthNote(it), true
 		case shownFields[it.field] && clean(value):
 			f.Value = value
 		case it.field >= 60 && it.field <= 63 && showsPrivate(m.mti, it.field, value):
