@@ -2,12 +2,12 @@
 // drain. It moves frames between terminals and a [Handler] and knows nothing of
 // what is in them.
 //
-//	          ┌─ listener ─┐   ┌────────────── session ───────────────┐
-//	accept ──▶│ allow-list │──▶│ TLS ─▶ reader ─▶ line of places ──┐  │
-//	          │ limits     │   │          │ Handle      ▲ answer    │  │
-//	          └─────┬──────┘   │          ▼             │           ▼  │
-//	             refused       │        Handler ────────┘        writer│
-//	                           └──────────────────────────────────────-┘
+//	          ┌─ listener ─┐   ┌─────────────── session ───────────────┐
+//	accept ──▶│ allow-list │──▶│ TLS ──▶ reader ──▶ line of places ──┐  │
+//	          │ limits     │   │           │ Handle       ▲ answer    │  │
+//	          └─────┬──────┘   └───────────┼──────────────┼───────────┼──┘
+//	                ▼                      ▼              │           ▼
+//	             refused                Handler ──────────┘         writer
 //
 // What holds:
 //
