@@ -1,0 +1,133 @@
+package vault
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// MasterKeyBytes is the size of a master key: AES-256's, and as many as
+// HKDF-SHA256 can make use of.
+const MasterKeyBytes = 32
+
+// sandboxPrefix marks a key in a file as one that production refuses.
+const sandboxPrefix = "sandbox:"
+
+// sandboxKey is public: it is in this repository.
+const sandboxKey = "meridian-sandbox-key-not-secret!"
+
+// ErrMasterKey is in the chain of every error about a master key. Such errors
+// name the file and never contain any part of its content.
+var ErrMasterKey = errors.New("not a master key")
+
+// MasterKey is the key that everything at rest depends on, and whether it is a
+// key for sandboxes. The zero value opens no vault.
+type MasterKey struct {
+	key     Secret
+	sandbox bool
+}
+
+// NewMasterKey takes [MasterKeyBytes] bytes. The sandbox's own key is a sandbox
+// key however it arrives.
+func NewMasterKey(key []byte) (MasterKey, error) {
+	if len(key) != MasterKeyBytes {
+		return MasterKey{}, fmt.Errorf("%w: %d bytes, want %d", ErrMasterKey, len(key), MasterKeyBytes)
+	}
+	secret := NewSecret(key)
+	return MasterKey{key: secret, sandbox: secret.Equal(NewSecret([]byte(sandboxKey)))}, nil
+}
+
+// SandboxMasterKey returns the well-known key of sandboxes. Whatever is wrapped
+// or turned into tokens under it is public.
+func SandboxMasterKey() MasterKey {
+	return MasterKey{key: NewSecret([]byte(sandboxKey)), sandbox: true}
+}
+
+// IsSandbox reports whether production has to refuse the key.
+func (m MasterKey) IsSandbox() bool { return m.sandbox }
+
+// IsZero reports whether there is no key.
+func (m MasterKey) IsZero() bool { return m.key.IsZero() }
+
+// ParseMasterKey reads 64 hexadecimal characters, or "sandbox:" and 64
+// hexadecimal characters for a key that production refuses. Space around them,
+// such as the newline at a file's end, is allowed.
+func ParseMasterKey(text string) (MasterKey, error) {
+	digits, sandbox := strings.CutPrefix(strings.TrimSpace(text), sandboxPrefix)
+	if want := hex.EncodedLen(MasterKeyBytes); len(digits) != want {
+		return MasterKey{}, fmt.Errorf("%w: %d characters, want %d hexadecimal ones (openssl rand -hex %d makes them)", ErrMasterKey, len(digits), want, MasterKeyBytes)
+	}
+	key, err := hex.DecodeString(digits)
+	if err != nil { // err quotes the offending character
+		return MasterKey{}, fmt.Errorf("%w: a character is not hexadecimal", ErrMasterKey)
+	}
+	master, err := NewMasterKey(key)
+	if err != nil {
+		return MasterKey{}, err
+	}
+	master.sandbox = master.sandbox || sandbox
+	return master, nil
+}
+
+// maxMasterKeyFile is a few times what the content needs, so that a wrong path
+// is refused without reading what it leads to.
+const maxMasterKeyFile = 256
+
+// allowedMode is the widest mode of a master key file: its owner reads and
+// writes it, its group reads it, as container platforms mount secrets.
+const allowedMode fs.FileMode = 0o640
+
+// LoadMasterKey reads a file with the text of [ParseMasterKey]. It refuses a
+// file that is not regular, is longer than a key, or has a mode wider than
+// 0640.
+func LoadMasterKey(path string) (MasterKey, error) {
+	master, err := loadMasterKey(path)
+	if err != nil {
+		return MasterKey{}, fmt.Errorf("load master key from %s: %w", path, err)
+	}
+	return master, nil
+}
+
+func loadMasterKey(path string) (MasterKey, error) {
+	// Looked at before it is opened, since opening a pipe waits for a writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return MasterKey{}, withoutPath(err)
+	}
+	if !info.Mode().IsRegular() {
+		return MasterKey{}, fmt.Errorf("%w: not a regular file", ErrMasterKey)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return MasterKey{}, withoutPath(err)
+	}
+	defer file.Close() //nolint:errcheck // only read from
+	// Looked at again through the handle: the path may lead elsewhere by now.
+	if info, err = file.Stat(); err != nil {
+		return MasterKey{}, withoutPath(err)
+	}
+	if mode := info.Mode().Perm(); mode&^allowedMode != 0 {
+		return MasterKey{}, fmt.Errorf("%w: its mode %04o is wider than %04o: chmod 600 it", ErrMasterKey, mode, allowedMode)
+	}
+	text, err := io.ReadAll(io.LimitReader(file, maxMasterKeyFile+1))
+	if err != nil {
+		return MasterKey{}, withoutPath(err)
+	}
+	if len(text) > maxMasterKeyFile {
+		return MasterKey{}, fmt.Errorf("%w: longer than %d bytes", ErrMasterKey, maxMasterKeyFile)
+	}
+	return ParseMasterKey(string(text))
+}
+
+// withoutPath unpacks the system's reason: the path is said once.
+func withoutPath(err error) error {
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) {
+		return fmt.Errorf("%s: %w", pathError.Op, pathError.Err)
+	}
+	return err
+}

@@ -1,0 +1,109 @@
+package vault
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// Usage says what a wrapped value is for. It is authenticated with the value
+// and not stored in it: who unwraps has to know what the value should be.
+type Usage string
+
+// The usages of today's columns. A usage is part of every stored value and is
+// never renamed.
+const (
+	UsageTerminalMasterKey Usage = "terminal-master-key"
+	UsageMACKey            Usage = "mac-key"
+	UsagePINKey            Usage = "pin-key"
+	UsageTrackKey          Usage = "track-key"
+	UsageCardNumber        Usage = "card-number"
+)
+
+const (
+	wrapVersion = 1
+
+	headerBytes = 1 + len(keyID{})
+
+	// WrapOverhead is how much longer a wrapped value is than its content.
+	WrapOverhead = headerBytes + xaesNonceBytes + gcmTagBytes
+
+	// MaxPlainBytes bounds what is wrapped: keys, key blocks and card data are
+	// far below it, so more is a mistake.
+	MaxPlainBytes = 4096
+
+	maxUsageBytes = 64 // a word, not a payload
+)
+
+// Errors of [Vault.Wrap] and [Vault.Unwrap]. None of them contains content.
+var (
+	// ErrUsage: the usage is empty or too long.
+	ErrUsage = errors.New("not a usage")
+	// ErrPlainTooLong: more than MaxPlainBytes.
+	ErrPlainTooLong = errors.New("too long to wrap")
+	// ErrNotWrapped: the value was not made by Wrap, or by a later version.
+	ErrNotWrapped = errors.New("not a wrapped value")
+	// ErrOtherKey: the value was wrapped under another master key.
+	ErrOtherKey = errors.New("wrapped under another master key")
+	// ErrUnwrap: the value was changed, or wrapped for another usage.
+	ErrUnwrap = errors.New("wrapped value was changed or is for another usage")
+)
+
+// Wrap encrypts and authenticates plain for one usage; only [Vault.Unwrap] with
+// the same usage and master key opens it. The result is [WrapOverhead] longer
+// and different each time. It fails with [ErrUsage] or [ErrPlainTooLong].
+func (v *Vault) Wrap(usage Usage, plain []byte) ([]byte, error) {
+	if err := checkUsage(usage); err != nil {
+		return nil, fmt.Errorf("wrap: %w", err)
+	}
+	if len(plain) > MaxPlainBytes {
+		return nil, fmt.Errorf("wrap %s: %w: %d bytes, at most %d", usage, ErrPlainTooLong, len(plain), MaxPlainBytes)
+	}
+	wrapped := make([]byte, 0, len(plain)+WrapOverhead)
+	wrapped = append(wrapped, wrapVersion)
+	wrapped = append(wrapped, v.keyID[:]...)
+	wrapped, err := v.keys.value().wrapping.seal(wrapped, plain, associated(wrapped, usage))
+	if err != nil {
+		return nil, fmt.Errorf("wrap %s: %w", usage, err)
+	}
+	return wrapped, nil
+}
+
+// Unwrap returns the content of a value that [Vault.Wrap] made for the same
+// usage. It fails with [ErrUsage], [ErrNotWrapped], [ErrOtherKey] or
+// [ErrUnwrap], and returns nothing then.
+func (v *Vault) Unwrap(usage Usage, wrapped []byte) ([]byte, error) {
+	if err := checkUsage(usage); err != nil {
+		return nil, fmt.Errorf("unwrap: %w", err)
+	}
+	if len(wrapped) < WrapOverhead || len(wrapped) > MaxPlainBytes+WrapOverhead {
+		return nil, fmt.Errorf("unwrap %s: %w: %d bytes, want %d to %d", usage, ErrNotWrapped, len(wrapped), WrapOverhead, MaxPlainBytes+WrapOverhead)
+	}
+	header, sealed := wrapped[:headerBytes], wrapped[headerBytes:]
+	if header[0] != wrapVersion {
+		return nil, fmt.Errorf("unwrap %s: %w: version %d, this program knows %d", usage, ErrNotWrapped, header[0], wrapVersion)
+	}
+	if !bytes.Equal(header[1:], v.keyID[:]) {
+		return nil, fmt.Errorf("unwrap %s: %w: %s, this vault has %s", usage, ErrOtherKey, keyID(header[1:]), v.keyID)
+	}
+	plain, err := v.keys.value().wrapping.open(sealed, associated(header, usage))
+	if err != nil {
+		return nil, fmt.Errorf("unwrap %s: %w", usage, err)
+	}
+	return plain, nil
+}
+
+func checkUsage(usage Usage) error {
+	if usage == "" || len(usage) > maxUsageBytes {
+		return fmt.Errorf("%w: %d bytes, want 1 to %d", ErrUsage, len(usage), maxUsageBytes)
+	}
+	return nil
+}
+
+// associated is the additional data: the header, whose length is fixed, and the
+// usage.
+func associated(header []byte, usage Usage) []byte {
+	data := make([]byte, 0, headerBytes+maxUsageBytes)
+	data = append(data, header...)
+	return append(data, usage...)
+}
