@@ -96,10 +96,10 @@ func (s *Server) admit(l *listener, conn net.Conn) {
 }
 
 func (s *Server) refuse(l *listener, conn net.Conn, remote netip.AddrPort, reason CloseReason) {
+	l.metrics.refusals.WithLabelValues(string(reason)).Inc()
 	if err := conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		s.logger.Debug("close of a refused connection failed", "listener", l.Name, "error", err.Error())
 	}
-	l.metrics.refusals.WithLabelValues(string(reason)).Inc()
 	if log, suppressed := l.sampler.take(reason, time.Now()); log {
 		s.logger.Warn("connection refused",
 			"listener", l.Name, "remote", remote.String(), "reason", string(reason), "suppressed", suppressed)

@@ -207,10 +207,21 @@ func TestMessage(t *testing.T) {
 // A peer that sends and does not read costs its places and its sockets' buffers,
 // nothing of the total bound, and is closed.
 func TestSlowReader(t *testing.T) {
+	t.Run("plain", func(t *testing.T) { testSlowReader(t, func(*ListenerConfig) {}, dial) })
+	t.Run("TLS", func(t *testing.T) {
+		ca := newAuthority(t, "authority")
+		leaf := ca.leaf("host")
+		tlsOn := secure(t, TLSFiles{Certificate: ca.certificateFile(leaf), Key: ca.keyFile(leaf)})
+		testSlowReader(t, tlsOn, func(t *testing.T, addr string) *peer { return dialTLS(t, addr, trusting(ca)) })
+	})
+}
+
+func testSlowReader(t *testing.T, change func(*ListenerConfig), dial func(*testing.T, string) *peer) {
+	t.Helper()
 	const bound = 16
 	big := strings.Repeat("x", 4000)
 	h := func(_ context.Context, _ *Message, answer func(Answer)) { answer(Answer{Payload: []byte(big)}) }
-	r, addr := start(t, h, func(c *ListenerConfig) {
+	r, addr := start(t, h, change, func(c *ListenerConfig) {
 		c.MaxInFlight = bound
 		c.WriteTimeout = 200 * time.Millisecond
 	})
