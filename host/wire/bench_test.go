@@ -1,0 +1,79 @@
+package wire
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/moov-io/iso8583"
+)
+
+// saleMessage is a chip sale of 26 fields.
+func saleMessage() *Message {
+	m := NewMessage("0200")
+	for number, value := range map[int]string{
+		2: "4761739001010119", 3: "000000", 4: "000000001000", 7: "0611191024", 11: "000001", 12: "101820", 13: "1128",
+		14: "3012", 18: "5411", 22: "051", 23: "001", 24: "010", 25: "00", 32: "10411", 35: "4761739001010119=30122011234500000",
+		37: "000000000061", 41: "10000001", 42: "104110000000001", 43: "SHOP                  SHANGHAI        CN",
+		49: "156", 53: "2600000000000000", 60: "000001", 62: "000001",
+	} {
+		m.Set(number, value)
+	}
+	m.SetBytes(52, []byte{1, 2, 3, 4, 5, 6, 7, 8})
+	m.SetBytes(55, []byte(strings.Repeat("\x9F\x26\x08\x01\x02\x03\x04\x05\x06\x07\x08", 12)))
+	m.SetBytes(64, make([]byte, 8))
+	return m
+}
+
+func BenchmarkParse(b *testing.B) {
+	for _, spec := range builtin() {
+		payload, err := spec.Pack(saleMessage())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(spec.Name(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := spec.Parse(payload); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(spec.Name()+"/moov", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := iso8583.NewMessage(spec.Moov()).Unpack(payload); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkPack(b *testing.B) {
+	m := saleMessage()
+	buf := make([]byte, 0, DefaultMaxFrameBytes)
+	for _, spec := range builtin() {
+		b.Run(spec.Name(), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := spec.AppendPack(buf, m); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkMAC(b *testing.B) {
+	alg := testAlgorithm(b)
+	payload, err := NAC().PackWithMAC(saleMessage(), alg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := NAC().VerifyMAC(payload, alg); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

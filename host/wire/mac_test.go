@@ -1,0 +1,217 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+)
+
+const testMAK = "0123456789ABCDEFFEDCBA9876543210"
+
+func testAlgorithm(t testing.TB) MACAlgorithm {
+	t.Helper()
+	alg, err := NewX919(unhexT(t, testMAK))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return alg
+}
+
+// TestX919KnownAnswers uses published answers for ISO 9797-1 algorithm 3.
+func TestX919KnownAnswers(t *testing.T) {
+	content, err := os.ReadFile("testdata/crypto.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answers struct {
+		Retail []struct {
+			Key       string `json:"key"`
+			DataASCII string `json:"data_ascii"`
+			DataHex   string `json:"data_hex"`
+			MAC       string `json:"mac"`
+		} `json:"iso9797_1_alg3_retail_mac"`
+	}
+	if err := json.Unmarshal(content, &answers); err != nil {
+		t.Fatal(err)
+	}
+	if len(answers.Retail) == 0 {
+		t.Fatal("no known answers")
+	}
+	for _, a := range answers.Retail {
+		alg, err := NewX919(unhexT(t, a.Key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data := append([]byte(a.DataASCII), unhexT(t, a.DataHex)...)
+		got := alg.Sum(data)
+		if hex.EncodeToString(got[:]) != strings.ToLower(a.MAC) {
+			t.Errorf("MAC %X, want %s", got, a.MAC)
+		}
+		if len(data)%8 == 0 {
+			continue
+		}
+		// Padding method 1: zeros up to a whole block change nothing.
+		if padded := alg.Sum(append(data, make([]byte, 8-len(data)%8)...)); padded != got {
+			t.Errorf("MAC of padded data %X, want %X", padded, got)
+		}
+	}
+	alg := testAlgorithm(t)
+	if alg.Name() != "x919" {
+		t.Errorf("name %q", alg.Name())
+	}
+	if alg.Sum(nil) != alg.Sum(make([]byte, 8)) {
+		t.Error("the MAC of no data is not that of a block of zeros")
+	}
+}
+
+func TestX919KeyLength(t *testing.T) {
+	for _, size := range []int{0, 8, 15, 17, 24} {
+		if _, err := NewX919(make([]byte, size)); err == nil {
+			t.Errorf("a key of %d bytes was taken", size)
+		}
+	}
+}
+
+func macMessage(above64 bool) *Message {
+	m := NewMessage("0200")
+	m.Set(3, "000000")
+	m.Set(4, "000000001000")
+	m.Set(11, "000001")
+	m.Set(41, "10000001")
+	if above64 {
+		m.Set(90, strings.Repeat("0", 42))
+	}
+	return m
+}
+
+func TestMAC(t *testing.T) {
+	alg := testAlgorithm(t)
+	for _, spec := range builtin() {
+		for _, above64 := range []bool{false, true} {
+			m := macMessage(above64)
+			payload, err := spec.PackWithMAC(m, alg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := spec.VerifyMAC(payload, alg); err != nil {
+				t.Errorf("own MAC: %v", err)
+			}
+			field, other := 64, 128
+			if above64 {
+				field, other = 128, 64
+			}
+			parsed, err := spec.Parse(payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !parsed.Has(field) || parsed.Has(other) || parsed.Get(field) != m.Get(field) {
+				t.Errorf("MAC is in fields %v", parsed.Fields())
+			}
+			// Computed here once more, over the bytes before the field.
+			size := 8
+			if spec == ASCII87() {
+				size = 16
+			}
+			want := alg.Sum(payload[:len(payload)-size])
+			if !bytes.Equal(parsed.Bytes(field), want[:]) {
+				t.Errorf("MAC %X, want %X", parsed.Bytes(field), want)
+			}
+			// Packed again, a parsed message replaces its MAC and stays the same.
+			again, err := spec.PackWithMAC(parsed, alg)
+			if err != nil || !bytes.Equal(again, payload) {
+				t.Errorf("packed again: %X (%v)", again, err)
+			}
+			// No byte can be changed without being noticed.
+			for i := range payload {
+				broken := bytes.Clone(payload)
+				broken[i] ^= 0x01
+				if err := spec.VerifyMAC(broken, alg); err == nil {
+					t.Errorf("%s: byte %d changed and the MAC holds", spec.Name(), i)
+				}
+			}
+		}
+	}
+}
+
+func TestMACMoves(t *testing.T) {
+	m := macMessage(false)
+	if _, err := NAC().PackWithMAC(m, testAlgorithm(t)); err != nil {
+		t.Fatal(err)
+	}
+	m.Set(70, "301")
+	payload, err := NAC().PackWithMAC(m, testAlgorithm(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Has(64) || !m.Has(128) {
+		t.Errorf("fields %v: the MAC must follow the last field", m.Fields())
+	}
+	if err := NAC().VerifyMAC(payload, testAlgorithm(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestMACRefused(t *testing.T) {
+	alg := testAlgorithm(t)
+	otherKey, err := NewX919(bytes.Repeat([]byte{0x11}, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := NAC().PackWithMAC(macMessage(false), alg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signedASCII, err := ASCII87().PackWithMAC(macMessage(false), alg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unsigned, err := NAC().Pack(macMessage(false))
+	if err != nil {
+		t.Fatal(err)
+	}
+	behind := macMessage(true)
+	behind.SetBytes(64, make([]byte, 8))
+	inTheMiddle, err := NAC().Pack(behind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lower := bytes.ToLower(signedASCII)
+	for name, c := range map[string]struct {
+		spec    *Spec
+		payload []byte
+		alg     MACAlgorithm
+		want    error
+	}{
+		"other key":              {NAC(), signed, otherKey, ErrMACWrong},
+		"trailing byte":          {NAC(), append(bytes.Clone(signed), 0), alg, ErrMACWrong},
+		"no MAC":                 {NAC(), unsigned, alg, ErrMACMissing},
+		"F64 is not the last":    {NAC(), inTheMiddle, alg, ErrMACMissing},
+		"cut off":                {NAC(), signed[:12], alg, ErrMACMissing},
+		"not hex":                {ASCII87(), append(bytes.Clone(signedASCII[:len(signedASCII)-1]), 'x'), alg, ErrMACWrong},
+		"lower-case hex is fine": {ASCII87(), append(bytes.Clone(signedASCII[:len(signedASCII)-16]), lower[len(lower)-16:]...), alg, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := c.spec.VerifyMAC(c.payload, c.alg); !errors.Is(err, c.want) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+		})
+	}
+	for name, payload := range map[string][]byte{"empty": nil, "no bitmap": {0x02, 0x00}, "third bitmap": append([]byte{2, 0}, bytes.Repeat([]byte{0xFF}, 40)...)} {
+		var parseErr *ParseError
+		if err := NAC().VerifyMAC(payload, alg); !errors.As(err, &parseErr) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := NAC().PackWithMAC(macMessage(false), nil); err == nil {
+		t.Error("packed with no algorithm")
+	}
+	bad := macMessage(false)
+	bad.Set(4, "x")
+	if _, err := NAC().PackWithMAC(bad, alg); err == nil || bad.Has(64) {
+		t.Errorf("a message that does not pack: %v, fields %v", err, bad.Fields())
+	}
+}
