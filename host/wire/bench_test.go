@@ -18,9 +18,9 @@ func saleMessage() *Message {
 	} {
 		m.Set(number, value)
 	}
-	m.SetBytes(52, []byte{1, 2, 3, 4, 5, 6, 7, 8})
+	m.SetBytes(52, []byte{0xCE, 0x79, 0x9A, 0xCF, 0xDF, 0x85, 0xC5, 0x60})
 	m.SetBytes(55, []byte(strings.Repeat("\x9F\x26\x08\x01\x02\x03\x04\x05\x06\x07\x08", 12)))
-	m.SetBytes(64, make([]byte, 8))
+	m.SetBytes(64, []byte{0xA1, 0xC7, 0x2E, 0x74, 0xEA, 0x3F, 0xA9, 0xB6})
 	return m
 }
 

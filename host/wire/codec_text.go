@@ -26,7 +26,7 @@ func isPrintable(b byte) bool { return b >= ' ' && b <= '~' }
 // Character encodings. They hold no state.
 var (
 	asciiNumeric = newCharset("n.ASCII", KindNumeric, reasonDigit, isDigit)
-	asciiTrack   = newCharset("z.ASCII", KindTrack, reasonTrack, func(b byte) bool {
+	trackChars   = newCharset("", KindTrack, reasonTrack, func(b byte) bool {
 		return isDigit(b) || b == '=' || b == 'D'
 	})
 	text    = newCharset("ans", KindText, reasonPrintable, isPrintable)
@@ -56,6 +56,36 @@ func (c *charset) encode(dst []byte, value string) ([]byte, *fault) {
 		return dst, f
 	}
 	return append(dst, value...), nil
+}
+
+// asciiTrack is track 2 in characters. Some terminals write the separator as D,
+// the way it looks in hex dumps of BCD; the value has "=" either way.
+type asciiTrack struct{}
+
+func (asciiTrack) kind() Kind              { return KindTrack }
+func (asciiTrack) name() string            { return "z.ASCII" }
+func (asciiTrack) wireBytes(units int) int { return units }
+
+func (asciiTrack) decode(_ *strings.Builder, wire string, _ int) (string, bool, *fault) {
+	if f := trackChars.check(wire); f != nil {
+		return "", false, f
+	}
+	value := strings.ReplaceAll(wire, "D", "=") // no copy where there is none
+	return value, value == wire, nil
+}
+
+func (asciiTrack) encode(dst []byte, value string) ([]byte, *fault) {
+	if f := trackChars.check(value); f != nil {
+		return dst, f
+	}
+	for i := range len(value) {
+		b := value[i]
+		if b == 'D' {
+			b = '='
+		}
+		dst = append(dst, b)
+	}
+	return dst, nil
 }
 
 // amount is x+n: a sign character and digits, which travel in the codec given.

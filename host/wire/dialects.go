@@ -19,7 +19,7 @@ var ASCII87 = sync.OnceValue(func() *Spec {
 		mti:          asciiNumeric,
 		fixedNumeric: asciiNumeric,
 		varNumeric:   asciiNumeric,
-		track:        asciiTrack,
+		track:        asciiTrack{},
 		amount:       asciiAmount,
 		binary:       hexDigits{},
 		bitmap:       hexDigits{},

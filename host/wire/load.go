@@ -63,7 +63,7 @@ type specJSON struct {
 // They take the prefixes Fixed, ASCII.LL, ASCII.LLL, BCD.LL and BCD.LLL.
 var codecs = []codec{
 	asciiNumeric, bcdLeft, bcdRight,
-	asciiTrack, bcdTrack,
+	asciiTrack{}, bcdTrack,
 	asciiAmount, bcdAmount,
 	text, hexText, private,
 	raw{}, hexDigits{},

@@ -164,6 +164,11 @@ func TestFreedomIsKept(t *testing.T) {
 			[]string{"0200" + strings.ToLower(bitmapOf(2, 42, 54)), "02420123456789012340010"}, 2, "42",
 			[]string{"0200" + bitmapOf(2, 42, 54), "02420123456789012340010"},
 		},
+		"track separator as D": {
+			ASCII87(),
+			[]string{"0200" + bitmapOf(35), "061234D5"}, 35, "1234=5",
+			[]string{"0200" + bitmapOf(35), "061234=5"},
+		},
 		"lower-case hex": {
 			ASCII87(),
 			[]string{"0200" + bitmapOf(52), "00aabbCCddeeff11"}, 52, "00AABBCCDDEEFF11",

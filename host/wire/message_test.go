@@ -1,0 +1,125 @@
+package wire
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+)
+
+func TestMessageFields(t *testing.T) {
+	m := NewMessage("0200")
+	for _, number := range []int{41, 3, 128, 11, 2} {
+		m.Set(number, "1")
+	}
+	m.Set(3, "2")
+	m.Unset(11)
+	m.Unset(12)
+	if got := m.Fields(); !slices.Equal(got, []int{2, 3, 41, 128}) {
+		t.Errorf("fields %v", got)
+	}
+	if m.Get(3) != "2" || m.Get(11) != "" || m.Has(11) || !m.Has(128) {
+		t.Errorf("F3 %q, F11 %q, F128 present: %v", m.Get(3), m.Get(11), m.Has(128))
+	}
+	m.Set(0, "0210")
+	if m.MTI() != "0210" || m.Get(0) != "0210" {
+		t.Errorf("MTI %q", m.MTI())
+	}
+}
+
+func TestMessageBytes(t *testing.T) {
+	chip := []byte{0x9F, 0x26, 0x01, 0xAB}
+	m := NewMessage("0200")
+	m.SetBytes(55, chip)
+	m.Set(39, "00")
+	if m.Get(55) != "9F2601AB" || !bytes.Equal(m.Bytes(55), chip) {
+		t.Errorf("F55 %q, %X", m.Get(55), m.Bytes(55))
+	}
+	if string(m.Bytes(39)) != "00" || m.Bytes(40) != nil {
+		t.Errorf("F39 %q, F40 %v", m.Bytes(39), m.Bytes(40))
+	}
+	chip[0] = 0
+	m.Bytes(55)[1] = 0
+	if m.Get(55) != "9F2601AB" {
+		t.Error("the message shares memory with its caller")
+	}
+	// Chip data set as bytes or as hex is the same message in both dialects, and
+	// comes back as the same bytes.
+	asHex := NewMessage("0200")
+	asHex.Set(55, "9F2601AB")
+	asHex.Set(39, "00")
+	for _, spec := range builtin() {
+		a, err := spec.Pack(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := spec.Pack(asHex)
+		if err != nil || !bytes.Equal(a, b) {
+			t.Errorf("%s: from bytes %X, from hex %X (%v)", spec.Name(), a, b, err)
+		}
+		parsed, err := spec.Parse(a)
+		if err != nil || parsed.Get(55) != "9F2601AB" || !bytes.Equal(parsed.Bytes(55), []byte{0x9F, 0x26, 0x01, 0xAB}) {
+			t.Errorf("%s: F55 %q, %X (%v)", spec.Name(), parsed.Get(55), parsed.Bytes(55), err)
+		}
+		// A message of one dialect packs in the other.
+		for _, other := range builtin() {
+			if packed, err := other.Pack(parsed); err != nil {
+				t.Errorf("%s message in %s: %v", spec.Name(), other.Name(), err)
+			} else if again, err := other.Parse(packed); err != nil || again.Get(55) != "9F2601AB" {
+				t.Errorf("%s message in %s: %v", spec.Name(), other.Name(), err)
+			}
+		}
+	}
+}
+
+// TestParseOwnsItsMemory: the buffer a frame was read into is used again while
+// the message lives.
+func TestParseOwnsItsMemory(t *testing.T) {
+	payload, err := ASCII87().Pack(saleMessage())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := ASCII87().Parse(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(payload)
+	if m.Get(41) != "10000001" || m.Get(2) != "4761739001010119" {
+		t.Error("the message changed with the buffer")
+	}
+}
+
+// TestChipDataThatIsNotHex: an ASCII peer may put text into F55; it is passed
+// through and gives no bytes.
+func TestChipDataThatIsNotHex(t *testing.T) {
+	payload := []byte("0200" + bitmapOf(55) + "005hello")
+	m, err := ASCII87().Parse(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Get(55) != "hello" || m.Bytes(55) != nil {
+		t.Errorf("F55 %q, %X", m.Get(55), m.Bytes(55))
+	}
+	if packed, err := ASCII87().Pack(m); err != nil || !bytes.Equal(packed, payload) {
+		t.Errorf("packs to %q (%v)", packed, err)
+	}
+}
+
+// TestAmendedMessage: fields that were not touched keep the way they came.
+func TestAmendedMessage(t *testing.T) {
+	payload := message(t, "x:0200"+bitmapOf(2, 3)+"03 123F 000000")
+	m, err := NAC().Parse(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Set(39, "00")
+	want := message(t, "x:0200"+bitmapOf(2, 3, 39)+"03 123F 000000", "00")
+	if packed, err := NAC().Pack(m); err != nil || !bytes.Equal(packed, want) {
+		t.Errorf("packs to %X (%v), want %X", packed, err, want)
+	}
+	m.Unset(39)
+	m.Set(2, "123")
+	want = message(t, "x:0200"+bitmapOf(2, 3)+"03 1230 000000")
+	if packed, err := NAC().Pack(m); err != nil || !bytes.Equal(packed, want) {
+		t.Errorf("packs to %X (%v), want %X", packed, err, want)
+	}
+}
