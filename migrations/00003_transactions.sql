@@ -49,11 +49,12 @@ CREATE TABLE idempotency_keys (
     terminal_id    integer  NOT NULL,
     batch_no       integer  NOT NULL,
     stan           integer  NOT NULL,
-    class          smallint NOT NULL,           -- 1 financial, 2 reversal
+    class          smallint NOT NULL,           -- 1 financial, 2 reversal, 3 the host's own reversal
     tombstone      boolean  NOT NULL DEFAULT false,
     business_date  date     NOT NULL,
     transaction_id uuid     NOT NULL,
-    PRIMARY KEY (bucket, merchant_id, terminal_id, batch_no, stan, class)
+    -- STAN before batch: a reference that names no batch finds every one.
+    PRIMARY KEY (bucket, merchant_id, terminal_id, stan, batch_no, class)
 );
 
 CREATE TABLE batches (

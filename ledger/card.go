@@ -1,0 +1,39 @@
+package ledger
+
+import "meridian/internal/money"
+
+// CardStatus is what an on-us card may be used for.
+type CardStatus uint8
+
+const (
+	// CardActive may be used.
+	CardActive CardStatus = 1
+	// CardBlocked was stopped by its issuer.
+	CardBlocked CardStatus = 2
+	// CardLost was reported lost.
+	CardLost CardStatus = 3
+	// CardStolen was reported stolen.
+	CardStolen CardStatus = 4
+	// CardFrozen is stopped for a while.
+	CardFrozen CardStatus = 5
+	// CardClosed has ended.
+	CardClosed CardStatus = 6
+)
+
+// CardAccount is an on-us card: the one account whose balance is kept.
+type CardAccount struct {
+	ID           int64
+	Token        [16]byte
+	Masked       string
+	Expiry       string // YYMM
+	Currency     money.Currency
+	Status       CardStatus
+	BalanceMinor int64
+	HeldMinor    int64
+}
+
+// AvailableMinor is what may still be spent.
+func (c *CardAccount) AvailableMinor() int64 { return c.BalanceMinor - c.HeldMinor }
+
+// Account of the card in the chart.
+func (c *CardAccount) Account() AccountID { return Account(RoleCard, c.ID) }

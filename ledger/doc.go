@@ -1,0 +1,22 @@
+// Package ledger keeps the money: accounts, transfers, holds, on-us cards,
+// business dates and their windows, and the verification that recomputes all
+// of it.
+//
+//	          card:{id} ──sale──▶ merchant:{id}:pending
+//	                                     │ cutoff
+//	                                     ▼
+//	card:{id} ◀──refund── merchant:{id}:payable ──payout──▶ bank
+//
+// Invariants:
+//
+//   - A transfer moves a positive amount of minor units from one account to
+//     another in one currency. The trial balance is zero by construction.
+//   - A transfer is never changed or removed; a correction is another transfer.
+//   - A hold is posted or voided, each at most once. What a hold still reserves
+//     is its pending transfers less what posted or voided them.
+//   - The only kept balance is a card's. Every other position is a sum over
+//     transfers, so that no row is hot at authorization.
+//   - A business date is the half-open [opens_at, closes_at) of its calendar.
+//     Its instants are rows, computed once.
+//   - This package knows no message, field number or response code.
+package ledger

@@ -1,0 +1,330 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"meridian/internal/money"
+)
+
+// TxBeginner is a pool or a connection.
+type TxBeginner interface {
+	Begin(ctx context.Context) (pgx.Tx, error)
+}
+
+// Querier is a pool, a connection or a transaction.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// This file is the package's SQL for units of work. Each Queue function adds
+// one statement to a pipeline; every statement is for one bucket.
+
+// Anchored on the bucket's row, so that a distributed database keeps the whole
+// insert on one shard and commits it in one phase.
+const insertTransfersSQL = `
+INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor, hold_id)
+SELECT b.bucket, u.business_date, u.journal_id, u.leg, u.kind, u.phase, u.currency, u.debit_account, u.credit_account, u.amount_minor, u.hold_id
+FROM buckets b, unnest($2::date[], $3::uuid[], $4::smallint[], $5::smallint[], $6::smallint[], $7::smallint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::uuid[])
+	AS u(business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor, hold_id)
+WHERE b.bucket = $1`
+
+// QueueTransfers appends transfers.
+func QueueTransfers(b *pgx.Batch, bucket int16, transfers []Transfer) {
+	if len(transfers) == 0 {
+		return
+	}
+	n := len(transfers)
+	var (
+		dates                  = make([]time.Time, n)
+		journals               = make([][16]byte, n)
+		legs, kinds, phases    = make([]int16, n), make([]int16, n), make([]int16, n)
+		currencies             = make([]int16, n)
+		debits, credits, minor = make([]int64, n), make([]int64, n), make([]int64, n)
+		holds                  = make([]*[16]byte, n)
+	)
+	for i := range transfers {
+		t := &transfers[i]
+		dates[i], journals[i], legs[i] = t.BusinessDate.Time(), t.JournalID, t.Leg
+		kinds[i], phases[i], currencies[i] = int16(t.Kind), int16(t.Phase), int16(t.Currency)
+		debits[i], credits[i], minor[i] = int64(t.Debit), int64(t.Credit), t.AmountMinor
+		if t.Phase != Posted {
+			holds[i] = (*[16]byte)(&t.HoldID)
+		}
+	}
+	b.Queue(insertTransfersSQL, bucket, dates, journals, legs, kinds, phases, currencies, debits, credits, minor, holds)
+}
+
+const insertHoldsSQL = `
+INSERT INTO holds (bucket, hold_id, business_date, merchant_id, card_id, currency, amount_minor, captured_minor, state, expires_at)
+SELECT b.bucket, u.hold_id, u.business_date, u.merchant_id, u.card_id, u.currency, u.amount_minor, u.captured_minor, u.state, u.expires_at
+FROM buckets b, unnest($2::uuid[], $3::date[], $4::int[], $5::bigint[], $6::smallint[], $7::bigint[], $8::bigint[], $9::smallint[], $10::timestamptz[])
+	AS u(hold_id, business_date, merchant_id, card_id, currency, amount_minor, captured_minor, state, expires_at)
+WHERE b.bucket = $1`
+
+// QueueNewHolds inserts holds.
+func QueueNewHolds(b *pgx.Batch, bucket int16, holds []*Hold) {
+	if len(holds) == 0 {
+		return
+	}
+	n := len(holds)
+	var (
+		ids               = make([][16]byte, n)
+		dates, expires    = make([]time.Time, n), make([]time.Time, n)
+		merchants         = make([]int32, n)
+		cards             = make([]int64, n)
+		currencies, state = make([]int16, n), make([]int16, n)
+		amounts, captured = make([]int64, n), make([]int64, n)
+	)
+	for i, h := range holds {
+		ids[i], dates[i], expires[i] = h.ID, h.BusinessDate.Time(), h.ExpiresAt
+		merchants[i], cards[i], currencies[i] = h.MerchantID, h.CardID, int16(h.Currency)
+		state[i], amounts[i], captured[i] = int16(h.State), h.AmountMinor, h.CapturedMinor
+	}
+	b.Queue(insertHoldsSQL, bucket, ids, dates, merchants, cards, currencies, amounts, captured, state, expires)
+}
+
+const updateHoldsSQL = `
+UPDATE holds h SET amount_minor = u.amount_minor, captured_minor = u.captured_minor, state = u.state
+FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::smallint[]) AS u(hold_id, amount_minor, captured_minor, state)
+WHERE h.bucket = $1 AND h.hold_id = u.hold_id`
+
+// QueueHoldChanges stores holds that this transaction has locked.
+func QueueHoldChanges(b *pgx.Batch, bucket int16, holds []*Hold) {
+	if len(holds) == 0 {
+		return
+	}
+	n := len(holds)
+	ids, amounts, captured, states := make([][16]byte, n), make([]int64, n), make([]int64, n), make([]int16, n)
+	for i, h := range holds {
+		ids[i], amounts[i], captured[i], states[i] = h.ID, h.AmountMinor, h.CapturedMinor, int16(h.State)
+	}
+	b.Queue(updateHoldsSQL, bucket, ids, amounts, captured, states)
+}
+
+const lockHoldsSQL = `
+SELECT hold_id, business_date, merchant_id, card_id, currency, amount_minor, captured_minor, state, expires_at
+FROM holds WHERE bucket = $1 AND hold_id = ANY($2::uuid[])
+ORDER BY hold_id FOR UPDATE`
+
+// QueueLockHolds locks holds by id and hands each to found.
+func QueueLockHolds(b *pgx.Batch, bucket int16, ids [][16]byte, found func(*Hold)) {
+	if len(ids) == 0 {
+		return
+	}
+	b.Queue(lockHoldsSQL, bucket, ids).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var h Hold
+			if err := scanHold(rows, &h); err != nil {
+				return err
+			}
+			found(&h)
+		}
+		return rows.Err() //nolint:wrapcheck // wrapped by the pipeline's reader
+	})
+}
+
+func scanHold(rows pgx.Rows, h *Hold) error {
+	var id [16]byte
+	var date time.Time
+	if err := rows.Scan(&id, &date, &h.MerchantID, &h.CardID, &h.Currency, &h.AmountMinor, &h.CapturedMinor, &h.State, &h.ExpiresAt); err != nil {
+		return fmt.Errorf("scan hold: %w", err)
+	}
+	h.ID, h.BusinessDate = uuid.UUID(id), DateOf(date)
+	return nil
+}
+
+const lockCardsSQL = `
+SELECT card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, held_minor
+FROM card_accounts WHERE pan_token = ANY($1::bytea[]) OR card_id = ANY($2::bigint[])
+ORDER BY card_id FOR UPDATE`
+
+const lockCardsByTokenSQL = `
+SELECT card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, held_minor
+FROM card_accounts WHERE pan_token = ANY($1::bytea[])
+ORDER BY card_id FOR UPDATE`
+
+// QueueLockCards locks on-us cards by token and by id, in the order of their
+// ids, and hands each to found. Cards are the last thing a unit locks.
+func QueueLockCards(b *pgx.Batch, tokens [][]byte, ids []int64, found func(*CardAccount)) {
+	var q *pgx.QueuedQuery
+	switch {
+	case len(tokens) == 0 && len(ids) == 0:
+		return
+	case len(ids) == 0:
+		q = b.Queue(lockCardsByTokenSQL, tokens)
+	default:
+		q = b.Queue(lockCardsSQL, tokens, ids)
+	}
+	q.Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var c CardAccount
+			var token []byte
+			if err := rows.Scan(&c.ID, &token, &c.Masked, &c.Expiry, &c.Currency, &c.Status, &c.BalanceMinor, &c.HeldMinor); err != nil {
+				return fmt.Errorf("scan card account: %w", err)
+			}
+			copy(c.Token[:], token)
+			found(&c)
+		}
+		return rows.Err() //nolint:wrapcheck // wrapped by the pipeline's reader
+	})
+}
+
+const updateCardsSQL = `
+UPDATE card_accounts c SET balance_minor = u.balance_minor, held_minor = u.held_minor
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u(card_id, balance_minor, held_minor)
+WHERE c.card_id = u.card_id`
+
+// QueueCardChanges stores the balances of cards that this transaction has locked.
+func QueueCardChanges(b *pgx.Batch, cards []*CardAccount) {
+	if len(cards) == 0 {
+		return
+	}
+	n := len(cards)
+	ids, balances, held := make([]int64, n), make([]int64, n), make([]int64, n)
+	for i, c := range cards {
+		ids[i], balances[i], held[i] = c.ID, c.BalanceMinor, c.HeldMinor
+	}
+	b.Queue(updateCardsSQL, ids, balances, held)
+}
+
+// The row locks are what a close waits for. The common case finds exactly the
+// window of now; a bucket whose window is already cutting takes the next one
+// through nextWindowSQL.
+const shareWindowsSQL = `
+SELECT w.calendar_id, w.business_date, w.state, d.opens_at, d.closes_at
+FROM windows w JOIN business_days d USING (calendar_id, business_date)
+WHERE w.bucket = $1 AND w.calendar_id = ANY($2::smallint[]) AND d.opens_at <= $3 AND d.closes_at > $3
+ORDER BY w.calendar_id FOR SHARE OF w`
+
+// QueueShareWindows share-locks the windows that the instant now falls in.
+func QueueShareWindows(b *pgx.Batch, bucket int16, calendars []int16, now time.Time, found func(Window)) {
+	b.Queue(shareWindowsSQL, bucket, calendars, now).Query(func(rows pgx.Rows) error { return scanWindows(rows, found) })
+}
+
+const nextWindowSQL = `
+SELECT w.calendar_id, w.business_date, w.state, d.opens_at, d.closes_at
+FROM windows w JOIN business_days d USING (calendar_id, business_date)
+WHERE w.bucket = $1 AND w.calendar_id = $2 AND d.closes_at > $3 AND w.state = 1
+ORDER BY w.business_date LIMIT 1 FOR SHARE OF w`
+
+// QueueNextWindow share-locks the first window of a calendar that takes work
+// at or after now.
+func QueueNextWindow(b *pgx.Batch, bucket, calendar int16, now time.Time, found func(Window)) {
+	b.Queue(nextWindowSQL, bucket, calendar, now).Query(func(rows pgx.Rows) error { return scanWindows(rows, found) })
+}
+
+func scanWindows(rows pgx.Rows, found func(Window)) error {
+	for rows.Next() {
+		var w Window
+		var date time.Time
+		if err := rows.Scan(&w.CalendarID, &date, &w.State, &w.OpensAt, &w.ClosesAt); err != nil {
+			return fmt.Errorf("scan window: %w", err)
+		}
+		w.Date = DateOf(date)
+		found(w)
+	}
+	return rows.Err() //nolint:wrapcheck // wrapped by the pipeline's reader
+}
+
+// TransfersOf returns the transfers of one journal in the order of their legs.
+func TransfersOf(ctx context.Context, db Querier, bucket int16, date Date, journal uuid.UUID) ([]Transfer, error) {
+	rows, err := db.Query(ctx, `
+		SELECT leg, kind, phase, currency, debit_account, credit_account, amount_minor, hold_id
+		FROM transfers WHERE bucket = $1 AND business_date = $2 AND journal_id = $3 ORDER BY leg`,
+		bucket, date.Time(), [16]byte(journal))
+	if err != nil {
+		return nil, fmt.Errorf("transfers of %s: %w", journal, err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Transfer, error) {
+		t := Transfer{BusinessDate: date, JournalID: journal}
+		var hold *[16]byte
+		err := row.Scan(&t.Leg, &t.Kind, &t.Phase, &t.Currency, &t.Debit, &t.Credit, &t.AmountMinor, &hold)
+		if hold != nil {
+			t.HoldID = uuid.UUID(*hold)
+		}
+		return t, err //nolint:wrapcheck // wrapped below
+	})
+	if err != nil {
+		return nil, fmt.Errorf("transfers of %s: %w", journal, err)
+	}
+	return list, nil
+}
+
+// Calendars reads every calendar.
+func Calendars(ctx context.Context, db Querier) ([]*Calendar, error) {
+	rows, err := db.Query(ctx, `
+		SELECT calendar_id, name, time_zone, cutoff::text, first_date FROM calendars ORDER BY calendar_id`)
+	if err != nil {
+		return nil, fmt.Errorf("read calendars: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Calendar, error) {
+		var c Calendar
+		var zone, cutoff string
+		var first time.Time
+		if err := row.Scan(&c.ID, &c.Name, &zone, &cutoff, &first); err != nil {
+			return nil, err //nolint:wrapcheck // wrapped below
+		}
+		c.FirstDate = DateOf(first)
+		var err error
+		if c.Zone, err = time.LoadLocation(zone); err != nil {
+			return nil, fmt.Errorf("calendar %s: %w", c.Name, err)
+		}
+		if c.Cutoff, err = ParseTimeOfDay(cutoff); err != nil {
+			return nil, fmt.Errorf("calendar %s: %w", c.Name, err)
+		}
+		return &c, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read calendars: %w", err)
+	}
+	return list, nil
+}
+
+// Position is an account's balance in one currency: what was posted and what
+// is pending on either side.
+type Position struct {
+	Account             AccountID      `json:"-"`
+	Code                string         `json:"account"`
+	Side                string         `json:"side"`
+	Currency            money.Currency `json:"currency"`
+	DebitsPostedMinor   int64          `json:"debits_posted_minor"`
+	CreditsPostedMinor  int64          `json:"credits_posted_minor"`
+	DebitsPendingMinor  int64          `json:"debits_pending_minor"`
+	CreditsPendingMinor int64          `json:"credits_pending_minor"`
+}
+
+// Positions sums every transfer by account and currency: the trial balance.
+func Positions(ctx context.Context, db Querier) ([]Position, error) {
+	rows, err := db.Query(ctx, `
+		SELECT account, currency, sum(debit_posted)::bigint, sum(credit_posted)::bigint, sum(debit_pending)::bigint, sum(credit_pending)::bigint
+		FROM (
+			SELECT debit_account AS account, currency,
+				CASE WHEN phase IN (1, 3) THEN amount_minor ELSE 0 END AS debit_posted, 0 AS credit_posted,
+				CASE phase WHEN 2 THEN amount_minor WHEN 1 THEN 0 ELSE -amount_minor END AS debit_pending, 0 AS credit_pending
+			FROM transfers
+			UNION ALL
+			SELECT credit_account, currency, 0, CASE WHEN phase IN (1, 3) THEN amount_minor ELSE 0 END,
+				0, CASE phase WHEN 2 THEN amount_minor WHEN 1 THEN 0 ELSE -amount_minor END
+			FROM transfers
+		) legs
+		GROUP BY account, currency ORDER BY account, currency`)
+	if err != nil {
+		return nil, fmt.Errorf("sum transfers: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Position, error) {
+		var p Position
+		err := row.Scan(&p.Account, &p.Currency, &p.DebitsPostedMinor, &p.CreditsPostedMinor, &p.DebitsPendingMinor, &p.CreditsPendingMinor)
+		p.Code, p.Side = p.Account.String(), string(rune(p.Account.Side()))
+		return p, err //nolint:wrapcheck // wrapped below
+	})
+	if err != nil {
+		return nil, fmt.Errorf("sum transfers: %w", err)
+	}
+	return list, nil
+}

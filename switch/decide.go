@@ -1,0 +1,146 @@
+package switching
+
+import (
+	"bytes"
+
+	"meridian/ledger"
+)
+
+// Decide says what becomes of a request over the facts. It is pure: the same
+// facts, request and identity give the same verdict, and nothing is changed.
+func Decide(f *Facts, r *Request, id Identity) Verdict {
+	key := f.keyOf(r)
+	// A stored key comes before every check: a repeat gets its answer even
+	// when what it asks for would be refused by now.
+	if entry := f.keys[key]; entry != nil && !entry.tombstone {
+		return repeat(entry.record, r)
+	}
+	d := begin(f, r, id, key)
+	if entry := f.keys[key]; entry != nil {
+		return d.decline(ReversedBefore)
+	}
+	switch {
+	case r.Kind == KindReversal:
+		return d.reversal()
+	case r.Kind.Cancels():
+		return d.cancel()
+	case r.Kind == KindCompletion:
+		return d.completion()
+	default:
+		return d.purchase()
+	}
+}
+
+// repeat answers a key that is stored.
+func repeat(stored *Record, r *Request) Verdict {
+	if !bytes.Equal(stored.Digest, r.digest()) {
+		return Verdict{Response: Response{Reason: RepeatDiffers, Became: r.Kind, Stored: true}}
+	}
+	response := stored.response()
+	response.Stored = true
+	return Verdict{Response: response}
+}
+
+// decision is one Decide under way: the facts it may look at and the verdict
+// it is making.
+type decision struct {
+	facts   *Facts
+	request *Request
+	policy  *Policy
+	window  ledger.Window
+	verdict Verdict
+}
+
+func begin(f *Facts, r *Request, id Identity, key Key) *decision {
+	w := f.window(r.merchant)
+	currency := r.currencyOf()
+	record := &Record{
+		BusinessDate: w.Date, ID: id.ID, AcceptedAt: f.Now, RRN: id.RRN,
+		AmountMinor: r.AmountMinor, CashbackMinor: r.CashbackMinor,
+		MerchantID: r.merchant.ID, TerminalID: r.terminal.ID, BatchNo: key.BatchNo, STAN: r.STAN,
+		CalendarID: r.merchant.CalendarID, Currency: currency, Asked: r.Kind, Kind: r.Kind,
+		State: StateDeclined, Digest: r.digest(), AuthCode: id.AuthCode,
+		Token: r.Token, Masked: r.PAN.Masked(), Invoice: r.Invoice, Echo: r.Echo,
+	}
+	if r.PAN.IsZero() {
+		record.Masked = ""
+	}
+	_, hasBatch := f.batches[r.terminal.ID]
+	d := &decision{facts: f, request: r, policy: r.merchant.Policy, window: w}
+	d.verdict = Verdict{
+		Record: record, Keys: []Key{key}, NewBatch: !hasBatch && key.BatchNo == f.currentBatch(r.terminal.ID),
+		Journal: ledger.Journal{ID: id.ID, Date: w.Date, Currency: currency},
+	}
+	return d
+}
+
+// decline ends the decision: whatever was gathered so far is dropped.
+func (d *decision) decline(reason Reason) Verdict {
+	rec := d.verdict.Record
+	rec.State, rec.Reason, rec.AuthCode = StateDeclined, reason, ""
+	rec.CapturedMinor = 0
+	d.verdict.Journal.Transfers = nil
+	d.verdict.Holds, d.verdict.Originals, d.verdict.Card = nil, nil, CardChange{}
+	d.verdict.Response = d.respond()
+	return d.verdict
+}
+
+// approve ends the decision with what it gathered.
+func (d *decision) approve() Verdict {
+	rec := d.verdict.Record
+	rec.State, rec.Reason = StateApproved, Approved
+	d.verdict.Response = d.respond()
+	return d.verdict
+}
+
+func (d *decision) respond() Response { return d.verdict.Record.response() }
+
+// speaksOf links the record to its original.
+func (d *decision) speaksOf(o *Record) {
+	rec := d.verdict.Record
+	rec.OriginalDate, rec.OriginalID = o.BusinessDate, o.ID
+	rec.CardID = o.CardID
+	if rec.Masked == "" {
+		rec.Token, rec.Masked = o.Token, o.Masked
+	}
+}
+
+// change copies an original so that the verdict can say what it becomes.
+func (d *decision) change(o *Record) *Record {
+	changed := *o
+	d.verdict.Originals = append(d.verdict.Originals, &changed)
+	return &changed
+}
+
+// changeHold copies a hold so that the verdict can say what it becomes.
+func (d *decision) changeHold(h *ledger.Hold) *ledger.Hold {
+	changed := *h
+	d.verdict.Holds = append(d.verdict.Holds, &changed)
+	return &changed
+}
+
+// moveCard changes the card's balance and held amount.
+func (d *decision) moveCard(cardID, balanceMinor, heldMinor int64) {
+	d.verdict.Card.ID = cardID
+	d.verdict.Card.BalanceMinor += balanceMinor
+	d.verdict.Card.HeldMinor += heldMinor
+}
+
+func (d *decision) except(kind, detail string) {
+	d.verdict.Exceptions = append(d.verdict.Exceptions,
+		Exception{ID: d.verdict.Record.ID, Kind: kind, Record: d.verdict.Record, Detail: detail})
+}
+
+// pending and payable are the merchant's accounts.
+func (d *decision) pending() ledger.AccountID {
+	return ledger.Account(ledger.RoleMerchantPending, int64(d.request.merchant.ID))
+}
+
+func (d *decision) payable() ledger.AccountID {
+	return ledger.Account(ledger.RoleMerchantPayable, int64(d.request.merchant.ID))
+}
+
+func cardAccount(id int64) ledger.AccountID { return ledger.Account(ledger.RoleCard, id) }
+
+// settled tells whether the window that o was posted in has ended.
+func (d *decision) settled(o *Record) bool { return o.BusinessDate < d.window.Date }

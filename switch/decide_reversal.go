@@ -1,0 +1,266 @@
+package switching
+
+import (
+	"github.com/google/uuid"
+
+	"meridian/ledger"
+)
+
+// reversal repairs a lost answer: it needs no operator and no right, and it is
+// done at most once however often it comes (reference: NAC, reversal a to f).
+func (d *decision) reversal() Verdict {
+	found := d.reversed()
+	if len(found) == 0 {
+		return d.reversalOfUnknown()
+	}
+	if len(found) > 1 {
+		return d.decline(OriginalNotFound)
+	}
+	o := found[0]
+	d.speaksOf(o)
+	if reason, wrong := d.mismatch(o); wrong {
+		return d.decline(reason)
+	}
+	switch o.State {
+	case StateDeclined, StateReversed, StateAbandoned, StateVoided, StateExpired:
+		// Nothing stands that could be undone: done, without a posting.
+		return d.approve()
+	case StateCompleted:
+		return d.decline(InvalidTransaction)
+	case StateApproved:
+	}
+	switch o.Kind {
+	case KindAuthorization:
+		return d.reverseAuthorization(o)
+	case KindSale, KindCompletion, KindAdvice:
+		return d.reverseCapture(o)
+	case KindVoid:
+		return d.reverseVoid(o)
+	case KindRefund:
+		return d.reverseRefund(o)
+	default: // a balance told
+		return d.approve()
+	}
+}
+
+// reversed finds what a reversal means. A reversal repairs a transmission, so
+// references that were made before any answer count as well as those after:
+// what does not match is passed over, down to the reversal's own STAN.
+func (d *decision) reversed() []*Record {
+	f, r := d.facts, d.request
+	mine := func(list []*Record) []*Record {
+		var out []*Record
+		for _, o := range list {
+			if o.TerminalID == r.terminal.ID && o.MerchantID == r.merchant.ID {
+				out = append(out, o)
+			}
+		}
+		return out
+	}
+	if r.Original.HasRRN {
+		if found := mine(f.financial(f.byRRN[r.Original.RRN])); len(found) > 0 {
+			return found
+		}
+	}
+	key, _ := d.reversedKey()
+	if entry := f.keys[key]; entry != nil {
+		if entry.tombstone {
+			return nil
+		}
+		return []*Record{entry.record}
+	}
+	return nil
+}
+
+// reversedKey is the original's own key: the STAN that the reference names, or
+// the reversal's, which carries its original's.
+func (d *decision) reversedKey() (Key, bool) { return reversedKey(d.facts, d.request) }
+
+func reversedKey(f *Facts, r *Request) (Key, bool) {
+	key := Key{r.merchant.ID, r.terminal.ID, f.batchOf(r), r.STAN, ClassFinancial}
+	if r.Original.HasSTAN {
+		key.STAN = r.Original.STAN
+		if r.Original.BatchNo != 0 {
+			key.BatchNo = r.Original.BatchNo
+		}
+	}
+	return key, true
+}
+
+// reversalOfUnknown leaves a tombstone under the original's key: should the
+// original still come, it is declined and not posted.
+func (d *decision) reversalOfUnknown() Verdict {
+	if key, ok := d.reversedKey(); ok && d.facts.keys[key] == nil {
+		d.verdict.Keys = append(d.verdict.Keys, key)
+	}
+	if d.request.ApproveUnknownOriginal {
+		return d.approve()
+	}
+	return d.decline(OriginalNotFound)
+}
+
+// mismatch tells whether the reversal cannot mean this original.
+func (d *decision) mismatch(o *Record) (Reason, bool) {
+	r := d.request
+	switch {
+	case !r.PAN.IsZero() && o.Token != [16]byte{} && r.Token != o.Token:
+		return CardMismatch, true
+	case r.Currency != 0 && r.Currency != o.Currency:
+		return CurrencyMismatch, true
+	case r.HasAmount && r.AmountMinor != o.AmountMinor:
+		return AmountMismatch, true
+	default:
+		return 0, false
+	}
+}
+
+// leaves is what a partial reversal leaves of standing minor units; a full one
+// leaves nothing.
+func (d *decision) leaves(standingMinor int64) (leaveMinor int64, reason Reason) {
+	if !d.request.HasReplacement {
+		return 0, Approved
+	}
+	if d.request.ReplacementMinor > standingMinor {
+		return 0, InvalidAmount
+	}
+	return d.request.ReplacementMinor, Approved
+}
+
+func (d *decision) reverseAuthorization(o *Record) Verdict {
+	hold := d.facts.holds[o.ID]
+	if hold == nil || hold.State != ledger.HoldOpen {
+		return d.decline(InvalidTransaction)
+	}
+	leave, reason := d.leaves(hold.AmountMinor)
+	if reason != Approved {
+		return d.decline(reason)
+	}
+	d.releaseHold(ledger.KindReversal, hold, leave)
+	if leave == 0 {
+		d.change(o).State = StateReversed
+	}
+	return d.approve()
+}
+
+// reverseCapture undoes what a sale, completion or advice moved: a contra in
+// its own window while that is open, a correction in today's after.
+func (d *decision) reverseCapture(o *Record) Verdict {
+	if o.RefundedMinor > 0 {
+		d.except("reversal_after_refund", "a reversal came for a transaction that was refunded in part: nothing was posted")
+		return d.decline(InvalidTransaction)
+	}
+	leave, reason := d.leaves(o.CapturedMinor)
+	if reason != Approved {
+		return d.decline(reason)
+	}
+	undo := o.CapturedMinor - leave
+	if d.settled(o) {
+		d.verdict.Journal.Post(ledger.KindAdjustment, d.payable(), cardAccount(o.CardID), undo)
+		d.moveCard(o.CardID, undo, 0)
+		d.except("reversal_after_cutoff", "a reversal came after its original's window had closed: corrected in today's")
+	} else {
+		d.journalIn(o)
+		d.verdict.Journal.Post(ledger.KindReversal, d.pending(), cardAccount(o.CardID), undo)
+		d.moveCard(o.CardID, undo, 0)
+		if o.Kind == KindCompletion && leave == 0 {
+			d.restoreHold(ledger.KindReversal, o.OriginalID)
+		}
+	}
+	changed := d.change(o)
+	changed.CapturedMinor = leave
+	if leave == 0 {
+		changed.State = StateReversed
+	}
+	return d.approve()
+}
+
+// reverseVoid lets stand again what a void had undone, while its window is
+// open. After that the day is sealed, and a person decides.
+func (d *decision) reverseVoid(v *Record) Verdict {
+	if d.request.HasReplacement && d.request.ReplacementMinor != 0 {
+		return d.decline(InvalidTransaction) // a void is whole, and so is its reversal
+	}
+	o := d.facts.records[v.OriginalID]
+	if o == nil || o.State != StateVoided || d.settled(o) || !d.reinstate(o) {
+		d.except("void_reversal_after_cutoff", "the reversal of a void came when its original could not be reinstated: nothing was posted")
+		return d.decline(NoAction)
+	}
+	d.change(v).State = StateReversed
+	return d.approve()
+}
+
+func (d *decision) reinstate(o *Record) bool {
+	switch o.Kind {
+	case KindAuthorization:
+		return d.restoreHold(ledger.KindReinstate, o.ID)
+	case KindCompletion:
+		return d.recapture(o)
+	default:
+		d.journalIn(o)
+		d.verdict.Journal.Post(ledger.KindReinstate, cardAccount(o.CardID), d.pending(), o.AmountMinor)
+		d.moveCard(o.CardID, -o.AmountMinor, 0)
+		changed := d.change(o)
+		changed.State, changed.CapturedMinor = StateApproved, o.AmountMinor
+		return true
+	}
+}
+
+// recapture captures the hold again that a void of its completion restored.
+func (d *decision) recapture(o *Record) bool {
+	hold, authorization := d.facts.holds[o.OriginalID], d.facts.records[o.OriginalID]
+	if hold == nil || authorization == nil || !hold.Usable(d.facts.Now) {
+		return false
+	}
+	d.journalIn(o)
+	d.captureHold(hold, o.AmountMinor)
+	d.change(authorization).State = StateCompleted
+	changed := d.change(o)
+	changed.State, changed.CapturedMinor = StateApproved, o.AmountMinor
+	return true
+}
+
+func (d *decision) reverseRefund(v *Record) Verdict {
+	if d.request.HasReplacement && d.request.ReplacementMinor != 0 {
+		return d.decline(InvalidTransaction)
+	}
+	o := d.facts.records[v.OriginalID]
+	if o == nil {
+		d.except("refund_reversal_without_original", "the reversal of a refund found no original: nothing was posted")
+		return d.decline(NoAction)
+	}
+	d.verdict.Journal.Post(ledger.KindReversal, cardAccount(v.CardID), d.payable(), v.AmountMinor)
+	d.moveCard(v.CardID, -v.AmountMinor, 0)
+	changed := d.change(o)
+	changed.RefundedMinor -= v.AmountMinor
+	changed.RefundCount--
+	d.change(v).State = StateReversed
+	return d.approve()
+}
+
+// journalIn posts into o's own window instead of today's.
+func (d *decision) journalIn(o *Record) {
+	d.verdict.Record.BusinessDate = o.BusinessDate
+	d.verdict.Journal.Date = o.BusinessDate
+}
+
+// hostReversal is the reversal that the host makes of a transaction which it
+// had to answer before it knew that it was committed.
+func hostReversal(f *Facts, stored *Record, r *Request, id Identity) Verdict {
+	request := &Request{
+		Kind: KindReversal, STAN: stored.STAN, BatchNo: stored.BatchNo,
+		Original: Reference{STAN: stored.STAN, HasSTAN: true, BatchNo: stored.BatchNo},
+		merchant: r.merchant, terminal: r.terminal,
+	}
+	key := Key{stored.MerchantID, stored.TerminalID, stored.BatchNo, stored.STAN, ClassHostReversal}
+	d := begin(f, request, id, key)
+	v := d.reversal()
+	for _, o := range v.Originals {
+		if o.ID == stored.ID && o.State == StateReversed {
+			o.State = StateAbandoned
+		}
+	}
+	if v.Record.OriginalID == uuid.Nil {
+		return Verdict{}
+	}
+	return v
+}

@@ -1,0 +1,149 @@
+package switching
+
+import (
+	"sort"
+	"strings"
+	"time"
+
+	"meridian/internal/card"
+	"meridian/internal/money"
+	"meridian/ledger"
+)
+
+// Directory is the reference data a host works with: read into memory as one
+// version, replaced as a whole when the version moves, never changed.
+type Directory struct {
+	Version   int64
+	merchants map[string]*Merchant
+	terminals map[string]*Terminal
+	calendars map[int16]*ledger.Calendar
+	buckets   []int16
+	ranges    []binRange // by low
+}
+
+// Merchant as a host knows it.
+type Merchant struct {
+	ID         int32
+	Bucket     int16
+	MID        string
+	Name       string
+	Currency   money.Currency
+	CalendarID int16
+	Policy     *Policy
+	Active     bool
+
+	zone *time.Location
+}
+
+// Zone of the merchant's calendar: what its terminals show as local time.
+func (m *Merchant) Zone() *time.Location { return m.zone }
+
+// Terminal as a host knows it.
+type Terminal struct {
+	ID           int32
+	TID          string
+	MerchantID   int32
+	MID          string
+	Dialect      string
+	Active       bool
+	MACAlgorithm string // none, x919
+	// MACKeyWrapped is opened by whoever checks MACs; nothing here is in clear.
+	MACKeyWrapped     []byte
+	CertificateSHA256 []byte // nil if the terminal is bound to none
+}
+
+// CancelMode is who chooses between void and refund.
+type CancelMode string
+
+const (
+	// CancelAuto lets the host choose, whatever was asked for.
+	CancelAuto CancelMode = "auto"
+	// CancelStrict takes a void for a void and a refund for a refund.
+	CancelStrict CancelMode = "strict"
+	// CancelOnly takes nothing but "cancel, you decide".
+	CancelOnly CancelMode = "cancel-only"
+)
+
+// Policy is what a merchant's terminals may do, and how far. Zero is no limit.
+type Policy struct {
+	Name               string
+	CancelMode         CancelMode
+	MaxAmountMinor     int64
+	MaxCashbackMinor   int64
+	CompletionPercent  int
+	HoldDays           int
+	AllowAuthorization bool
+	AllowCashback      bool
+	AllowOfflineAdvice bool
+	AllowVoid          bool
+	AllowRefund        bool
+	RefundWindowDays   int
+	MaxRefunds         int
+}
+
+// binRange leads the cards of a range to a route; both ends are 19 digits.
+type binRange struct {
+	low, high, network, route string
+}
+
+// Terminal finds a terminal by its TID (F41), with spaces cut.
+func (d *Directory) Terminal(tid string) *Terminal { return d.terminals[strings.TrimRight(tid, " ")] }
+
+// Merchant finds a merchant by its MID (F42), with spaces cut.
+func (d *Directory) Merchant(mid string) *Merchant { return d.merchants[strings.TrimRight(mid, " ")] }
+
+// Buckets lists every bucket.
+func (d *Directory) Buckets() []int16 { return d.buckets }
+
+// Calendars lists every calendar.
+func (d *Directory) Calendars() []*ledger.Calendar {
+	list := make([]*ledger.Calendar, 0, len(d.calendars))
+	for _, c := range d.calendars {
+		list = append(list, c)
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].ID < list[j].ID })
+	return list
+}
+
+// route of a card number; empty if no range has it.
+func (d *Directory) route(pan card.PAN) string {
+	digits := pan.Reveal()
+	digits += strings.Repeat("0", max(0, 19-len(digits)))
+	i := sort.Search(len(d.ranges), func(i int) bool { return d.ranges[i].low > digits })
+	if i == 0 || digits > d.ranges[i-1].high {
+		return ""
+	}
+	return d.ranges[i-1].route
+}
+
+// admit resolves the request's terminal and merchant and says whether they may
+// ask anything at all.
+func (d *Directory) admit(r *Request) Reason {
+	t := d.Terminal(r.TID)
+	m := d.Merchant(r.MID)
+	switch {
+	case t == nil:
+		return UnknownTerminal
+	case m == nil && strings.TrimRight(r.MID, " ") != "":
+		return UnknownMerchant
+	}
+	if m == nil {
+		m = d.Merchant(t.MID) // echo and logon often name the terminal alone
+	}
+	switch {
+	case m == nil:
+		return UnknownMerchant
+	case t.MerchantID != m.ID:
+		return TerminalNotOfMerchant
+	case t.Dialect != r.Dialect:
+		return UnknownTerminal
+	case !t.Active:
+		return TerminalInactive
+	case !m.Active:
+		return UnknownMerchant
+	case t.CertificateSHA256 != nil && string(t.CertificateSHA256) != string(r.CertificateSHA256[:]):
+		return SecurityViolation
+	}
+	r.terminal, r.merchant = t, m
+	return Approved
+}

@@ -1,0 +1,164 @@
+package switching
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"meridian/ledger"
+)
+
+// LoadDirectory reads all reference data as one version: in one snapshot, so
+// that a terminal never meets a merchant of another version.
+func LoadDirectory(ctx context.Context, db ledger.TxBeginner) (*Directory, error) {
+	d := &Directory{
+		merchants: map[string]*Merchant{}, terminals: map[string]*Terminal{}, calendars: map[int16]*ledger.Calendar{},
+	}
+	err := inSnapshot(ctx, db, func(tx pgx.Tx) error { return d.read(ctx, tx) })
+	if err != nil {
+		return nil, fmt.Errorf("load directory: %w", err)
+	}
+	return d, nil
+}
+
+// DirectoryVersion is the version that the database has now.
+func DirectoryVersion(ctx context.Context, db ledger.Querier) (version int64, err error) {
+	if err := db.QueryRow(ctx, `SELECT directory_version FROM installation`).Scan(&version); err != nil {
+		return 0, fmt.Errorf("read directory version: %w", err)
+	}
+	return version, nil
+}
+
+func inSnapshot(ctx context.Context, db ledger.TxBeginner, do func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error { //nolint:wrapcheck // wrapped by the callers
+		if _, err := tx.Exec(ctx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY`); err != nil {
+			return fmt.Errorf("begin snapshot: %w", err)
+		}
+		return do(tx)
+	})
+}
+
+func (d *Directory) read(ctx context.Context, tx pgx.Tx) error {
+	var err error
+	if d.Version, err = DirectoryVersion(ctx, tx); err != nil {
+		return err
+	}
+	calendars, err := ledger.Calendars(ctx, tx)
+	if err != nil {
+		return fmt.Errorf("calendars: %w", err)
+	}
+	for _, c := range calendars {
+		d.calendars[c.ID] = c
+	}
+	byID := map[int32]*Merchant{}
+	policies := map[int32]*Policy{}
+	for _, step := range []func(context.Context, pgx.Tx) error{
+		d.readBuckets,
+		func(ctx context.Context, tx pgx.Tx) error { return readPolicies(ctx, tx, policies) },
+		func(ctx context.Context, tx pgx.Tx) error { return d.readMerchants(ctx, tx, policies, byID) },
+		func(ctx context.Context, tx pgx.Tx) error { return d.readTerminals(ctx, tx, byID) },
+		d.readRanges,
+	} {
+		if err := step(ctx, tx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Directory) readBuckets(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `SELECT bucket FROM buckets ORDER BY bucket`)
+	if err != nil {
+		return fmt.Errorf("buckets: %w", err)
+	}
+	if d.buckets, err = pgx.CollectRows(rows, pgx.RowTo[int16]); err != nil {
+		return fmt.Errorf("buckets: %w", err)
+	}
+	return nil
+}
+
+func readPolicies(ctx context.Context, tx pgx.Tx, into map[int32]*Policy) error {
+	rows, err := tx.Query(ctx, `
+		SELECT policy_id, name, cancel_mode, coalesce(max_amount_minor, 0), coalesce(max_cashback_minor, 0),
+			completion_percent, hold_days, allow_authorization, allow_cashback, allow_offline_advice,
+			allow_void, allow_refund, refund_window_days, max_refunds
+		FROM policies`)
+	if err != nil {
+		return fmt.Errorf("policies: %w", err)
+	}
+	var id int32
+	var p Policy
+	_, err = pgx.ForEachRow(rows, []any{
+		&id, &p.Name, &p.CancelMode, &p.MaxAmountMinor, &p.MaxCashbackMinor,
+		&p.CompletionPercent, &p.HoldDays, &p.AllowAuthorization, &p.AllowCashback, &p.AllowOfflineAdvice,
+		&p.AllowVoid, &p.AllowRefund, &p.RefundWindowDays, &p.MaxRefunds,
+	}, func() error {
+		one := p
+		into[id] = &one
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("policies: %w", err)
+	}
+	return nil
+}
+
+func (d *Directory) readMerchants(ctx context.Context, tx pgx.Tx, policies map[int32]*Policy, byID map[int32]*Merchant) error {
+	rows, err := tx.Query(ctx, `
+		SELECT merchant_id, bucket, mid, name, currency, calendar_id, policy_id, active FROM merchants`)
+	if err != nil {
+		return fmt.Errorf("merchants: %w", err)
+	}
+	var m Merchant
+	var policyID int32
+	_, err = pgx.ForEachRow(rows, []any{
+		&m.ID, &m.Bucket, &m.MID, &m.Name, &m.Currency, &m.CalendarID, &policyID, &m.Active,
+	}, func() error {
+		one := m
+		one.Policy, one.zone = policies[policyID], d.calendars[m.CalendarID].Zone
+		d.merchants[one.MID], byID[one.ID] = &one, &one
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("merchants: %w", err)
+	}
+	return nil
+}
+
+func (d *Directory) readTerminals(ctx context.Context, tx pgx.Tx, byID map[int32]*Merchant) error {
+	rows, err := tx.Query(ctx, `
+		SELECT terminal_id, tid, merchant_id, dialect, active, mac_algorithm, mak_wrapped, certificate_sha256 FROM terminals`)
+	if err != nil {
+		return fmt.Errorf("terminals: %w", err)
+	}
+	var t Terminal
+	_, err = pgx.ForEachRow(rows, []any{
+		&t.ID, &t.TID, &t.MerchantID, &t.Dialect, &t.Active, &t.MACAlgorithm, &t.MACKeyWrapped, &t.CertificateSHA256,
+	}, func() error {
+		one := t
+		one.MID = byID[t.MerchantID].MID
+		d.terminals[one.TID] = &one
+		t.MACKeyWrapped, t.CertificateSHA256 = nil, nil // the next row must not write into this one's
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("terminals: %w", err)
+	}
+	return nil
+}
+
+func (d *Directory) readRanges(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `SELECT low, high, network, route FROM bin_ranges ORDER BY low`)
+	if err != nil {
+		return fmt.Errorf("card ranges: %w", err)
+	}
+	d.ranges, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (r binRange, err error) {
+		err = row.Scan(&r.low, &r.high, &r.network, &r.route)
+		return r, err //nolint:wrapcheck // wrapped below
+	})
+	if err != nil {
+		return fmt.Errorf("card ranges: %w", err)
+	}
+	return nil
+}

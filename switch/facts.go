@@ -1,0 +1,274 @@
+package switching
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"meridian/internal/money"
+	"meridian/ledger"
+)
+
+// Facts are what a unit of work loaded for its requests, and what the verdicts
+// before this one made of it: two requests in one unit see each other.
+type Facts struct {
+	Bucket int16
+	// Now is the instant at which the unit's requests are accepted.
+	Now time.Time
+
+	windows    map[int16]ledger.Window // by calendar: the one that takes work now
+	batches    map[int32]int32         // by terminal: its current batch number
+	keys       map[Key]*keyEntry
+	records    map[uuid.UUID]*Record
+	byRRN      map[int64][]*Record
+	bySTAN     map[stanRef][]*Record
+	byInvoice  map[invoiceRef][]*Record
+	holds      map[uuid.UUID]*ledger.Hold
+	cards      map[[16]byte]*ledger.CardAccount
+	cardsByID  map[int64]*ledger.CardAccount
+	references *Directory
+
+	changes changes
+}
+
+// keyEntry is a stored key; it is a tombstone while only a reversal has come.
+type keyEntry struct {
+	record    *Record
+	tombstone bool
+}
+
+// stanRef names a transaction by its STAN; batch 0 means any.
+type stanRef struct {
+	merchantID, terminalID, stan int32
+}
+
+type invoiceRef struct {
+	terminalID int32
+	invoice    string
+}
+
+// changes is what the store writes: each row once, however many verdicts of
+// the unit touched it.
+type changes struct {
+	records    []*Record
+	keys       []keyChange
+	transfers  []ledger.Transfer
+	newHolds   []*ledger.Hold
+	newBatches map[int32]int32
+	dirty      map[*Record]struct{}
+	dirtyHolds map[*ledger.Hold]struct{}
+	dirtyCards map[*ledger.CardAccount]struct{}
+	exceptions []Exception
+	isNew      map[any]struct{}
+}
+
+type keyChange struct {
+	key       Key
+	record    *Record
+	tombstone bool
+	// replaces a tombstone that is stored already
+	replaces bool
+}
+
+// Exception is what a person must look at.
+type Exception struct {
+	ID     uuid.UUID
+	Kind   string
+	Record *Record
+	Detail string
+}
+
+func newFacts(bucket int16, now time.Time, dir *Directory) *Facts {
+	return &Facts{
+		Bucket: bucket, Now: now, references: dir,
+		windows:   map[int16]ledger.Window{},
+		batches:   map[int32]int32{},
+		keys:      map[Key]*keyEntry{},
+		records:   map[uuid.UUID]*Record{},
+		byRRN:     map[int64][]*Record{},
+		bySTAN:    map[stanRef][]*Record{},
+		byInvoice: map[invoiceRef][]*Record{},
+		holds:     map[uuid.UUID]*ledger.Hold{},
+		cards:     map[[16]byte]*ledger.CardAccount{},
+		cardsByID: map[int64]*ledger.CardAccount{},
+		changes: changes{
+			newBatches: map[int32]int32{},
+			dirty:      map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},
+			dirtyCards: map[*ledger.CardAccount]struct{}{}, isNew: map[any]struct{}{},
+		},
+	}
+}
+
+// know indexes a record, so that references find it.
+func (f *Facts) know(r *Record) {
+	if _, known := f.records[r.ID]; known {
+		return
+	}
+	f.records[r.ID] = r
+	f.byRRN[r.RRN] = append(f.byRRN[r.RRN], r)
+	if r.Asked.Class() == ClassFinancial {
+		ref := stanRef{r.MerchantID, r.TerminalID, r.STAN}
+		f.bySTAN[ref] = append(f.bySTAN[ref], r)
+	}
+	if r.Invoice != "" && !r.Kind.Refers() {
+		ref := invoiceRef{r.TerminalID, r.Invoice}
+		f.byInvoice[ref] = append(f.byInvoice[ref], r)
+	}
+}
+
+func (f *Facts) addCard(c *ledger.CardAccount) {
+	f.cards[c.Token], f.cardsByID[c.ID] = c, c
+}
+
+// batchOf is the batch a request belongs to: the stated one or the current.
+func (f *Facts) batchOf(r *Request) int32 {
+	if r.BatchNo != 0 {
+		return r.BatchNo
+	}
+	return f.currentBatch(r.terminal.ID)
+}
+
+// currentBatch of a terminal; its first is 1.
+func (f *Facts) currentBatch(terminalID int32) int32 {
+	if n, ok := f.batches[terminalID]; ok {
+		return n
+	}
+	return 1
+}
+
+// keyOf is the request's key.
+func (f *Facts) keyOf(r *Request) Key {
+	return Key{r.merchant.ID, r.terminal.ID, f.batchOf(r), r.STAN, r.Kind.Class()}
+}
+
+// window takes the merchant's work now.
+func (f *Facts) window(m *Merchant) ledger.Window { return f.windows[m.CalendarID] }
+
+// originals that a cancel or completion may mean, by the first reference given.
+func (f *Facts) originals(r *Request) []*Record {
+	ref := &r.Original
+	switch {
+	case ref.HasRRN:
+		return f.financial(f.byRRN[ref.RRN])
+	case ref.HasSTAN:
+		return inBatch(f.bySTAN[stanRef{r.merchant.ID, r.terminal.ID, ref.STAN}], ref.BatchNo)
+	case ref.Invoice != "":
+		return inBatch(f.byInvoice[invoiceRef{r.terminal.ID, ref.Invoice}], ref.BatchNo)
+	default:
+		return nil
+	}
+}
+
+// financial leaves out reversals: nothing refers to one.
+func (f *Facts) financial(list []*Record) []*Record {
+	var out []*Record
+	for _, o := range list {
+		if o.Kind != KindReversal {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+func inBatch(list []*Record, batchNo int32) []*Record {
+	var out []*Record
+	for _, o := range list {
+		if batchNo == 0 || o.BatchNo == batchNo {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// apply makes a verdict part of the facts and of what will be stored.
+func (f *Facts) apply(v *Verdict) {
+	if v.Record == nil {
+		return
+	}
+	c := &f.changes
+	f.know(v.Record)
+	c.records = append(c.records, v.Record)
+	c.isNew[v.Record] = struct{}{}
+	for _, k := range v.Keys {
+		entry := f.keys[k]
+		tombstone := k.Class == ClassFinancial && v.Record.Asked.Class() == ClassReversal
+		c.keys = append(c.keys, keyChange{key: k, record: v.Record, tombstone: tombstone, replaces: entry != nil})
+		f.keys[k] = &keyEntry{record: v.Record, tombstone: tombstone}
+	}
+	if v.NewBatch {
+		f.batches[v.Record.TerminalID] = v.Record.BatchNo
+		c.newBatches[v.Record.TerminalID] = v.Record.BatchNo
+	}
+	c.transfers = append(c.transfers, v.Journal.Transfers...)
+	for _, h := range v.Holds {
+		if have, ok := f.holds[h.ID]; ok {
+			*have = *h
+			f.touch(c.dirtyHolds, have)
+			continue
+		}
+		f.holds[h.ID] = h
+		c.newHolds = append(c.newHolds, h)
+		c.isNew[h] = struct{}{}
+	}
+	for _, o := range v.Originals {
+		have := f.records[o.ID]
+		have.State, have.CapturedMinor, have.RefundedMinor, have.RefundCount = o.State, o.CapturedMinor, o.RefundedMinor, o.RefundCount
+		if _, fresh := c.isNew[have]; !fresh {
+			c.dirty[have] = struct{}{}
+		}
+	}
+	if v.Card.ID != 0 {
+		account := f.cardsByID[v.Card.ID]
+		account.BalanceMinor += v.Card.BalanceMinor
+		account.HeldMinor += v.Card.HeldMinor
+		c.dirtyCards[account] = struct{}{}
+	}
+	c.exceptions = append(c.exceptions, v.Exceptions...)
+}
+
+func (f *Facts) touch(dirty map[*ledger.Hold]struct{}, h *ledger.Hold) {
+	if _, fresh := f.changes.isNew[h]; !fresh {
+		dirty[h] = struct{}{}
+	}
+}
+
+// Identity is what a new transaction is called. It is handed to Decide, which
+// makes nothing up.
+type Identity struct {
+	ID       uuid.UUID
+	RRN      int64
+	AuthCode string
+}
+
+// Verdict is what Decide says. It changes nothing: apply does.
+type Verdict struct {
+	Response Response
+	// Record is what is stored; nil stores nothing.
+	Record *Record
+	// Keys the record takes: its own, and the original's for a tombstone.
+	Keys []Key
+	// NewBatch opens the record's batch, the terminal's first.
+	NewBatch bool
+	Journal  ledger.Journal
+	// Holds and Originals are new values of what the facts hold.
+	Holds     []*ledger.Hold
+	Originals []*Record
+	Card      CardChange
+	// Exceptions for people.
+	Exceptions []Exception
+}
+
+// CardChange moves an on-us card's balance and what is held of it.
+type CardChange struct {
+	ID           int64
+	BalanceMinor int64
+	HeldMinor    int64
+}
+
+// currencyOf is the request's currency, the merchant's unless it says otherwise.
+func (r *Request) currencyOf() money.Currency {
+	if r.Currency != 0 {
+		return r.Currency
+	}
+	return r.merchant.Currency
+}

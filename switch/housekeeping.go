@@ -1,0 +1,175 @@
+package switching
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"meridian/ledger"
+)
+
+// keepHouse follows the reference data, makes windows ahead and lets holds
+// expire. Every step can be done by several hosts at once without doing
+// anything twice, and what fails is tried at the next turn.
+func (s *Switch) keepHouse(ctx context.Context) {
+	tick := time.NewTicker(s.opts.Refresh)
+	defer tick.Stop()
+	var ensured ledger.Date
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		step, cancel := context.WithTimeout(ctx, 10*s.opts.Refresh)
+		if err := s.refresh(step); err != nil {
+			s.log.Warn("cannot read reference data; working with what is known", "error", err)
+		}
+		if today := ledger.DateOf(s.now().UTC()); today != ensured {
+			if err := ledger.EnsureWindows(step, s.pool, s.directory.Load().Calendars(), s.now()); err != nil {
+				s.log.Warn("cannot make business days ahead", "error", err)
+			} else {
+				ensured = today
+			}
+		}
+		if err := s.ExpireHolds(step); err != nil {
+			s.log.Warn("cannot expire holds", "error", err)
+		}
+		cancel()
+	}
+}
+
+func (s *Switch) refresh(ctx context.Context) error {
+	version, err := DirectoryVersion(ctx, s.pool)
+	if err != nil {
+		return err
+	}
+	if version == s.directory.Load().Version {
+		return nil
+	}
+	dir, err := LoadDirectory(ctx, s.pool)
+	if err != nil {
+		return err
+	}
+	s.setDirectory(dir)
+	s.log.Info("reference data changed", "version", dir.Version)
+	return nil
+}
+
+// expireBatch is how many holds one transaction gives back: short enough not
+// to be in a lane's way.
+const expireBatch = 200
+
+// ExpireHolds gives back what holds reserve whose time is over.
+func (s *Switch) ExpireHolds(ctx context.Context) error {
+	for _, bucket := range s.directory.Load().Buckets() {
+		for {
+			n, err := s.expireSome(ctx, bucket)
+			if err != nil {
+				return fmt.Errorf("bucket %d: %w", bucket, err)
+			}
+			s.metrics.expired.Add(float64(n))
+			if n < expireBatch {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// expireSome locks what a unit of work locks, in its order: windows, then
+// authorizations, holds and cards.
+func (s *Switch) expireSome(ctx context.Context, bucket int16) (n int, err error) {
+	now := s.now()
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		due, err := dueHolds(ctx, tx, bucket, now)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		facts := newFacts(bucket, now, s.directory.Load())
+		l := loader{conn: tx.Conn(), facts: facts, wanted: map[uuid.UUID]located{}}
+		for _, at := range due {
+			l.want(at)
+		}
+		if err := l.lockWindows(ctx, calendarIDs(facts.references)); err != nil {
+			return err
+		}
+		if err := l.records(ctx); err != nil {
+			return err
+		}
+		if err := l.holdsAndCards(ctx); err != nil {
+			return err
+		}
+		for _, at := range due {
+			n += facts.expire(at.id)
+		}
+		b := &pgx.Batch{}
+		queueStore(b, bucket, facts)
+		if err := tx.SendBatch(ctx, b).Close(); err != nil {
+			return fmt.Errorf("store expired holds: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("expire holds: %w", err)
+	}
+	return n, nil
+}
+
+// dueHolds lists open holds that have run out. They are looked at again under
+// lock.
+func dueHolds(ctx context.Context, tx pgx.Tx, bucket int16, now time.Time) ([]located, error) {
+	rows, err := tx.Query(ctx, `
+		SELECT business_date, hold_id FROM holds
+		WHERE bucket = $1 AND state = 1 AND expires_at <= $2
+		ORDER BY expires_at LIMIT $3`, bucket, now, expireBatch)
+	if err != nil {
+		return nil, fmt.Errorf("find due holds: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (located, error) {
+		var date time.Time
+		var id [16]byte
+		err := row.Scan(&date, &id)
+		return located{ledger.DateOf(date), uuid.UUID(id)}, err //nolint:wrapcheck // wrapped below
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find due holds: %w", err)
+	}
+	return list, nil
+}
+
+func calendarIDs(d *Directory) []int16 {
+	var ids []int16
+	for _, c := range d.Calendars() {
+		ids = append(ids, c.ID)
+	}
+	return ids
+}
+
+// expire ends one hold, if it is still open: its pending transfer is voided in
+// a journal of its own and in today's window, because the authorization's may
+// be sealed.
+func (f *Facts) expire(id uuid.UUID) int {
+	hold, authorization := f.holds[id], f.records[id]
+	if hold == nil || authorization == nil || hold.State != ledger.HoldOpen {
+		return 0
+	}
+	journal := ledger.Journal{
+		ID: uuid.Must(uuid.NewV7()), Date: f.windows[authorization.CalendarID].Date, Currency: hold.Currency,
+	}
+	journal.Hold(ledger.KindExpiry, ledger.VoidPending, cardAccount(hold.CardID),
+		ledger.Account(ledger.RoleMerchantPending, int64(hold.MerchantID)), hold.AmountMinor, id)
+	f.changes.transfers = append(f.changes.transfers, journal.Transfers...)
+	hold.State = ledger.HoldExpired
+	f.changes.dirtyHolds[hold] = struct{}{}
+	authorization.State = StateExpired
+	f.changes.dirty[authorization] = struct{}{}
+	if account := f.cardsByID[hold.CardID]; account != nil {
+		account.HeldMinor -= hold.AmountMinor
+		f.changes.dirtyCards[account] = struct{}{}
+	}
+	return 1
+}

@@ -1,0 +1,111 @@
+package switching
+
+// Kind is what a request asks for, and what a transaction became. Kinds are
+// stored: a number keeps its meaning for ever.
+type Kind uint8
+
+const (
+	// KindAuthorization reserves money under a hold.
+	KindAuthorization Kind = 1
+	// KindSale moves money at once, with cashback or without.
+	KindSale Kind = 2
+	// KindCompletion captures a hold.
+	KindCompletion Kind = 3
+	// KindAdvice reports a sale that was approved offline.
+	KindAdvice Kind = 4
+	// KindVoid undoes a transaction before it is settled.
+	KindVoid Kind = 5
+	// KindRefund pays back a settled transaction.
+	KindRefund Kind = 6
+	// KindCancel leaves it to the host whether it is a void or a refund.
+	KindCancel Kind = 7
+	// KindReversal undoes a transaction whose answer did not arrive.
+	KindReversal Kind = 8
+	// KindBalance asks what a card has available.
+	KindBalance Kind = 9
+	// KindEcho tests the line.
+	KindEcho Kind = 10
+	// KindLogon signs a terminal on.
+	KindLogon Kind = 11
+)
+
+var kindNames = [...]string{
+	KindAuthorization: "authorization", KindSale: "sale", KindCompletion: "completion", KindAdvice: "advice",
+	KindVoid: "void", KindRefund: "refund", KindCancel: "cancel", KindReversal: "reversal",
+	KindBalance: "balance", KindEcho: "echo", KindLogon: "logon",
+}
+
+// String names the kind for people, logs and metrics.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) && kindNames[k] != "" {
+		return kindNames[k]
+	}
+	return "unknown"
+}
+
+// MarshalText is the kind's name.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// Class separates keys: a reversal carries its original's STAN and is not its repeat.
+type Class uint8
+
+const (
+	// ClassFinancial is for requests that carry their own STAN.
+	ClassFinancial Class = 1
+	// ClassReversal is for reversals.
+	ClassReversal Class = 2
+	// ClassHostReversal is for reversals that the host makes itself.
+	ClassHostReversal Class = 3
+)
+
+// Class of the keys of this kind of request.
+func (k Kind) Class() Class {
+	if k == KindReversal {
+		return ClassReversal
+	}
+	return ClassFinancial
+}
+
+// Cancels tells whether the kind asks for an earlier transaction to be undone
+// by the merchant.
+func (k Kind) Cancels() bool { return k == KindVoid || k == KindRefund || k == KindCancel }
+
+// Refers tells whether the kind speaks of an earlier transaction.
+func (k Kind) Refers() bool { return k.Cancels() || k == KindCompletion || k == KindReversal }
+
+// State is where a transaction is in its life.
+type State uint8
+
+const (
+	// StateDeclined moved nothing.
+	StateDeclined State = 1
+	// StateApproved stands: captured, reserved, or told (a balance).
+	StateApproved State = 2
+	// StateCompleted is an authorization whose hold was captured.
+	StateCompleted State = 3
+	// StateVoided was undone by the merchant before settlement.
+	StateVoided State = 4
+	// StateReversed was undone because its answer did not arrive.
+	StateReversed State = 5
+	// StateExpired is an authorization whose hold ran out.
+	StateExpired State = 6
+	// StateAbandoned was undone by the host: it had to answer before it knew
+	// whether the transaction was committed.
+	StateAbandoned State = 7
+)
+
+var stateNames = [...]string{
+	StateDeclined: "declined", StateApproved: "approved", StateCompleted: "completed", StateVoided: "voided",
+	StateReversed: "reversed", StateExpired: "expired", StateAbandoned: "abandoned",
+}
+
+// String names the state.
+func (s State) String() string {
+	if int(s) < len(stateNames) && stateNames[s] != "" {
+		return stateNames[s]
+	}
+	return "unknown"
+}
+
+// MarshalText is the state's name.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

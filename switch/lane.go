@@ -1,0 +1,279 @@
+package switching
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"meridian/internal/postgres"
+)
+
+// job is a request on its way through a lane.
+type job struct {
+	request  *Request
+	done     func(Response)
+	arrived  time.Time
+	storeBy  time.Time // past it, an undecided request is not approved
+	answerBy time.Time // past it, even an unknown outcome is answered
+	response Response
+	keep     bool // the response rests on a row of this unit
+	// answered before its outcome was known: run on, to make it right.
+	answered bool
+}
+
+// lane runs the units of work of its buckets, one at a time: a merchant's
+// requests keep their order. It gathers what is waiting while a unit commits,
+// and waits for nothing when idle.
+type lane struct {
+	sw   *Switch
+	rrns rrnSource
+
+	mu sync.Mutex
+	// queues of jobs by bucket. A lane serves few buckets; order is the turn.
+	queues map[int16][]*job
+	order  []int16
+	length int
+	closed bool
+	wake   chan struct{} // holds one token: there is work, or the lane is closed
+}
+
+func newLane(sw *Switch) *lane {
+	return &lane{sw: sw, queues: map[int16][]*job{}, wake: make(chan struct{}, 1)}
+}
+
+// add queues a job; false means that the lane is full or closed.
+func (l *lane) add(bucket int16, j *job) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.length >= l.sw.opts.Queue {
+		return false
+	}
+	if len(l.queues[bucket]) == 0 {
+		l.order = append(l.order, bucket)
+	}
+	l.queues[bucket] = append(l.queues[bucket], j)
+	l.length++
+	l.signal()
+	return true
+}
+
+func (l *lane) signal() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// close lets the lane finish what it has and then end.
+func (l *lane) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.signal()
+}
+
+func (l *lane) depth() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.length
+}
+
+// take removes up to MaxBatch jobs of the bucket whose turn it is.
+func (l *lane) take() (bucket int16, jobs []*job, closed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.order) == 0 {
+		return 0, nil, l.closed
+	}
+	bucket = l.order[0]
+	l.order = l.order[1:]
+	queue := l.queues[bucket]
+	n := min(len(queue), l.sw.opts.MaxBatch)
+	jobs = queue[:n:n]
+	l.queues[bucket] = queue[n:]
+	if len(queue) > n {
+		l.order = append(l.order, bucket)
+	} else {
+		delete(l.queues, bucket)
+	}
+	l.length -= n
+	return bucket, jobs, false
+}
+
+// run works until the lane is closed and empty, or ctx ends.
+func (l *lane) run(ctx context.Context) {
+	for {
+		bucket, jobs, closed := l.take()
+		if len(jobs) > 0 {
+			l.work(ctx, bucket, jobs)
+			continue
+		}
+		if closed {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.wake:
+		}
+	}
+}
+
+// work runs a unit until its outcome is known.
+func (l *lane) work(ctx context.Context, bucket int16, jobs []*job) {
+	doubt := false
+	for attempt := 0; len(jobs) > 0; attempt++ {
+		if doubt {
+			l.answerLate(jobs)
+		} else if jobs = l.dropExpired(jobs); len(jobs) == 0 {
+			return
+		}
+		outcome, err := l.try(ctx, bucket, jobs, doubt)
+		if err == nil {
+			l.deliver(jobs)
+			return
+		}
+		if ctx.Err() != nil {
+			l.giveUp(jobs, doubt || outcome == postgres.Unknown)
+			return
+		}
+		l.sw.metrics.retries.WithLabelValues(outcome.String()).Inc()
+		l.sw.logRetry(err, outcome, attempt, len(jobs))
+		switch outcome {
+		case postgres.Unknown:
+			doubt = true
+		case postgres.Permanent:
+			if len(jobs) > 1 {
+				l.each(ctx, bucket, jobs)
+				return
+			}
+			if !doubt {
+				l.fail(jobs, SystemMalfunction)
+				return
+			}
+		case postgres.NotCommitted:
+		}
+		l.sw.ensureWindowsAfter(ctx, err)
+		if postgres.Backoff(ctx, attempt, l.sw.opts.RetryPause) != nil {
+			l.giveUp(jobs, doubt)
+			return
+		}
+	}
+}
+
+// try runs the unit once. A unit that is not in doubt has until its first
+// deadline; one in doubt must be settled whatever it takes.
+func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (postgres.Outcome, error) {
+	until := time.Now().Add(l.sw.opts.StoreTimeout)
+	if !doubt {
+		for _, j := range jobs {
+			if j.storeBy.Before(until) {
+				until = j.storeBy
+			}
+		}
+		// A moment more, so that one late request does not cost the others
+		// their attempt: it is dropped in the decision.
+		until = until.Add(l.sw.opts.StoreTimeout / 10)
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	u := unit{sw: l.sw, bucket: bucket, jobs: jobs, rrns: &l.rrns}
+	return u.run(ctx)
+}
+
+// each runs the jobs of a unit that failed for good one by one: what is wrong
+// with one of them is no reason to fail the others.
+func (l *lane) each(ctx context.Context, bucket int16, jobs []*job) {
+	for _, j := range jobs {
+		l.work(ctx, bucket, []*job{j})
+	}
+}
+
+// deliver answers after the commit.
+func (l *lane) deliver(jobs []*job) {
+	for _, j := range jobs {
+		if !j.answered {
+			l.sw.answer(j, j.response)
+		}
+	}
+}
+
+func (l *lane) fail(jobs []*job, reason Reason) {
+	for _, j := range jobs {
+		if !j.answered {
+			l.sw.answer(j, Response{Reason: reason, Became: j.request.Kind})
+		}
+	}
+}
+
+// dropExpired answers what waited too long; it was not decided, and nothing of
+// it is stored.
+func (l *lane) dropExpired(jobs []*job) []*job {
+	now := time.Now()
+	var live []*job
+	for _, j := range jobs {
+		if now.Before(j.storeBy) {
+			live = append(live, j)
+			continue
+		}
+		l.fail([]*job{j}, StoreUnavailable)
+	}
+	return live
+}
+
+// answerLate tells the terminals that cannot wait longer that the system
+// failed. Their requests stay in the unit: what turns out to be committed is
+// reversed by the host.
+func (l *lane) answerLate(jobs []*job) {
+	now := time.Now()
+	for _, j := range jobs {
+		if !j.answered && !now.Before(j.answerBy) {
+			l.sw.answer(j, Response{Reason: SystemMalfunction, Became: j.request.Kind})
+			j.answered = true
+			l.sw.metrics.unsure.Inc()
+		}
+	}
+}
+
+// giveUp ends a unit because the host is being stopped.
+func (l *lane) giveUp(jobs []*job, doubt bool) {
+	for _, j := range jobs {
+		if doubt {
+			// No answer: the terminal must take the outcome for unknown, because it is.
+			l.sw.log.Error("stopped with an unknown outcome; its terminal will repeat or reverse",
+				"tid", j.request.TID, "stan", j.request.STAN, "answered", j.answered)
+			if !j.answered {
+				l.sw.answer(j, Response{})
+			}
+			continue
+		}
+		l.fail([]*job{j}, StoreUnavailable)
+	}
+}
+
+// expireQueued answers jobs that have waited in the queue past their deadline,
+// while the lane's unit is held up.
+func (l *lane) expireQueued(now time.Time) {
+	var expired []*job
+	l.mu.Lock()
+	for bucket, queue := range l.queues {
+		// Jobs arrive in order, and all wait equally long.
+		n := 0
+		for n < len(queue) && !now.Before(queue[n].storeBy) {
+			n++
+		}
+		if n == 0 {
+			continue
+		}
+		expired = append(expired, queue[:n]...)
+		l.length -= n
+		l.queues[bucket] = queue[n:]
+		if n == len(queue) {
+			delete(l.queues, bucket)
+			l.order = slices.DeleteFunc(l.order, func(b int16) bool { return b == bucket })
+		}
+	}
+	l.mu.Unlock()
+	l.fail(expired, StoreUnavailable)
+}

@@ -1,0 +1,327 @@
+package switching
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"meridian/ledger"
+)
+
+// errNoWindow means that business days have not been made as far as now.
+var errNoWindow = errors.New("no open window")
+
+// originalDepth bounds how far originals are followed: the reversal of a void
+// of a completion of an authorization.
+const originalDepth = 3
+
+// loader fills the facts of one unit of work.
+//
+//	pipeline 1: begin; keys, windows, batches; references
+//	            (and the cards, when nothing in the unit refers to an original)
+//	pipeline 2: originals, locked in the order of their ids, as deep as they go
+//	pipeline 3: holds and cards, locked in the order of their ids
+//
+// A unit of sales needs the first alone. Originals are locked before holds and
+// holds before cards, in every unit: two units never wait for each other.
+type loader struct {
+	conn  *pgx.Conn
+	facts *Facts
+	jobs  []*job
+
+	wanted map[uuid.UUID]located // records that are referred to and not loaded yet
+	stored map[Key]storedKey
+}
+
+// located is where a record is stored.
+type located struct {
+	date ledger.Date
+	id   uuid.UUID
+}
+
+type storedKey struct {
+	located
+
+	tombstone bool
+}
+
+func (l *loader) load(ctx context.Context) error {
+	l.wanted, l.stored = map[uuid.UUID]located{}, map[Key]storedKey{}
+	refers := l.refers()
+	if err := l.first(ctx, !refers); err != nil {
+		return err
+	}
+	if err := l.otherWindows(ctx, l.calendars()); err != nil {
+		return err
+	}
+	// A unit in which something was stored already follows it, too.
+	if len(l.wanted) == 0 && !refers {
+		return nil
+	}
+	for range originalDepth {
+		if len(l.wanted) == 0 {
+			break
+		}
+		if err := l.records(ctx); err != nil {
+			return err
+		}
+	}
+	for key, stored := range l.stored {
+		l.facts.keys[key] = &keyEntry{record: l.facts.records[stored.id], tombstone: stored.tombstone}
+	}
+	if !refers {
+		return nil
+	}
+	return l.holdsAndCards(ctx)
+}
+
+// refers tells whether any request speaks of an original or has to be undone.
+func (l *loader) refers() bool {
+	for _, j := range l.jobs {
+		if j.request.Kind.Refers() || j.answered {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *loader) first(ctx context.Context, withCards bool) error {
+	b := &pgx.Batch{}
+	b.Queue("BEGIN")
+	ledger.QueueShareWindows(b, l.facts.Bucket, l.calendars(), l.facts.Now, func(w ledger.Window) {
+		l.facts.windows[w.CalendarID] = w
+	})
+	l.queueBatches(b)
+	l.queueKeys(b)
+	l.queueReferences(b)
+	if withCards {
+		ledger.QueueLockCards(b, l.tokens(), nil, l.facts.addCard)
+	}
+	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	return nil
+}
+
+func (l *loader) calendars() []int16 {
+	var ids []int16
+	seen := map[int16]bool{}
+	for _, j := range l.jobs {
+		if id := j.request.merchant.CalendarID; !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func (l *loader) tokens() [][]byte {
+	var tokens [][]byte
+	seen := map[[16]byte]bool{}
+	for _, j := range l.jobs {
+		if t := j.request.Token; t != [16]byte{} && !seen[t] {
+			seen[t] = true
+			tokens = append(tokens, append([]byte(nil), t[:]...))
+		}
+	}
+	return tokens
+}
+
+func (l *loader) queueBatches(b *pgx.Batch) {
+	var terminals []int32
+	seen := map[int32]bool{}
+	for _, j := range l.jobs {
+		if id := j.request.terminal.ID; !seen[id] {
+			seen[id] = true
+			terminals = append(terminals, id)
+		}
+	}
+	b.Queue(currentBatchesSQL, l.facts.Bucket, terminals).Query(func(rows pgx.Rows) error {
+		var terminal, batch int32
+		_, err := pgx.ForEachRow(rows, []any{&terminal, &batch}, func() error {
+			l.facts.batches[terminal] = batch
+			return nil
+		})
+		return err //nolint:wrapcheck // wrapped by first
+	})
+}
+
+// queueKeys looks for the requests' own keys, and for the keys of originals
+// that reversals mean by STAN. A key is looked for in every batch, because the
+// current one is being read in the same pipeline.
+func (l *loader) queueKeys(b *pgx.Batch) {
+	type probe struct {
+		merchant, terminal, stan int32
+		class                    Class
+	}
+	seen := map[probe]bool{}
+	var merchants, terminals, stans []int32
+	var classes []int16
+	want := func(p probe) {
+		if seen[p] {
+			return
+		}
+		seen[p] = true
+		merchants, terminals = append(merchants, p.merchant), append(terminals, p.terminal)
+		stans, classes = append(stans, p.stan), append(classes, int16(p.class))
+	}
+	for _, j := range l.jobs {
+		r := j.request
+		want(probe{r.merchant.ID, r.terminal.ID, r.STAN, r.Kind.Class()})
+		if j.answered {
+			want(probe{r.merchant.ID, r.terminal.ID, r.STAN, ClassHostReversal})
+		}
+		switch {
+		case r.Kind.Refers() && r.Original.HasSTAN:
+			want(probe{r.merchant.ID, r.terminal.ID, r.Original.STAN, ClassFinancial})
+		case r.Kind == KindReversal:
+			want(probe{r.merchant.ID, r.terminal.ID, r.STAN, ClassFinancial})
+		}
+	}
+	b.Queue(keysSQL, l.facts.Bucket, merchants, terminals, stans, classes).Query(func(rows pgx.Rows) error {
+		var k Key
+		var s storedKey
+		var date time.Time
+		var id [16]byte
+		_, err := pgx.ForEachRow(rows, []any{
+			&k.MerchantID, &k.TerminalID, &k.BatchNo, &k.STAN, &k.Class, &s.tombstone, &date, &id,
+		}, func() error {
+			s.located = located{ledger.DateOf(date), uuid.UUID(id)}
+			l.stored[k] = s
+			l.want(s.located)
+			return nil
+		})
+		return err //nolint:wrapcheck // wrapped by first
+	})
+}
+
+func (l *loader) want(at located) {
+	if _, loaded := l.facts.records[at.id]; !loaded {
+		l.wanted[at.id] = at
+	}
+}
+
+func (l *loader) queueReferences(b *pgx.Batch) {
+	var rrns []int64
+	var terminals []int32
+	var invoices []string
+	for _, j := range l.jobs {
+		ref := &j.request.Original
+		switch {
+		case !j.request.Kind.Refers():
+		case ref.HasRRN && ref.RRN >= 0:
+			rrns = append(rrns, ref.RRN)
+		case !ref.HasSTAN && ref.Invoice != "":
+			terminals, invoices = append(terminals, j.request.terminal.ID), append(invoices, ref.Invoice)
+		}
+	}
+	collect := func(rows pgx.Rows) error {
+		var date time.Time
+		var id [16]byte
+		_, err := pgx.ForEachRow(rows, []any{&date, &id}, func() error {
+			l.want(located{ledger.DateOf(date), uuid.UUID(id)})
+			return nil
+		})
+		return err //nolint:wrapcheck // wrapped by first
+	}
+	if len(rrns) > 0 {
+		b.Queue(byRRNSQL, l.facts.Bucket, rrns).Query(collect)
+	}
+	if len(invoices) > 0 {
+		b.Queue(byInvoiceSQL, l.facts.Bucket, terminals, invoices).Query(collect)
+	}
+}
+
+// otherWindows takes the next window where the one of now does not take work:
+// it is closing already, or nobody has made it yet.
+func (l *loader) otherWindows(ctx context.Context, calendars []int16) error {
+	b := &pgx.Batch{}
+	for _, calendar := range calendars {
+		if w, ok := l.facts.windows[calendar]; ok && w.Accepts(l.facts.Now) {
+			continue
+		}
+		delete(l.facts.windows, calendar)
+		ledger.QueueNextWindow(b, l.facts.Bucket, calendar, l.facts.Now, func(w ledger.Window) {
+			l.facts.windows[w.CalendarID] = w
+		})
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("load next window: %w", err)
+	}
+	for _, calendar := range calendars {
+		if _, ok := l.facts.windows[calendar]; !ok {
+			return fmt.Errorf("%w: calendar %d at %s", errNoWindow, calendar, l.facts.Now.Format(time.RFC3339))
+		}
+	}
+	return nil
+}
+
+// lockWindows share-locks the windows of now by themselves.
+func (l *loader) lockWindows(ctx context.Context, calendars []int16) error {
+	b := &pgx.Batch{}
+	ledger.QueueShareWindows(b, l.facts.Bucket, calendars, l.facts.Now, func(w ledger.Window) {
+		l.facts.windows[w.CalendarID] = w
+	})
+	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("load windows: %w", err)
+	}
+	return l.otherWindows(ctx, calendars)
+}
+
+// records loads and locks what is wanted, and wants the originals of that.
+func (l *loader) records(ctx context.Context) error {
+	dates, ids := make([]time.Time, 0, len(l.wanted)), make([][16]byte, 0, len(l.wanted))
+	for _, at := range l.wanted {
+		dates, ids = append(dates, at.date.Time()), append(ids, at.id)
+	}
+	l.wanted = map[uuid.UUID]located{}
+	rows, err := l.conn.Query(ctx, lockRecordsSQL, l.facts.Bucket, dates, ids)
+	if err != nil {
+		return fmt.Errorf("load originals: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, scanRecord)
+	if err != nil {
+		return fmt.Errorf("load originals: %w", err)
+	}
+	for _, r := range list {
+		l.facts.know(r)
+	}
+	for _, r := range list {
+		if r.OriginalID != uuid.Nil {
+			l.want(located{r.OriginalDate, r.OriginalID})
+		}
+	}
+	return nil
+}
+
+func (l *loader) holdsAndCards(ctx context.Context) error {
+	var holds [][16]byte
+	var cards []int64
+	seen := map[int64]bool{}
+	for _, r := range l.facts.records {
+		if r.Kind == KindAuthorization {
+			holds = append(holds, r.ID)
+		}
+		if r.CardID != 0 && !seen[r.CardID] {
+			seen[r.CardID] = true
+			cards = append(cards, r.CardID)
+		}
+	}
+	b := &pgx.Batch{}
+	ledger.QueueLockHolds(b, l.facts.Bucket, holds, func(h *ledger.Hold) { l.facts.holds[h.ID] = h })
+	ledger.QueueLockCards(b, l.tokens(), cards, l.facts.addCard)
+	if b.Len() == 0 {
+		return nil
+	}
+	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("load holds and cards: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package switching
+
+// Reason is why a request was answered the way it was. A dialect has its own
+// characters for each. Reasons are stored: a number keeps its meaning for ever.
+type Reason uint8
+
+const (
+	Approved               Reason = 1
+	UnknownMerchant        Reason = 2
+	UnknownTerminal        Reason = 3
+	TerminalNotOfMerchant  Reason = 4
+	TerminalInactive       Reason = 5
+	InvalidTransaction     Reason = 6
+	InvalidAmount          Reason = 7
+	InvalidCard            Reason = 8
+	NoSuchIssuer           Reason = 9
+	NoAction               Reason = 10
+	OriginalNotFound       Reason = 11
+	FormatError            Reason = 12
+	FunctionNotSupported   Reason = 13
+	LostCard               Reason = 14
+	StolenCard             Reason = 15
+	InsufficientFunds      Reason = 16
+	ExpiredCard            Reason = 17
+	NotPermittedToTerminal Reason = 18
+	ExceedsAmountLimit     Reason = 19
+	RestrictedCard         Reason = 20
+	SecurityViolation      Reason = 21
+	AmountMismatch         Reason = 22
+	ExceedsCountLimit      Reason = 23
+	NotAllowedNow          Reason = 24 // the original's state does not fit what was asked
+	RepeatDiffers          Reason = 25
+	SystemMalfunction      Reason = 26
+	StoreUnavailable       Reason = 27
+	CurrencyMismatch       Reason = 28
+	ReversedBefore         Reason = 29 // the reversal was here before its original
+	WrongTerminal          Reason = 30 // a void from another terminal than the original's
+	CutoffInProgress       Reason = 31
+	WrongExpiry            Reason = 32
+	CardMismatch           Reason = 33 // not the original's card
+)
+
+var reasonNames = [...]string{
+	Approved: "approved", UnknownMerchant: "unknown_merchant", UnknownTerminal: "unknown_terminal",
+	TerminalNotOfMerchant: "terminal_not_of_merchant", TerminalInactive: "terminal_inactive",
+	InvalidTransaction: "invalid_transaction", InvalidAmount: "invalid_amount", InvalidCard: "invalid_card",
+	NoSuchIssuer: "no_such_issuer", NoAction: "no_action", OriginalNotFound: "original_not_found",
+	FormatError: "format_error", FunctionNotSupported: "function_not_supported", LostCard: "lost_card",
+	StolenCard: "stolen_card", InsufficientFunds: "insufficient_funds", ExpiredCard: "expired_card",
+	NotPermittedToTerminal: "not_permitted_to_terminal", ExceedsAmountLimit: "exceeds_amount_limit",
+	RestrictedCard: "restricted_card", SecurityViolation: "security_violation", AmountMismatch: "amount_mismatch",
+	ExceedsCountLimit: "exceeds_count_limit", NotAllowedNow: "not_allowed_now", RepeatDiffers: "repeat_differs",
+	SystemMalfunction: "system_malfunction", StoreUnavailable: "store_unavailable",
+	CurrencyMismatch: "currency_mismatch", ReversedBefore: "reversed_before", WrongTerminal: "wrong_terminal",
+	CutoffInProgress: "cutoff_in_progress", WrongExpiry: "wrong_expiry", CardMismatch: "card_mismatch",
+}
+
+// Reasons lists every reason, for tables that must have an entry for each.
+func Reasons() []Reason {
+	var all []Reason
+	for r := range reasonNames {
+		if reasonNames[r] != "" {
+			all = append(all, Reason(r))
+		}
+	}
+	return all
+}
+
+// String names the reason for people, logs and metrics.
+func (r Reason) String() string {
+	if int(r) < len(reasonNames) && reasonNames[r] != "" {
+		return reasonNames[r]
+	}
+	return "unknown"
+}
+
+// MarshalText is the reason's name.
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }

@@ -1,0 +1,77 @@
+package switching
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+
+	"meridian/internal/money"
+	"meridian/ledger"
+)
+
+// Record is a transaction as it is stored: the request in short, its outcome,
+// and what became of it since.
+type Record struct {
+	BusinessDate  ledger.Date
+	ID            uuid.UUID
+	AcceptedAt    time.Time
+	RRN           int64
+	CardID        int64 // 0 without an on-us card
+	AmountMinor   int64
+	CashbackMinor int64
+	// CapturedMinor is what stands of a sale, completion or advice, before refunds.
+	CapturedMinor int64
+	RefundedMinor int64
+	RefundCount   int16
+	MerchantID    int32
+	TerminalID    int32
+	BatchNo       int32
+	STAN          int32
+	CalendarID    int16
+	Currency      money.Currency
+	Asked         Kind
+	Kind          Kind
+	State         State
+	Reason        Reason
+	Rule          Rule
+	Digest        []byte
+	AuthCode      string
+	Token         [16]byte
+	Masked        string
+	Invoice       string
+	Echo          []byte
+	BalanceMinor  int64
+	HasBalance    bool
+	OriginalDate  ledger.Date
+	OriginalID    uuid.UUID // zero without one
+	Decision      json.RawMessage
+}
+
+// Key of the record, in its class.
+func (r *Record) Key() Key {
+	return Key{r.MerchantID, r.TerminalID, r.BatchNo, r.STAN, r.Asked.Class()}
+}
+
+// response is what the terminal is told, now and at every repeat.
+func (r *Record) response() Response {
+	out := Response{
+		Reason: r.Reason, Became: r.Kind, Rule: r.Rule, RRN: r.RRN, AuthCode: r.AuthCode,
+		BusinessDate: r.BusinessDate, HasBusinessDate: true, AcceptedAt: r.AcceptedAt,
+		BalanceMinor: r.BalanceMinor, HasBalance: r.HasBalance, Currency: r.Currency, Echo: r.Echo,
+	}
+	if r.State == StateAbandoned {
+		// The terminal was told that the system failed, and so it stays.
+		out.Reason, out.AuthCode, out.HasBalance = SystemMalfunction, "", false
+		out.RRN, out.HasBusinessDate, out.AcceptedAt = 0, false, time.Time{}
+	}
+	return out
+}
+
+// remainingMinor is what may still be refunded.
+func (r *Record) remainingMinor() int64 { return r.CapturedMinor - r.RefundedMinor }
+
+// captures tells whether this kind of transaction moved money from a card to a merchant.
+func (r *Record) captures() bool {
+	return r.Kind == KindSale || r.Kind == KindCompletion || r.Kind == KindAdvice
+}

@@ -1,0 +1,152 @@
+package switching
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	"meridian/internal/card"
+	"meridian/internal/money"
+	"meridian/ledger"
+)
+
+// Request is what a terminal asks, in the domain's words. The dialect makes
+// it; Submit resolves the terminal and the merchant.
+type Request struct {
+	Kind     Kind
+	MID, TID string
+	// Dialect that the request came in; a terminal speaks one.
+	Dialect string
+	// CertificateSHA256 of the peer, zero without a client certificate.
+	CertificateSHA256 [32]byte
+
+	STAN int32
+	// BatchNo as the request states it; 0 means the terminal's current batch.
+	BatchNo int32
+	// AmountMinor with HasAmount; without it a cancel means all that is left.
+	AmountMinor   int64
+	HasAmount     bool
+	CashbackMinor int64
+	// ReplacementMinor is what a partial reversal leaves standing.
+	ReplacementMinor int64
+	HasReplacement   bool
+	// Currency; 0 takes the merchant's.
+	Currency money.Currency
+
+	PAN    card.PAN
+	Token  [16]byte // of PAN; zero without one
+	Expiry string   // YYMM, empty if not given
+
+	// Original is what completions, cancels and reversals speak of.
+	Original Reference
+	Invoice  string
+
+	// Repeat is the sender's own mark. It changes nothing but the log.
+	Repeat bool
+	// ApproveUnknownOriginal answers a reversal of an unknown original as
+	// done; otherwise as not found. Either way it leaves its tombstone.
+	ApproveUnknownOriginal bool
+	// Echo is kept with the outcome and handed back with every answer to this
+	// key: what the dialect repeats of the first transmission.
+	Echo []byte
+
+	// Received is when the frame was complete, on the monotonic clock.
+	Received time.Time
+
+	merchant *Merchant
+	terminal *Terminal
+}
+
+// Reference names an earlier transaction. The first that is given counts: RRN,
+// then STAN, then invoice.
+type Reference struct {
+	// RRN with HasRRN; -1 is an RRN that cannot be one of ours.
+	RRN    int64
+	HasRRN bool
+	// STAN with HasSTAN, in BatchNo, or in any batch when that is 0.
+	STAN    int32
+	HasSTAN bool
+	BatchNo int32
+	// Invoice, when not empty, of the same terminal.
+	Invoice string
+}
+
+// Given tells whether anything is referred to.
+func (r *Reference) Given() bool { return r.HasRRN || r.HasSTAN || r.Invoice != "" }
+
+// Key makes a repeat a repeat.
+type Key struct {
+	MerchantID int32
+	TerminalID int32
+	BatchNo    int32
+	STAN       int32
+	Class      Class
+}
+
+// digest is over what makes two requests with one key the same request. What
+// belongs to a transmission (its time, its MAC, its PIN block under a session
+// key, the repeat mark) is left out.
+func (r *Request) digest() []byte {
+	h := sha256.New()
+	var n [8]byte
+	number := func(v int64) {
+		binary.BigEndian.PutUint64(n[:], uint64(v))
+		h.Write(n[:])
+	}
+	flag := func(b bool) {
+		if b {
+			number(1)
+		} else {
+			number(0)
+		}
+	}
+	text := func(s string) {
+		number(int64(len(s)))
+		h.Write([]byte(s))
+	}
+	number(int64(r.Kind))
+	number(r.AmountMinor)
+	flag(r.HasAmount)
+	number(r.CashbackMinor)
+	number(r.ReplacementMinor)
+	flag(r.HasReplacement)
+	number(int64(r.Currency))
+	h.Write(r.Token[:])
+	flag(r.Original.HasRRN)
+	number(r.Original.RRN)
+	flag(r.Original.HasSTAN)
+	number(int64(r.Original.STAN))
+	number(int64(r.Original.BatchNo))
+	text(r.Original.Invoice)
+	text(r.Invoice)
+	return h.Sum(nil)[:16]
+}
+
+// Response is what the terminal is told.
+type Response struct {
+	// Reason; 0 means that nothing may be told, because the outcome is unknown
+	// and the host is stopping.
+	Reason Reason
+	// Became is what a cancel became; otherwise the request's kind.
+	Became Kind
+	// Rule of void-or-refund that decided; 0 for none.
+	Rule Rule
+	// RRN of this transaction; 0 where nothing was stored.
+	RRN      int64
+	AuthCode string
+	// BusinessDate the outcome was posted in, with HasBusinessDate.
+	BusinessDate    ledger.Date
+	HasBusinessDate bool
+	// AcceptedAt is when the request was accepted, in the merchant's zone.
+	AcceptedAt time.Time
+	// BalanceMinor with HasBalance: what the card has available.
+	BalanceMinor int64
+	HasBalance   bool
+	Currency     money.Currency
+	Echo         []byte
+	// Stored tells a repeat's answer from a first one. It is not told.
+	Stored bool
+}
+
+// Approved tells whether the request was.
+func (r *Response) Approved() bool { return r.Reason == Approved }

@@ -1,0 +1,47 @@
+package switching
+
+import "strconv"
+
+// Rule is a row of the void-or-refund decision: R1 to R32, 0 for none. Rules
+// are stored and told to terminals: a number keeps its meaning for ever.
+type Rule uint8
+
+// String is the rule's code, such as R16.
+func (r Rule) String() string {
+	if r == 0 {
+		return ""
+	}
+	return "R" + strconv.Itoa(int(r))
+}
+
+// MarshalText is the rule's code.
+func (r Rule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// Sentence says what the rule is, for people.
+func (r Rule) Sentence() string { return ruleSentences[r] }
+
+var ruleSentences = map[Rule]string{
+	5:  "the merchant or terminal may not void or refund",
+	7:  "the original was not found",
+	8:  "the reference matches more than one transaction",
+	9:  "card, merchant or terminal is not the original's",
+	10: "the original is of a kind that cannot be cancelled",
+	12: "the original was declined",
+	13: "the original was reversed or voided already",
+	14: "the currency is not the original's",
+	15: "the amount is zero",
+	16: "the original is not settled and the whole amount is cancelled: void",
+	17: "the original is not settled and only a part is cancelled: a partial void is not supported",
+	18: "a void was asked for but the original is settled",
+	19: "the original is not settled but was refunded in part",
+	21: "a refund was asked for but the original is not settled",
+	22: "a partial refund was asked for before the original is settled",
+	23: "the original is older than the refund window",
+	24: "the refunds would pass the original amount",
+	25: "the original has as many refunds as are allowed",
+	28: "the card is blocked or closed, which hinders neither a void nor a referenced refund",
+	29: "the original is settled and everything passed: refund",
+	30: "the original is a completion: its void restores the hold, its refund is like a sale's",
+	31: "the original is an authorization: its hold is released in full while it is open",
+	32: "a refund without an original needs a permission of its own",
+}

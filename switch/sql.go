@@ -1,0 +1,275 @@
+package switching
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"meridian/ledger"
+)
+
+// This file is the package's SQL for units of work. Every statement is for one
+// bucket and names its columns.
+
+const currentBatchesSQL = `
+SELECT terminal_id, batch_no FROM batches
+WHERE bucket = $1 AND terminal_id = ANY($2::int[]) AND state < 5`
+
+const keysSQL = `
+SELECT k.merchant_id, k.terminal_id, k.batch_no, k.stan, k.class, k.tombstone, k.business_date, k.transaction_id
+FROM unnest($2::int[], $3::int[], $4::int[], $5::smallint[]) AS u(merchant_id, terminal_id, stan, class)
+JOIN idempotency_keys k ON k.bucket = $1 AND k.merchant_id = u.merchant_id AND k.terminal_id = u.terminal_id
+	AND k.stan = u.stan AND k.class = u.class`
+
+const byRRNSQL = `
+SELECT business_date, transaction_id FROM transactions WHERE bucket = $1 AND rrn = ANY($2::bigint[])`
+
+const byInvoiceSQL = `
+SELECT t.business_date, t.transaction_id
+FROM unnest($2::int[], $3::text[]) AS u(terminal_id, invoice)
+JOIN transactions t ON t.bucket = $1 AND t.terminal_id = u.terminal_id AND t.invoice = u.invoice`
+
+const recordColumns = `business_date, transaction_id, accepted_at, rrn, coalesce(card_id, 0), amount_minor, cashback_minor,
+	captured_minor, refunded_minor, refund_count, merchant_id, terminal_id, batch_no, stan, calendar_id, currency,
+	asked, kind, state, reason, rule, digest, coalesce(auth_code, ''), pan_token, coalesce(pan_masked, ''),
+	coalesce(invoice, ''), echo, balance_minor, original_date, original_id, decision`
+
+const lockRecordsSQL = `
+SELECT ` + recordColumns + `
+FROM unnest($2::date[], $3::uuid[]) AS u(on_date, id)
+JOIN transactions t ON t.bucket = $1 AND t.business_date = u.on_date AND t.transaction_id = u.id
+ORDER BY t.transaction_id FOR UPDATE OF t`
+
+func scanRecord(row pgx.CollectableRow) (*Record, error) {
+	var r Record
+	var date time.Time
+	var originalDate *time.Time
+	var id [16]byte
+	var originalID *[16]byte
+	var token []byte
+	var balance *int64
+	if err := row.Scan(&date, &id, &r.AcceptedAt, &r.RRN, &r.CardID, &r.AmountMinor, &r.CashbackMinor,
+		&r.CapturedMinor, &r.RefundedMinor, &r.RefundCount, &r.MerchantID, &r.TerminalID, &r.BatchNo, &r.STAN, &r.CalendarID, &r.Currency,
+		&r.Asked, &r.Kind, &r.State, &r.Reason, &r.Rule, &r.Digest, &r.AuthCode, &token, &r.Masked,
+		&r.Invoice, &r.Echo, &balance, &originalDate, &originalID, &r.Decision); err != nil {
+		return nil, fmt.Errorf("scan transaction: %w", err)
+	}
+	r.BusinessDate, r.ID = ledger.DateOf(date), uuid.UUID(id)
+	copy(r.Token[:], token)
+	if balance != nil {
+		r.BalanceMinor, r.HasBalance = *balance, true
+	}
+	if originalID != nil && originalDate != nil {
+		r.OriginalID, r.OriginalDate = uuid.UUID(*originalID), ledger.DateOf(*originalDate)
+	}
+	return &r, nil
+}
+
+const insertRecordsSQL = `
+INSERT INTO transactions (bucket, business_date, transaction_id, accepted_at, rrn, card_id, amount_minor, cashback_minor,
+	captured_minor, refunded_minor, refund_count, merchant_id, terminal_id, batch_no, stan, calendar_id, currency,
+	asked, kind, state, reason, rule, digest, auth_code, pan_token, pan_masked, invoice, echo, balance_minor,
+	original_date, original_id, decision)
+SELECT b.bucket, u.business_date, u.transaction_id, u.accepted_at, u.rrn, nullif(u.card_id, 0), u.amount_minor, u.cashback_minor,
+	u.captured_minor, u.refunded_minor, u.refund_count, u.merchant_id, u.terminal_id, u.batch_no, u.stan, u.calendar_id, u.currency,
+	u.asked, u.kind, u.state, u.reason, u.rule, u.digest, nullif(u.auth_code, ''), u.pan_token, nullif(u.pan_masked, ''),
+	nullif(u.invoice, ''), u.echo, u.balance_minor, u.original_date, u.original_id, u.decision
+FROM buckets b, unnest($2::date[], $3::uuid[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
+	$9::bigint[], $10::bigint[], $11::smallint[], $12::int[], $13::int[], $14::int[], $15::int[], $16::smallint[], $17::smallint[],
+	$18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::smallint[], $23::bytea[], $24::text[], $25::bytea[], $26::text[],
+	$27::text[], $28::bytea[], $29::bigint[], $30::date[], $31::uuid[], $32::jsonb[])
+	AS u(business_date, transaction_id, accepted_at, rrn, card_id, amount_minor, cashback_minor,
+	captured_minor, refunded_minor, refund_count, merchant_id, terminal_id, batch_no, stan, calendar_id, currency,
+	asked, kind, state, reason, rule, digest, auth_code, pan_token, pan_masked, invoice, echo, balance_minor,
+	original_date, original_id, decision)
+WHERE b.bucket = $1`
+
+// recordColumn arrays, in the order of insertRecordsSQL.
+type recordArrays struct {
+	dates, accepted                                      []time.Time
+	ids                                                  [][16]byte
+	rrns, cards, amounts, cashbacks, captured, refunded  []int64
+	merchants, terminals, batches, stans                 []int32
+	refunds, calendars, currencies, asked, kinds, states []int16
+	reasons, rules                                       []int16
+	digests, tokens, echoes                              [][]byte
+	authCodes, masked, invoices                          []string
+	balances                                             []*int64
+	originalDates                                        []*time.Time
+	originalIDs                                          []*[16]byte
+	decisions                                            []*string
+}
+
+func queueRecords(b *pgx.Batch, bucket int16, records []*Record) {
+	if len(records) == 0 {
+		return
+	}
+	var a recordArrays
+	for _, r := range records {
+		a.add(r)
+	}
+	b.Queue(insertRecordsSQL, bucket, a.dates, a.ids, a.accepted, a.rrns, a.cards, a.amounts, a.cashbacks,
+		a.captured, a.refunded, a.refunds, a.merchants, a.terminals, a.batches, a.stans, a.calendars, a.currencies,
+		a.asked, a.kinds, a.states, a.reasons, a.rules, a.digests, a.authCodes, a.tokens, a.masked,
+		a.invoices, a.echoes, a.balances, a.originalDates, a.originalIDs, a.decisions)
+}
+
+func (a *recordArrays) add(r *Record) {
+	a.dates, a.accepted = append(a.dates, r.BusinessDate.Time()), append(a.accepted, r.AcceptedAt)
+	a.ids = append(a.ids, r.ID)
+	a.rrns, a.cards = append(a.rrns, r.RRN), append(a.cards, r.CardID)
+	a.amounts, a.cashbacks = append(a.amounts, r.AmountMinor), append(a.cashbacks, r.CashbackMinor)
+	a.captured, a.refunded = append(a.captured, r.CapturedMinor), append(a.refunded, r.RefundedMinor)
+	a.refunds = append(a.refunds, r.RefundCount)
+	a.merchants, a.terminals = append(a.merchants, r.MerchantID), append(a.terminals, r.TerminalID)
+	a.batches, a.stans = append(a.batches, r.BatchNo), append(a.stans, r.STAN)
+	a.calendars, a.currencies = append(a.calendars, r.CalendarID), append(a.currencies, int16(r.Currency))
+	a.asked, a.kinds, a.states = append(a.asked, int16(r.Asked)), append(a.kinds, int16(r.Kind)), append(a.states, int16(r.State))
+	a.reasons, a.rules = append(a.reasons, int16(r.Reason)), append(a.rules, int16(r.Rule))
+	a.digests, a.echoes = append(a.digests, r.Digest), append(a.echoes, r.Echo)
+	a.authCodes, a.masked, a.invoices = append(a.authCodes, r.AuthCode), append(a.masked, r.Masked), append(a.invoices, r.Invoice)
+	a.tokens = append(a.tokens, optionalToken(r.Token))
+	a.balances = append(a.balances, optional(r.HasBalance, r.BalanceMinor))
+	a.originalDates = append(a.originalDates, optional(r.OriginalID != uuid.Nil, r.OriginalDate.Time()))
+	a.originalIDs = append(a.originalIDs, optional(r.OriginalID != uuid.Nil, [16]byte(r.OriginalID)))
+	a.decisions = append(a.decisions, optional(r.Decision != nil, string(r.Decision)))
+}
+
+func optional[T any](present bool, v T) *T {
+	if !present {
+		return nil
+	}
+	return &v
+}
+
+func optionalToken(t [16]byte) []byte {
+	if t == [16]byte{} {
+		return nil
+	}
+	return t[:]
+}
+
+// A plain insert, so that a key which another host took meanwhile ends the
+// unit (23505); run again, it finds that key's stored answer.
+const insertKeysSQL = `
+INSERT INTO idempotency_keys (bucket, merchant_id, terminal_id, batch_no, stan, class, tombstone, business_date, transaction_id)
+SELECT b.bucket, u.merchant_id, u.terminal_id, u.batch_no, u.stan, u.class, u.tombstone, u.business_date, u.transaction_id
+FROM buckets b, unnest($2::int[], $3::int[], $4::int[], $5::int[], $6::smallint[], $7::boolean[], $8::date[], $9::uuid[])
+	AS u(merchant_id, terminal_id, batch_no, stan, class, tombstone, business_date, transaction_id)
+WHERE b.bucket = $1`
+
+// Only a tombstone is ever replaced, by the late original that it declined.
+const replaceTombstonesSQL = `
+UPDATE idempotency_keys k SET tombstone = u.tombstone, business_date = u.business_date, transaction_id = u.transaction_id
+FROM unnest($2::int[], $3::int[], $4::int[], $5::int[], $6::smallint[], $7::boolean[], $8::date[], $9::uuid[])
+	AS u(merchant_id, terminal_id, batch_no, stan, class, tombstone, business_date, transaction_id)
+WHERE k.bucket = $1 AND k.merchant_id = u.merchant_id AND k.terminal_id = u.terminal_id AND k.batch_no = u.batch_no
+	AND k.stan = u.stan AND k.class = u.class AND k.tombstone`
+
+// queueKeyChanges writes each key once, as the unit's last verdict left it.
+func queueKeyChanges(b *pgx.Batch, bucket int16, changes []keyChange) {
+	last := map[Key]keyChange{}
+	inserted := map[Key]bool{}
+	var order []Key
+	for _, c := range changes {
+		if _, seen := last[c.key]; !seen {
+			order = append(order, c.key)
+			inserted[c.key] = !c.replaces
+		}
+		last[c.key] = c
+	}
+	for _, statement := range []struct {
+		sql    string
+		insert bool
+	}{{insertKeysSQL, true}, {replaceTombstonesSQL, false}} {
+		var merchants, terminals, batches, stans []int32
+		var classes []int16
+		var tombstones []bool
+		var dates []time.Time
+		var ids [][16]byte
+		for _, k := range order {
+			if inserted[k] != statement.insert {
+				continue
+			}
+			c := last[k]
+			merchants, terminals = append(merchants, k.MerchantID), append(terminals, k.TerminalID)
+			batches, stans, classes = append(batches, k.BatchNo), append(stans, k.STAN), append(classes, int16(k.Class))
+			tombstones = append(tombstones, c.tombstone)
+			dates, ids = append(dates, c.record.BusinessDate.Time()), append(ids, c.record.ID)
+		}
+		if len(merchants) > 0 {
+			b.Queue(statement.sql, bucket, merchants, terminals, batches, stans, classes, tombstones, dates, ids)
+		}
+	}
+}
+
+const updateRecordsSQL = `
+UPDATE transactions t SET state = u.state, captured_minor = u.captured_minor, refunded_minor = u.refunded_minor, refund_count = u.refund_count
+FROM unnest($2::date[], $3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[], $7::smallint[])
+	AS u(business_date, transaction_id, state, captured_minor, refunded_minor, refund_count)
+WHERE t.bucket = $1 AND t.business_date = u.business_date AND t.transaction_id = u.transaction_id`
+
+func queueRecordChanges(b *pgx.Batch, bucket int16, records map[*Record]struct{}) {
+	if len(records) == 0 {
+		return
+	}
+	var dates []time.Time
+	var ids [][16]byte
+	var states, counts []int16
+	var captured, refunded []int64
+	for r := range records {
+		dates, ids = append(dates, r.BusinessDate.Time()), append(ids, r.ID)
+		states, counts = append(states, int16(r.State)), append(counts, r.RefundCount)
+		captured, refunded = append(captured, r.CapturedMinor), append(refunded, r.RefundedMinor)
+	}
+	b.Queue(updateRecordsSQL, bucket, dates, ids, states, captured, refunded, counts)
+}
+
+const insertBatchesSQL = `
+INSERT INTO batches (bucket, terminal_id, batch_no, opened_at)
+SELECT b.bucket, u.terminal_id, u.batch_no, $4
+FROM buckets b, unnest($2::int[], $3::int[]) AS u(terminal_id, batch_no)
+WHERE b.bucket = $1`
+
+func queueNewBatches(b *pgx.Batch, bucket int16, batches map[int32]int32, now time.Time) {
+	if len(batches) == 0 {
+		return
+	}
+	var terminals, numbers []int32
+	for t, n := range batches {
+		terminals, numbers = append(terminals, t), append(numbers, n)
+	}
+	b.Queue(insertBatchesSQL, bucket, terminals, numbers, now)
+}
+
+const insertExceptionsSQL = `
+INSERT INTO exceptions (bucket, exception_id, raised_at, kind, business_date, transaction_id, detail)
+SELECT b.bucket, u.exception_id, $2, u.kind, u.business_date, u.transaction_id, u.detail
+FROM buckets b, unnest($3::uuid[], $4::text[], $5::date[], $6::uuid[], $7::text[])
+	AS u(exception_id, kind, business_date, transaction_id, detail)
+WHERE b.bucket = $1`
+
+func queueExceptions(b *pgx.Batch, bucket int16, list []Exception, now time.Time) {
+	if len(list) == 0 {
+		return
+	}
+	var ids, transactions [][16]byte
+	var kinds, details []string
+	var dates []time.Time
+	for _, e := range list {
+		ids, transactions = append(ids, e.ID), append(transactions, e.Record.ID)
+		kinds, details = append(kinds, e.Kind), append(details, e.Detail)
+		dates = append(dates, e.Record.BusinessDate.Time())
+	}
+	b.Queue(insertExceptionsSQL, bucket, now, ids, kinds, dates, transactions, details)
+}
+
+// rrnBlockSQL hands out a block of $3 sequence numbers of the day $1 of year $2.
+const rrnBlockSQL = `
+INSERT INTO rrn_days AS d (rrn_day, year, next) VALUES ($1, $2, $3)
+ON CONFLICT (rrn_day) DO UPDATE SET
+	next = CASE WHEN d.year = excluded.year THEN d.next + excluded.next ELSE excluded.next END, year = excluded.year
+RETURNING next - $3`
+

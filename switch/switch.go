@@ -1,0 +1,228 @@
+package switching
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"meridian/internal/postgres"
+	"meridian/ledger"
+)
+
+// Options of a switch. Zero values take the defaults beside them.
+type Options struct {
+	Pool   *pgxpool.Pool
+	Logger *slog.Logger
+	// Now is the business clock: it decides business dates and expiries. The
+	// sandbox can move it; deadlines run on the monotonic clock instead.
+	Now        func() time.Time
+	Registerer prometheus.Registerer
+
+	// Lanes that work side by side: 4, about what two cores keep busy while
+	// commits are under way. There are never more than buckets.
+	Lanes int
+	// MaxBatch requests in a unit: 256. Beyond it a commit is no cheaper per
+	// request, and the first one waits longer.
+	MaxBatch int
+	// Queue bounds what waits in one lane: 4096, a few seconds of work.
+	Queue int
+	// StoreTimeout: a request that waited longer is not approved. 3 s.
+	StoreTimeout time.Duration
+	// AnswerTimeout: even a request whose commit is unknown is answered by
+	// then. 6 s, well below a terminal's patience.
+	AnswerTimeout time.Duration
+	// RetryPause is the longest pause between two tries of a unit: 250 ms, so
+	// that a database that is back is noticed at once.
+	RetryPause time.Duration
+	// Refresh is how often reference data is looked at for a new version, and
+	// housekeeping done: 1 s.
+	Refresh time.Duration
+}
+
+func (o *Options) setDefaults() {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	setDefault(&o.Lanes, 4)
+	setDefault(&o.MaxBatch, 256)
+	setDefault(&o.Queue, 4096)
+	setDefault(&o.StoreTimeout, 3*time.Second)
+	setDefault(&o.AnswerTimeout, 6*time.Second)
+	setDefault(&o.RetryPause, 250*time.Millisecond)
+	setDefault(&o.Refresh, time.Second)
+}
+
+func setDefault[T comparable](v *T, d T) {
+	var zero T
+	if *v == zero {
+		*v = d
+	}
+}
+
+// Switch takes requests and answers them.
+type Switch struct {
+	opts      Options
+	pool      *pgxpool.Pool
+	log       *slog.Logger
+	now       func() time.Time
+	metrics   *metrics
+	directory atomic.Pointer[Directory]
+	lanes     []*lane
+
+	stop    context.CancelFunc
+	running sync.WaitGroup // lanes
+	keepers sync.WaitGroup // housekeeping
+
+	ensuring sync.Mutex // one caller makes windows, the others wait for it
+	retryLog atomic.Int64
+}
+
+// Start reads the reference data, makes the windows and starts the lanes. The
+// database must be there to start, and may go and come after.
+func Start(ctx context.Context, o Options) (*Switch, error) {
+	o.setDefaults()
+	s := &Switch{opts: o, pool: o.Pool, log: o.Logger, now: o.Now, metrics: newMetrics(o.Registerer)}
+	dir, err := LoadDirectory(ctx, s.pool)
+	if err != nil {
+		return nil, err
+	}
+	s.setDirectory(dir)
+	if err := ledger.EnsureWindows(ctx, s.pool, dir.Calendars(), s.now()); err != nil {
+		return nil, fmt.Errorf("start switch: %w", err)
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	for range max(1, min(o.Lanes, len(dir.Buckets()))) {
+		l := newLane(s)
+		s.lanes = append(s.lanes, l)
+		s.running.Go(func() { l.run(running) })
+	}
+	s.keepers.Go(func() { s.keepHouse(running) })
+	s.keepers.Go(func() { s.watchDeadlines(running) })
+	return s, nil
+}
+
+func (s *Switch) setDirectory(d *Directory) {
+	s.directory.Store(d)
+	s.metrics.directory.Set(float64(d.Version))
+}
+
+// Directory is the reference data the switch works with now.
+func (s *Switch) Directory() *Directory { return s.directory.Load() }
+
+// Submit takes a request and calls done with its response, once: from this
+// call for what is decided without the ledger, from a lane's goroutine
+// otherwise. done must not block.
+func (s *Switch) Submit(r *Request, done func(Response)) {
+	arrived := r.Received
+	if arrived.IsZero() {
+		arrived = time.Now()
+	}
+	j := &job{
+		request: r, done: done, arrived: arrived,
+		storeBy: arrived.Add(s.opts.StoreTimeout), answerBy: arrived.Add(s.opts.AnswerTimeout),
+	}
+	if reason := s.directory.Load().admit(r); reason != Approved {
+		s.answer(j, Response{Reason: reason, Became: r.Kind})
+		return
+	}
+	if r.Kind == KindEcho || r.Kind == KindLogon {
+		s.answer(j, Response{Reason: Approved, Became: r.Kind, AcceptedAt: s.now(), Currency: r.merchant.Currency})
+		return
+	}
+	if r.STAN < 0 || r.STAN > 999999 {
+		s.answer(j, Response{Reason: FormatError, Became: r.Kind})
+		return
+	}
+	if !s.laneOf(r.merchant.Bucket).add(r.merchant.Bucket, j) {
+		s.answer(j, Response{Reason: StoreUnavailable, Became: r.Kind})
+	}
+}
+
+// Merchant that an admitted request belongs to; nil before Submit or for a
+// refused one. The dialect shows local time by it.
+func (r *Request) Merchant() *Merchant { return r.merchant }
+
+func (s *Switch) laneOf(bucket int16) *lane { return s.lanes[int(bucket)%len(s.lanes)] }
+
+// answer calls a job's done and counts it.
+func (s *Switch) answer(j *job, r Response) {
+	s.metrics.answered(j, r)
+	j.done(r)
+}
+
+// watchDeadlines answers what waits behind a unit that is held up, and shows
+// how much waits.
+func (s *Switch) watchDeadlines(ctx context.Context) {
+	tick := time.NewTicker(max(s.opts.StoreTimeout/20, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			depth := 0
+			for _, l := range s.lanes {
+				depth += l.depth()
+				l.expireQueued(now)
+			}
+			s.metrics.laneDepth.Set(float64(depth))
+		}
+	}
+}
+
+// ensureWindowsAfter makes windows when a unit found none for its instant.
+func (s *Switch) ensureWindowsAfter(ctx context.Context, err error) {
+	if !errors.Is(err, errNoWindow) {
+		return
+	}
+	s.ensuring.Lock()
+	defer s.ensuring.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, s.opts.StoreTimeout)
+	defer cancel()
+	if err := ledger.EnsureWindows(ctx, s.pool, s.directory.Load().Calendars(), s.now()); err != nil {
+		s.log.Error("cannot make business days", "error", err)
+	}
+}
+
+// logRetry says at most once a second why units are tried again.
+func (s *Switch) logRetry(err error, outcome postgres.Outcome, attempt, jobs int) {
+	now := time.Now().Unix()
+	if last := s.retryLog.Load(); last == now || !s.retryLog.CompareAndSwap(last, now) {
+		return
+	}
+	s.log.Warn("unit of work failed", "outcome", outcome.String(), "attempt", attempt, "requests", jobs, "error", err)
+}
+
+// Shutdown lets the lanes finish what they have, until ctx ends, and stops.
+// Nothing may be submitted after it.
+func (s *Switch) Shutdown(ctx context.Context) error {
+	for _, l := range s.lanes {
+		l.close()
+	}
+	finished := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(finished)
+	}()
+	var err error
+	select {
+	case <-finished:
+	case <-ctx.Done():
+		err = fmt.Errorf("shut down switch: %w", ctx.Err())
+	}
+	s.stop()
+	s.running.Wait()
+	s.keepers.Wait()
+	return err
+}
