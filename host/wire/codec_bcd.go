@@ -67,10 +67,7 @@ func (c bcd) decode(arena *strings.Builder, wire string, units int) (string, boo
 
 func (c bcd) encode(dst []byte, value string) ([]byte, *fault) {
 	var pending byte
-	high := true
-	if c.left && len(value)%2 != 0 {
-		high = false
-	}
+	high := !c.left || len(value)%2 == 0
 	out := dst
 	for i := range len(value) {
 		var nibble byte

@@ -34,7 +34,7 @@ func (hexDigits) decode(arena *strings.Builder, wire string, _ int) (string, boo
 			return "", false, &fault{at: i + 1, reason: reasonHex}
 		}
 		canonical = canonical && wire[i] <= 'F' && wire[i+1] <= 'F'
-		arena.WriteByte(byte(high<<4 | low)) //nolint:gosec // two nibbles
+		arena.WriteByte(byte(high<<4 | low))
 	}
 	return arena.String()[start:], canonical, nil
 }

@@ -15,7 +15,7 @@ type charset struct {
 func newCharset(label string, of Kind, reason string, allowed func(b byte) bool) *charset {
 	c := &charset{label: label, of: of, reason: reason}
 	for b := range c.allowed {
-		c.allowed[b] = allowed(byte(b)) //nolint:gosec // 0..255
+		c.allowed[b] = allowed(byte(b))
 	}
 	return c
 }

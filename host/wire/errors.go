@@ -23,12 +23,10 @@ type ParseError struct {
 }
 
 func (e *ParseError) Error() string {
-	switch {
-	case e.Field == NoField:
+	if e.Field == NoField {
 		return fmt.Sprintf("parse message %s: offset %d: %s", e.name(), e.Offset, e.Reason)
-	default:
-		return fmt.Sprintf("parse message %s: field %d, offset %d: %s", e.name(), e.Field, e.Offset, e.Reason)
 	}
+	return fmt.Sprintf("parse message %s: field %d, offset %d: %s", e.name(), e.Field, e.Offset, e.Reason)
 }
 
 func (e *ParseError) name() string {

@@ -102,12 +102,12 @@ func (l LengthFormat) append(dst []byte, length int) []byte {
 	case LengthASCII:
 		return append(dst, '0'+byte(length/1000), '0'+byte(length/100%10), '0'+byte(length/10%10), '0'+byte(length%10))
 	default:
-		return binary.BigEndian.AppendUint16(dst, uint16(length)) //nolint:gosec // checked against limit
+		return binary.BigEndian.AppendUint16(dst, uint16(length))
 	}
 }
 
 // bcdByte packs 0..99 into one byte of two digits.
-func bcdByte(n int) byte { return byte(n/10)<<4 | byte(n%10) } //nolint:gosec // n is 0..99
+func bcdByte(n int) byte { return byte(n/10)<<4 | byte(n%10) }
 
 // TPDU is the five-byte transport header of an NAC frame: id, destination NII
 // (2 bytes), source NII (2 bytes).

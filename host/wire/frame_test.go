@@ -17,8 +17,12 @@ func reader(b []byte) *bufio.Reader { return bufio.NewReader(bytes.NewReader(b))
 func TestFrameRoundTrip(t *testing.T) {
 	payload := bytes.Repeat([]byte{0x02, 0x00, 0xFF}, 100)
 	for _, framing := range []Framing{
-		{}, {Length: LengthBCD}, {Length: LengthASCII},
-		{TPDU: true}, {Length: LengthBCD, TPDU: true}, {Length: LengthASCII, TPDU: true},
+		{},
+		{Length: LengthBCD},
+		{Length: LengthASCII},
+		{TPDU: true},
+		{Length: LengthBCD, TPDU: true},
+		{Length: LengthASCII, TPDU: true},
 	} {
 		stream, err := framing.AppendFrame(nil, testTPDU, payload)
 		if err != nil {
@@ -43,7 +47,7 @@ func TestFrameRoundTrip(t *testing.T) {
 				t.Errorf("%+v frame %d: TPDU %s, want %s", framing, i, frame.TPDU, wantTPDU)
 			}
 		}
-		if _, err := framing.ReadFrame(r, nil); err != io.EOF {
+		if _, err := framing.ReadFrame(r, nil); !errors.Is(err, io.EOF) {
 			t.Errorf("%+v: after the last frame %v, want io.EOF", framing, err)
 		}
 	}
@@ -140,7 +144,7 @@ func TestFrameEndOfStream(t *testing.T) {
 		if cut == 0 {
 			want = io.EOF
 		}
-		if err != want {
+		if err != want { //nolint:errorlint // callers may compare, like with io.Reader
 			t.Errorf("stream ends after %d bytes: %v, want %v", cut, err, want)
 		}
 	}
@@ -212,7 +216,7 @@ func FuzzReadFrame(f *testing.F) {
 			frame, err := framing.ReadFrame(r, nil)
 			if err != nil {
 				var frameErr *FrameError
-				if err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &frameErr) {
+				if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &frameErr) {
 					t.Fatalf("unexpected error %v", err)
 				}
 				break

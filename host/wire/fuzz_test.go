@@ -12,6 +12,7 @@ import (
 // seed adds every vector and a few wrong messages to a fuzz target; more seeds
 // are in testdata/fuzz.
 func seed(f *testing.F) {
+	f.Helper()
 	for _, v := range loadVectors(f) {
 		f.Add(v.payload(f))
 	}

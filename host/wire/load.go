@@ -29,7 +29,7 @@ type fieldJSON struct {
 	Tag               *tagJSON              `json:"tag,omitempty"`
 	Subfields         map[string]*fieldJSON `json:"subfields,omitempty"`
 	Bitmap            *fieldJSON            `json:"bitmap,omitempty"`
-	DisableAutoExpand bool                  `json:"disableAutoExpand,omitempty"`
+	DisableAutoExpand bool                  `json:"disableAutoExpand,omitempty"` //nolint:tagliatelle // moov's key
 }
 
 type paddingJSON struct {
@@ -42,9 +42,9 @@ type tagJSON struct {
 	Enc                 string       `json:"enc,omitempty"`
 	Padding             *paddingJSON `json:"padding,omitempty"`
 	Sort                string       `json:"sort,omitempty"`
-	SkipUnknownTLVTags  bool         `json:"skipUnknownTLVTags,omitempty"`
-	StoreUnknownTLVTags bool         `json:"storeUnknownTLVTags,omitempty"`
-	PrefUnknownTLV      string       `json:"prefUnknownTLV,omitempty"`
+	SkipUnknownTLVTags  bool         `json:"skipUnknownTLVTags,omitempty"`  //nolint:tagliatelle // moov's key
+	StoreUnknownTLVTags bool         `json:"storeUnknownTLVTags,omitempty"` //nolint:tagliatelle // moov's key
+	PrefUnknownTLV      string       `json:"prefUnknownTLV,omitempty"`      //nolint:tagliatelle // moov's key
 }
 
 type specJSON struct {
@@ -63,10 +63,12 @@ type specJSON struct {
 // They take the prefixes Fixed, ASCII.LL, ASCII.LLL, BCD.LL and BCD.LLL.
 var codecs = []codec{
 	asciiNumeric, bcdLeft, bcdRight,
-	asciiTrack{}, bcdTrack,
+	asciiTrack{},
+	bcdTrack,
 	asciiAmount, bcdAmount,
 	text, hexText, private,
-	raw{}, hexDigits{},
+	raw{},
+	hexDigits{},
 }
 
 var prefixes = []*lengthPrefix{fixedLength, asciiLL, asciiLLL, bcdLL, bcdLLL}
@@ -132,7 +134,7 @@ func decodeStrict(text []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return err
+		return err //nolint:wrapcheck // the caller says what was being read
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("text after the end of the JSON object")
@@ -204,7 +206,10 @@ func fieldToJSON(def field.Field) (json.RawMessage, error) {
 	if !ok {
 		return nil, errors.New("encoding is not one of ours")
 	}
-	f := fieldJSON{Type: "String", Length: spec.Length, Description: spec.Description, Enc: enc.name(), Prefix: spec.Pref.Inspect(), DisableAutoExpand: spec.DisableAutoExpand}
+	f := fieldJSON{
+		Type: "String", Length: spec.Length, Description: spec.Description,
+		Enc: enc.name(), Prefix: spec.Pref.Inspect(), DisableAutoExpand: spec.DisableAutoExpand,
+	}
 	switch def.(type) {
 	case *field.Binary:
 		f.Type = "Binary"
@@ -214,5 +219,9 @@ func fieldToJSON(def field.Field) (json.RawMessage, error) {
 	if spec.Pad != nil {
 		f.Padding = &paddingJSON{"Right", " "}
 	}
-	return json.Marshal(f)
+	encoded, err := json.Marshal(f)
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return encoded, nil
 }

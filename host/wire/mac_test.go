@@ -12,11 +12,11 @@ import (
 
 const testMAK = "0123456789ABCDEFFEDCBA9876543210"
 
-func testAlgorithm(t testing.TB) MACAlgorithm {
-	t.Helper()
-	alg, err := NewX919(unhexT(t, testMAK))
+func testAlgorithm(tb testing.TB) MACAlgorithm {
+	tb.Helper()
+	alg, err := NewX919(unhexT(tb, testMAK))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return alg
 }

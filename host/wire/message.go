@@ -138,7 +138,6 @@ func (m *Message) Fields() []int {
 // fieldSet is a set of field numbers 1 to 128: the two bitmaps.
 type fieldSet [2]uint64
 
-func (s *fieldSet) add(field int)     { s[(field-1)/64] |= 1 << (63 - (field-1)%64) }
 func (s fieldSet) has(field int) bool { return s[(field-1)/64]&(1<<(63-(field-1)%64)) != 0 }
 func (s fieldSet) count() int         { return bits.OnesCount64(s[0]) + bits.OnesCount64(s[1]) }
 
@@ -153,6 +152,12 @@ func (s fieldSet) last() int {
 	return 0
 }
 
+// with returns the set with a field.
+func (s fieldSet) with(field int) fieldSet {
+	s[(field-1)/64] |= 1 << (63 - (field-1)%64)
+	return s
+}
+
 // without returns the set without a field.
 func (s fieldSet) without(field int) fieldSet {
 	s[(field-1)/64] &^= 1 << (63 - (field-1)%64)
@@ -164,7 +169,7 @@ func (m *Message) fieldSet() fieldSet {
 	var s fieldSet
 	for i := range m.items {
 		if f := m.items[i].field; f > 0 && f <= lastField {
-			s.add(f)
+			s = s.with(f)
 		}
 	}
 	return s

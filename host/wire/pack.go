@@ -48,7 +48,7 @@ func (s *Spec) packBitmaps(dst []byte, m *Message) []byte {
 		}
 	}
 	if set[1] != 0 {
-		set.add(secondaryBitmap)
+		set = set.with(secondaryBitmap)
 	}
 	var bits [2 * bitmapBytes]byte
 	binary.BigEndian.PutUint64(bits[:], set[0])
@@ -114,16 +114,15 @@ func packOther(dst []byte, def field.Field, it *item) (out []byte, f *fault) {
 			out, f = dst, &fault{reason: "value does not match its definition"}
 		}
 	}()
+	// moov's errors may quote the value: none of them goes out.
+	refused := &fault{reason: "value does not match its definition"}
 	instance := field.NewInstanceOf(def)
-	packed, err := func() ([]byte, error) {
-		if err := instance.SetBytes([]byte(it.value)); err != nil {
-			return nil, err
-		}
-		return instance.Pack()
-	}()
+	if err := instance.SetBytes([]byte(it.value)); err != nil {
+		return dst, refused
+	}
+	packed, err := instance.Pack()
 	if err != nil {
-		// moov's errors may quote the value.
-		return dst, &fault{reason: "value does not match its definition"}
+		return dst, refused
 	}
 	return append(dst, packed...), nil
 }

@@ -127,7 +127,7 @@ func (s *Spec) bitmaps(wire string, offset int) (set fieldSet, end, at int, reas
 				if v < 0 {
 					return set, end, end + i, reasonHex
 				}
-				bits[i/2] = bits[i/2]<<4 | byte(v) //nolint:gosec // 0..15
+				bits[i/2] = bits[i/2]<<4 | byte(v)
 			}
 		} else {
 			copy(bits[:], wire[end:])
@@ -167,10 +167,9 @@ func (p *parser) readField(number int) (item, *ParseError) {
 	p.offset = start + size
 
 	it := item{field: number, value: value}
-	switch e.codec.kind() {
-	case KindBinary:
+	if kind := e.codec.kind(); kind == KindBinary {
 		it.form = formBytes
-	case KindHexText:
+	} else if kind == KindHexText {
 		it.form = formHexText
 	}
 	if !canonical {
@@ -205,14 +204,18 @@ func unpackOther(def field.Field, rest string) (value string, binary bool, read 
 	instance := field.NewInstanceOf(def)
 	read, err = instance.Unpack([]byte(rest))
 	if err != nil {
-		return "", false, 0, err
+		return "", false, 0, fmt.Errorf("unpack: %w", err)
 	}
 	switch instance.(type) {
 	case *field.Binary, *field.Hex, *field.Composite:
-		b, err := instance.Bytes()
-		return string(b), true, read, err
+		var b []byte
+		b, err = instance.Bytes()
+		value, binary = string(b), true
 	default:
-		v, err := instance.String()
-		return v, false, read, err
+		value, err = instance.String()
 	}
+	if err != nil {
+		return "", false, 0, fmt.Errorf("read value: %w", err)
+	}
+	return value, binary, read, nil
 }

@@ -76,9 +76,9 @@ func (p *lengthPrefix) encode(dst []byte, units, limit int) ([]byte, *fault) {
 	case p.bcd:
 		return append(dst, bcdByte(units/100), bcdByte(units%100)), nil
 	case p.length == LL:
-		return append(dst, '0'+byte(units/10), '0'+byte(units%10)), nil //nolint:gosec // at most 99
+		return append(dst, '0'+byte(units/10), '0'+byte(units%10)), nil
 	default:
-		return append(dst, '0'+byte(units/100), '0'+byte(units/10%10), '0'+byte(units%10)), nil //nolint:gosec // at most 999
+		return append(dst, '0'+byte(units/100), '0'+byte(units/10%10), '0'+byte(units%10)), nil
 	}
 }
 

@@ -146,37 +146,44 @@ func TestFreedomIsKept(t *testing.T) {
 	}{
 		"PAN padded with F": {
 			NAC(),
-			[]string{"x:0200" + bitmapOf(2) + "19 1234560000000066789F"}, 2, "1234560000000066789",
+			[]string{"x:0200" + bitmapOf(2) + "19 1234560000000066789F"},
+			2, "1234560000000066789",
 			[]string{"x:0200" + bitmapOf(2) + "19 12345600000000667890"},
 		},
 		"track padded with F": {
 			NAC(),
-			[]string{"x:0200" + bitmapOf(35) + "05 1234DF"}, 35, "1234=",
+			[]string{"x:0200" + bitmapOf(35) + "05 1234DF"},
+			35, "1234=",
 			[]string{"x:0200" + bitmapOf(35) + "05 1234D0"},
 		},
 		"institution padded with F": {
 			NAC(),
-			[]string{"x:0200" + bitmapOf(32) + "03 123F"}, 32, "123",
+			[]string{"x:0200" + bitmapOf(32) + "03 123F"},
+			32, "123",
 			[]string{"x:0200" + bitmapOf(32) + "03 1230"},
 		},
 		"lower-case bitmap": {
 			ASCII87(),
-			[]string{"0200" + strings.ToLower(bitmapOf(2, 42, 54)), "02420123456789012340010"}, 2, "42",
+			[]string{"0200" + strings.ToLower(bitmapOf(2, 42, 54)), "02420123456789012340010"},
+			2, "42",
 			[]string{"0200" + bitmapOf(2, 42, 54), "02420123456789012340010"},
 		},
 		"track separator as D": {
 			ASCII87(),
-			[]string{"0200" + bitmapOf(35), "061234D5"}, 35, "1234=5",
+			[]string{"0200" + bitmapOf(35), "061234D5"},
+			35, "1234=5",
 			[]string{"0200" + bitmapOf(35), "061234=5"},
 		},
 		"lower-case hex": {
 			ASCII87(),
-			[]string{"0200" + bitmapOf(52), "00aabbCCddeeff11"}, 52, "00AABBCCDDEEFF11",
+			[]string{"0200" + bitmapOf(52), "00aabbCCddeeff11"},
+			52, "00AABBCCDDEEFF11",
 			[]string{"0200" + bitmapOf(52), "00AABBCCDDEEFF11"},
 		},
 		"empty second bitmap": {
 			NAC(),
-			[]string{"x:0800 A000000000000000 0000000000000000 990000"}, 3, "990000",
+			[]string{"x:0800 A000000000000000 0000000000000000 990000"},
+			3, "990000",
 			[]string{"x:0800 2000000000000000 990000"},
 		},
 	} {

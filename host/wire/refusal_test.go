@@ -7,12 +7,12 @@ import (
 )
 
 // message assembles a payload from parts; "x:" parts are hex.
-func message(t testing.TB, parts ...string) []byte {
-	t.Helper()
+func message(tb testing.TB, parts ...string) []byte {
+	tb.Helper()
 	var b []byte
 	for _, p := range parts {
 		if digits, ok := strings.CutPrefix(p, "x:"); ok {
-			b = append(b, unhexT(t, strings.ReplaceAll(digits, " ", ""))...)
+			b = append(b, unhexT(tb, strings.ReplaceAll(digits, " ", ""))...)
 		} else {
 			b = append(b, p...)
 		}

@@ -27,11 +27,11 @@ type vector struct {
 	Source string            `json:"source"`
 }
 
-func loadVectors(t testing.TB) []vector {
-	t.Helper()
+func loadVectors(tb testing.TB) []vector {
+	tb.Helper()
 	f, err := os.Open("testdata/messages.jsonl")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer f.Close()
 	var vectors []vector
@@ -39,38 +39,38 @@ func loadVectors(t testing.TB) []vector {
 	for lines.Scan() {
 		var v vector
 		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		vectors = append(vectors, v)
 	}
 	if err := lines.Err(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return vectors
 }
 
 // payload cuts the message out of the vector's bytes the way a listener would.
-func (v vector) payload(t testing.TB) []byte {
-	t.Helper()
-	b := unhexT(t, v.Hex)
+func (v vector) payload(tb testing.TB) []byte {
+	tb.Helper()
+	b := unhexT(tb, v.Hex)
 	if v.Frame.LenPrefix != nil {
 		frame, err := Framing{TPDU: v.Frame.TPDU != ""}.ReadFrame(bufio.NewReader(bytes.NewReader(b)), nil)
 		if err != nil {
-			t.Fatalf("read frame: %v", err)
+			tb.Fatalf("read frame: %v", err)
 		}
 		if got := frame.TPDU.String(); v.Frame.TPDU != "" && got != v.Frame.TPDU {
-			t.Fatalf("TPDU %s, want %s", got, v.Frame.TPDU)
+			tb.Fatalf("TPDU %s, want %s", got, v.Frame.TPDU)
 		}
 		return frame.Payload
 	}
 	return b[len(v.Frame.TPDU)/2:]
 }
 
-func unhexT(t testing.TB, s string) []byte {
-	t.Helper()
+func unhexT(tb testing.TB, s string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
