@@ -7,8 +7,9 @@ import (
 	"time"
 	_ "time/tzdata" // zones also where the machine has none
 
-	"meridian/internal/card"
 	"pgregory.net/rapid"
+
+	"meridian/internal/card"
 )
 
 func TestParseExpiry(t *testing.T) {
@@ -32,11 +33,11 @@ func TestParseExpiry(t *testing.T) {
 	}
 }
 
-func zone(t testing.TB, name string) *time.Location {
-	t.Helper()
+func zone(tb testing.TB, name string) *time.Location {
+	tb.Helper()
 	loc, err := time.LoadLocation(name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return loc
 }

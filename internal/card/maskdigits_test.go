@@ -4,8 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"meridian/internal/card"
 	"pgregory.net/rapid"
+
+	"meridian/internal/card"
 )
 
 func TestMaskDigits(t *testing.T) {
@@ -77,9 +78,14 @@ func FuzzMaskDigits(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) { checkMaskDigits(t, text) })
 }
 
+// fataler is what a test, a fuzz target and a property have in common.
+type fataler interface {
+	Fatalf(format string, args ...any)
+}
+
 // checkMaskDigits holds for any text: no run that passes is left, masking again
 // changes nothing, and what is not a digit stays where it was.
-func checkMaskDigits(t interface{ Fatalf(string, ...any) }, text string) {
+func checkMaskDigits(t fataler, text string) {
 	masked := card.MaskDigits(text)
 	notDigit := func(r rune) bool { return r < '0' || r > '9' }
 	for _, run := range strings.FieldsFunc(masked, notDigit) {

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"meridian/internal/card"
 	"pgregory.net/rapid"
+
+	"meridian/internal/card"
 )
 
 func TestParsePAN(t *testing.T) {

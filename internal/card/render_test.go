@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log" //nolint:depguard // libraries of ours may log through it
 	"log/slog"
 	"os"
 	"os/exec"
@@ -18,8 +18,9 @@ import (
 	"strings"
 	"testing"
 
-	"meridian/internal/card"
 	"pgregory.net/rapid"
+
+	"meridian/internal/card"
 )
 
 // leakForms are the shapes in which digits get out: as they are, in hex, in
@@ -50,10 +51,10 @@ func leakForms(digits string) map[string]string {
 
 // leaks are the forms of the whole number, of its hidden digits with the tail,
 // and of the head with its hidden digits.
-func leaks(clear string) []leak {
+func leaks(number string) []leak {
 	var all []leak
 	for part, digits := range map[string]string{
-		"the whole number": clear, "the hidden digits and the tail": clear[6:], "the head and the hidden digits": clear[:len(clear)-4],
+		"the whole number": number, "the hidden digits and the tail": number[6:], "the head and the hidden digits": number[:len(number)-4],
 	} {
 		for form, text := range leakForms(digits) {
 			all = append(all, leak{part + " as " + form, text})
@@ -69,7 +70,7 @@ var clearPANLeaks = leaks(clearPAN)
 // assertSafe fails when text shows more of clearPAN than its truncated form.
 func assertSafe(t interface {
 	Helper()
-	Errorf(string, ...any)
+	Errorf(format string, args ...any)
 }, what, text string,
 ) {
 	t.Helper()
@@ -103,20 +104,20 @@ const (
 	maskedTrack = maskedPAN + "=****"
 )
 
-func mustPAN(t testing.TB, s string) card.PAN {
-	t.Helper()
+func mustPAN(tb testing.TB, s string) card.PAN {
+	tb.Helper()
 	pan, err := card.ParsePAN(s)
 	if err != nil {
-		t.Fatalf("ParsePAN: %v", err)
+		tb.Fatalf("ParsePAN: %v", err)
 	}
 	return pan
 }
 
-func mustTrack2(t testing.TB, s string) card.Track2 {
-	t.Helper()
+func mustTrack2(tb testing.TB, s string) card.Track2 {
+	tb.Helper()
 	track, err := card.ParseTrack2(s)
 	if err != nil {
-		t.Fatalf("ParseTrack2: %v", err)
+		tb.Fatalf("ParseTrack2: %v", err)
 	}
 	return track
 }
@@ -141,6 +142,7 @@ type hiddenHolder struct{ card card.PAN }
 
 type embeddedHolder struct {
 	card.PAN
+
 	Amount int
 }
 
@@ -170,8 +172,9 @@ type deepHolder struct {
 	Channel chan card.PAN
 }
 
-func holders(t testing.TB) map[string]any {
-	pan, track := mustPAN(t, clearPAN), mustTrack2(t, clearTrack)
+func holders(tb testing.TB) map[string]any {
+	tb.Helper()
+	pan, track := mustPAN(tb, clearPAN), mustTrack2(tb, clearTrack)
 	deep := deepHolder{Channel: make(chan card.PAN, 1)}
 	deep.Channel <- pan
 	deep.hidden.list = []card.PAN{pan}
@@ -339,7 +342,7 @@ func TestSlogNeverLeaks(t *testing.T) {
 			logger.Info("approved", slog.Group("request", slog.Any("card", value)))
 			logger.With("card", value).WithGroup("request").Info("approved", "again", value)
 			logger.Error("failed", "error", fmt.Errorf("authorize %v: %w", value, io.EOF))
-			logger.Info(fmt.Sprint(value))
+			logger.Info("approved", "text", fmt.Sprint(value))
 			assertSafe(t, handlerName+" handler with "+name, out.String())
 		}
 
@@ -347,6 +350,15 @@ func TestSlogNeverLeaks(t *testing.T) {
 		slog.New(newHandler(&out)).Info("approved", "card", mustPAN(t, clearPAN), "track", mustTrack2(t, clearTrack))
 		if text := out.String(); !strings.Contains(text, maskedPAN) || !strings.Contains(text, maskedTrack) {
 			t.Errorf("%s handler does not show the truncated values: %s", handlerName, text)
+		}
+	}
+}
+
+// TestLogValue is for handlers that know neither JSON nor fmt.
+func TestLogValue(t *testing.T) {
+	for want, value := range map[string]slog.LogValuer{maskedPAN: mustPAN(t, clearPAN), maskedTrack: mustTrack2(t, clearTrack)} {
+		if got := slog.AnyValue(value).Resolve(); got.Kind() != slog.KindString || got.String() != want {
+			t.Errorf("%T resolves to %s %v, want the string %s", value, got.Kind(), got, want)
 		}
 	}
 }
@@ -399,20 +411,20 @@ func TestRenderingProperty(t *testing.T) {
 	formats := everyVerb()
 	rapid.Check(t, func(t *rapid.T) {
 		// Digits without repetition, so that a hidden part is not also a shown one.
-		clear := rapid.StringMatching(`[1-9][0-9]{11,18}`).Draw(t, "digits")
-		pan, err := card.ParsePAN(clear)
+		digits := rapid.StringMatching(`[1-9][0-9]{11,18}`).Draw(t, "digits")
+		pan, err := card.ParsePAN(digits)
 		if err != nil {
 			t.Fatal(err)
 		}
 		masked := pan.Masked()
-		if len(masked) != 16 || masked[:6] != clear[:6] || masked[6:12] != "******" {
+		if len(masked) != 16 || masked[:6] != digits[:6] || masked[6:12] != "******" {
 			t.Fatalf("Masked() = %q", masked)
 		}
 		shown := 16 - strings.Count(masked, "*")
-		if hidden := len(clear) - shown; hidden < 5 {
-			t.Fatalf("%d digits: only %d hidden in %q", len(clear), hidden, masked)
+		if hidden := len(digits) - shown; hidden < 5 {
+			t.Fatalf("%d digits: only %d hidden in %q", len(digits), hidden, masked)
 		}
-		if tail := strings.TrimLeft(masked[12:], "*"); !strings.HasSuffix(clear, tail) {
+		if tail := strings.TrimLeft(masked[12:], "*"); !strings.HasSuffix(digits, tail) {
 			t.Fatalf("tail %q is not the end of the number", tail)
 		}
 		if card.Truncated(pan.First6(), pan.Last4()) != masked {
@@ -420,11 +432,11 @@ func TestRenderingProperty(t *testing.T) {
 		}
 		format := rapid.SampledFrom(formats).Draw(t, "format")
 		for _, value := range []any{pan, &pan, exportedHolder{pan}, hiddenHolder{pan}, embeddedHolder{PAN: pan}} {
-			if text := fmt.Sprintf(format, value); strings.Contains(text, clear) || strings.Contains(text, hex.EncodeToString([]byte(clear))) {
+			if text := fmt.Sprintf(format, value); strings.Contains(text, digits) || strings.Contains(text, hex.EncodeToString([]byte(digits))) {
 				t.Fatalf("%s of %T leaks", format, value)
 			}
 		}
-		if pan.Reveal() != clear || pan.Len() != len(clear) {
+		if pan.Reveal() != digits || pan.Len() != len(digits) {
 			t.Fatalf("Reveal() is another number of %d digits", pan.Len())
 		}
 		if _, err := strconv.ParseUint(masked, 10, 64); err == nil {

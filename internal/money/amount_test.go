@@ -8,8 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"meridian/internal/money"
 	"pgregory.net/rapid"
+
+	"meridian/internal/money"
 )
 
 func TestFormatMinor(t *testing.T) {
@@ -140,7 +141,7 @@ func TestParseAmountRefuses(t *testing.T) {
 // validCurrency draws any active currency.
 func validCurrency() *rapid.Generator[money.Currency] {
 	var active []money.Currency
-	for code := money.Currency(0); code < 1000; code++ {
+	for code := range money.Currency(1000) {
 		if code.Valid() {
 			active = append(active, code)
 		}

@@ -6,8 +6,9 @@ import (
 	"math/big"
 	"testing"
 
-	"meridian/internal/money"
 	"pgregory.net/rapid"
+
+	"meridian/internal/money"
 )
 
 // edges are the values around which 64-bit arithmetic goes wrong.
@@ -18,6 +19,11 @@ var edges = []int64{
 
 func edgy() *rapid.Generator[int64] {
 	return rapid.OneOf(rapid.Int64(), rapid.SampledFrom(edges), rapid.Int64Range(-1000, 1000))
+}
+
+// fataler is what a test and a property have in common.
+type fataler interface {
+	Fatalf(format string, args ...any)
 }
 
 func TestCheckedArithmetic(t *testing.T) {
@@ -33,7 +39,7 @@ func TestCheckedArithmetic(t *testing.T) {
 		{"Sum", func(a, b int64) (int64, bool) { return money.Sum(a, b) }, (*big.Int).Add},
 	}
 	for _, operation := range operations {
-		check := func(t interface{ Fatalf(string, ...any) }, a, b int64) {
+		check := func(t fataler, a, b int64) {
 			got, ok := operation.checked(a, b)
 			want := operation.exact(new(big.Int), big.NewInt(a), big.NewInt(b))
 			if ok != want.IsInt64() || (ok && got != want.Int64()) {

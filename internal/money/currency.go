@@ -10,7 +10,7 @@ var ErrCurrency = errors.New("not an active ISO 4217 currency")
 
 // Currency is an ISO 4217 numeric code, 1 to 999. The zero value is "no
 // currency" and is not valid.
-type Currency uint16
+type Currency uint16 //nolint:recvcheck // UnmarshalText has to write, a number is passed by value
 
 // numericCodes is the size of the space of three-digit numeric codes.
 const numericCodes = 1000
@@ -23,7 +23,7 @@ var (
 
 func indexByNumeric() *[numericCodes]iso4217 {
 	var index [numericCodes]iso4217
-	for _, code := range activeCodes {
+	for _, code := range &activeCodes {
 		index[numericValue(code.numeric)] = code
 	}
 	return &index
@@ -31,7 +31,7 @@ func indexByNumeric() *[numericCodes]iso4217 {
 
 func indexByAlpha() map[string]Currency {
 	index := make(map[string]Currency, len(activeCodes))
-	for _, code := range activeCodes {
+	for _, code := range &activeCodes {
 		index[code.alpha] = Currency(numericValue(code.numeric))
 	}
 	return index

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"meridian/internal/money"
 	"pgregory.net/rapid"
+
+	"meridian/internal/money"
 )
 
 func TestCurrencyCodes(t *testing.T) {
@@ -53,7 +54,7 @@ func TestCurrencyCodes(t *testing.T) {
 // with a wrong exponent unnoticed.
 func TestCurrencyExponents(t *testing.T) {
 	alphaByExponent := map[int][]string{}
-	for code := money.Currency(0); code < 1000; code++ {
+	for code := range money.Currency(1000) {
 		if code.Valid() {
 			alphaByExponent[code.Exponent()] = append(alphaByExponent[code.Exponent()], code.Alpha())
 		}
@@ -67,7 +68,7 @@ func TestCurrencyExponents(t *testing.T) {
 		for _, alpha := range alphaByExponent[exponent] {
 			got[alpha] = true
 		}
-		for _, alpha := range strings.Fields(want) {
+		for alpha := range strings.FieldsSeq(want) {
 			if !got[alpha] {
 				t.Errorf("%s does not have exponent %d", alpha, exponent)
 			}

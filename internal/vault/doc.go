@@ -5,8 +5,8 @@
 //	                                                         │ HKDF-SHA256, one label per use
 //	                                  ┌──────────────────────┼───────────────┐
 //	                                  ▼                      ▼               ▼
-//	                             wrapping key            token key        key id
-//	                             Wrap, Unwrap            Token            in every header
+//	                             wrapping               token            id
+//	                             Wrap, Unwrap           Token            in every header
 //
 // A wrapped value is
 //

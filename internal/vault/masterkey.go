@@ -59,7 +59,8 @@ func (m MasterKey) IsZero() bool { return m.key.IsZero() }
 func ParseMasterKey(text string) (MasterKey, error) {
 	digits, sandbox := strings.CutPrefix(strings.TrimSpace(text), sandboxPrefix)
 	if want := hex.EncodedLen(MasterKeyBytes); len(digits) != want {
-		return MasterKey{}, fmt.Errorf("%w: %d characters, want %d hexadecimal ones (openssl rand -hex %d makes them)", ErrMasterKey, len(digits), want, MasterKeyBytes)
+		return MasterKey{}, fmt.Errorf("%w: %d characters, want %d hexadecimal ones (openssl rand -hex %d makes them)",
+			ErrMasterKey, len(digits), want, MasterKeyBytes)
 	}
 	key, err := hex.DecodeString(digits)
 	if err != nil { // err quotes the offending character
@@ -105,7 +106,7 @@ func loadMasterKey(path string) (MasterKey, error) {
 	if err != nil {
 		return MasterKey{}, withoutPath(err)
 	}
-	defer file.Close() //nolint:errcheck // only read from
+	defer file.Close()
 	// Looked at again through the handle: the path may lead elsewhere by now.
 	if info, err = file.Stat(); err != nil {
 		return MasterKey{}, withoutPath(err)
@@ -125,8 +126,7 @@ func loadMasterKey(path string) (MasterKey, error) {
 
 // withoutPath unpacks the system's reason: the path is said once.
 func withoutPath(err error) error {
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
 		return fmt.Errorf("%s: %w", pathError.Op, pathError.Err)
 	}
 	return err

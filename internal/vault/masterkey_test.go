@@ -70,12 +70,12 @@ func TestParseMasterKeyRefuses(t *testing.T) {
 }
 
 // assertHidesContent fails when the error repeats a piece of the key's text.
-func assertHidesContent(t testing.TB, err error, text string) {
-	t.Helper()
+func assertHidesContent(tb testing.TB, err error, text string) {
+	tb.Helper()
 	const telling = 6
 	for i := 0; i+telling <= len(text) && i < 200; i++ {
 		if piece := text[i : i+telling]; strings.Trim(piece, "sandbox: ") != "" && strings.Contains(err.Error(), piece) {
-			t.Fatalf("the error repeats %q: %v", piece, err)
+			tb.Fatalf("the error repeats %q: %v", piece, err)
 		}
 	}
 }
@@ -104,14 +104,14 @@ func TestOpenWithoutKey(t *testing.T) {
 	}
 }
 
-func writeKeyFile(t testing.TB, text string, mode fs.FileMode) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "master.key")
+func writeKeyFile(tb testing.TB, text string, mode fs.FileMode) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "master.key")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.Chmod(path, mode); err != nil { // apart from the umask
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return path
 }

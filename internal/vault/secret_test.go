@@ -17,7 +17,9 @@ import (
 
 const clearSecret = "correct horse battery"
 
-type secretHolder struct{ Key vault.Secret }
+type secretHolder struct {
+	Key vault.Secret `json:"key"`
+}
 
 type hiddenSecretHolder struct {
 	key     vault.Secret
@@ -53,7 +55,7 @@ func TestSecret(t *testing.T) {
 
 // forms are the shapes in which bytes get out of fmt, JSON and logs.
 func forms(content []byte) map[string]string {
-	list := fmt.Sprint(content)
+	list := fmt.Sprintf("%d", content)
 	spacedHex := fmt.Sprintf("% x", content)
 	return map[string]string{
 		"text":       string(content),
@@ -137,7 +139,7 @@ func TestSecretText(t *testing.T) {
 		t.Errorf("GoString() = %q", got)
 	}
 	text, err := json.Marshal(secretHolder{secret})
-	if err != nil || string(text) != `{"Key":"[secret]"}` {
+	if err != nil || string(text) != `{"key":"[secret]"}` {
 		t.Errorf("JSON = %s, %v", text, err)
 	}
 	if text, err := secret.MarshalText(); err != nil || string(text) != "[secret]" {
@@ -150,11 +152,11 @@ func TestSecretText(t *testing.T) {
 	}
 }
 
-func decodeHex(t testing.TB, text string) []byte {
-	t.Helper()
+func decodeHex(tb testing.TB, text string) []byte {
+	tb.Helper()
 	decoded, err := hex.DecodeString(text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return decoded
 }

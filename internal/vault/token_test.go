@@ -4,9 +4,10 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"meridian/internal/card"
 	"meridian/internal/vault"
-	"pgregory.net/rapid"
 )
 
 // TestTokenKnownAnswers were computed apart from this program, from the
@@ -64,34 +65,34 @@ func TestTokenProperty(t *testing.T) {
 	})
 }
 
-func mustPAN(t testing.TB, digits string) card.PAN {
-	t.Helper()
+func mustPAN(tb testing.TB, digits string) card.PAN {
+	tb.Helper()
 	pan, err := card.ParsePAN(digits)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return pan
 }
 
-func mustMaster(t testing.TB, key []byte) vault.MasterKey {
-	t.Helper()
+func mustMaster(tb testing.TB, key []byte) vault.MasterKey {
+	tb.Helper()
 	master, err := vault.NewMasterKey(key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return master
 }
 
-func mustOpen(t testing.TB, master vault.MasterKey) *vault.Vault {
-	t.Helper()
+func mustOpen(tb testing.TB, master vault.MasterKey) *vault.Vault {
+	tb.Helper()
 	v, err := vault.Open(master)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return v
 }
 
-func sandboxVault(t testing.TB) *vault.Vault {
-	t.Helper()
-	return mustOpen(t, vault.SandboxMasterKey())
+func sandboxVault(tb testing.TB) *vault.Vault {
+	tb.Helper()
+	return mustOpen(tb, vault.SandboxMasterKey())
 }

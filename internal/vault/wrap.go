@@ -77,7 +77,8 @@ func (v *Vault) Unwrap(usage Usage, wrapped []byte) ([]byte, error) {
 		return nil, fmt.Errorf("unwrap: %w", err)
 	}
 	if len(wrapped) < WrapOverhead || len(wrapped) > MaxPlainBytes+WrapOverhead {
-		return nil, fmt.Errorf("unwrap %s: %w: %d bytes, want %d to %d", usage, ErrNotWrapped, len(wrapped), WrapOverhead, MaxPlainBytes+WrapOverhead)
+		return nil, fmt.Errorf("unwrap %s: %w: %d bytes, want %d to %d",
+			usage, ErrNotWrapped, len(wrapped), WrapOverhead, MaxPlainBytes+WrapOverhead)
 	}
 	header, sealed := wrapped[:headerBytes], wrapped[headerBytes:]
 	if header[0] != wrapVersion {

@@ -8,8 +8,9 @@ import (
 	"sync"
 	"testing"
 
-	"meridian/internal/vault"
 	"pgregory.net/rapid"
+
+	"meridian/internal/vault"
 )
 
 // TestUnwrapKnownAnswer opens a value that was made apart from this program,
@@ -81,7 +82,7 @@ func TestUnwrapFindsEveryChangedBit(t *testing.T) {
 			t.Errorf("bit %d changed: %x, %v; want %v", bit, got, err, want)
 		}
 	}
-	for length := range len(wrapped) {
+	for length := range wrapped {
 		if got, err := v.Unwrap(vault.UsagePINKey, wrapped[:length]); err == nil || got != nil {
 			t.Errorf("cut to %d bytes: %x, %v", length, got, err)
 		}
@@ -128,7 +129,7 @@ func TestWrapBounds(t *testing.T) {
 	if got, err := v.Unwrap("x", wrapped); err != nil || len(got) != len(longest) {
 		t.Errorf("the longest content: %d bytes, %v", len(got), err)
 	}
-	if got, err := v.Wrap("x", append(longest, 0)); !errors.Is(err, vault.ErrPlainTooLong) || got != nil {
+	if got, err := v.Wrap("x", make([]byte, vault.MaxPlainBytes+1)); !errors.Is(err, vault.ErrPlainTooLong) || got != nil {
 		t.Errorf("a byte more: %v, want ErrPlainTooLong", err)
 	}
 	if _, err := v.Unwrap("x", make([]byte, 1<<20)); !errors.Is(err, vault.ErrNotWrapped) {
