@@ -58,13 +58,13 @@ type iso4217 struct {
 	exponent uint8
 }
 
-// activeCodes is ISO 4217 List One (current currencies and funds) as it stands
-// after amendment 180 and Bulgaria's change to the euro, without the codes
-// whose minor unit is "N.A." (metals, bond market units, XDR, XSU, XUA, XTS,
-// XXX): an amount in minor units means nothing in them.
+// activeCodes is ISO 4217 List One (current currencies and funds) after
+// amendment 180 and Bulgaria's change to the euro, without the 13 codes whose
+// minor unit is "N.A.": metals, bond market units, XDR, XSU, XUA, the test code
+// and the one for no currency. An amount in minor units means nothing in them.
 //
-// A code that ISO withdraws moves out of this list in a release, and its stored
-// rows stay readable by number: see [Currency.Alpha].
+// A code that ISO withdraws leaves this list in a release, and its stored rows
+// stay readable by number: see [Currency.Alpha].
 var activeCodes = [...]iso4217{
 	{"AED", "784", 2},
 	{"AFN", "971", 2},
