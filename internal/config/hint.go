@@ -28,24 +28,21 @@ func hint(word string, fields []field, section string) string {
 	return ""
 }
 
-var variableIndex = regexp.MustCompile(`^(MERIDIAN_LISTENERS_)[0-9]+(_.*)$`)
+// numberInVariable is the number of a listener, without zeros before it.
+var numberInVariable = regexp.MustCompile(`_0*([0-9]{1,4})_`)
 
-// hintVariable suggests a near variable.
+// hintVariable suggests a near variable; for a listener's, one of the same listener.
 func hintVariable(name string) string {
-	// Listeners of any number are compared as if they were the first.
 	number := "0"
-	normalized := variableIndex.ReplaceAllString(name, "${1}0${2}")
-	if normalized != name {
-		number = strings.TrimSuffix(strings.TrimPrefix(name, "MERIDIAN_LISTENERS_"), strings.TrimPrefix(normalized, "MERIDIAN_LISTENERS_0"))
+	if found := numberInVariable.FindStringSubmatch(name); found != nil {
+		number = found[1]
 	}
-	known := knownKeys(reflect.TypeFor[Config](), "")
-	variables := make([]string, 0, len(known)+1)
-	for _, key := range known {
-		variables = append(variables, Variable(strings.Replace(key, "[]", "[0]", 1)))
+	variables := []string{FileVariable}
+	for _, key := range knownKeys(reflect.TypeFor[Config](), "") {
+		variables = append(variables, Variable(strings.Replace(key, "[]", "["+number+"]", 1)))
 	}
-	variables = append(variables, FileVariable)
-	if near, ok := nearest(normalized, variables); ok {
-		return fmt.Sprintf("; did you mean %s?", strings.Replace(near, "LISTENERS_0_", "LISTENERS_"+number+"_", 1))
+	if near, ok := nearest(name, variables); ok {
+		return fmt.Sprintf("; did you mean %s?", near)
 	}
 	return ""
 }

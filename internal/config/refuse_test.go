@@ -304,7 +304,7 @@ func TestRefusedEnvironmentAndFlags(t *testing.T) {
 		},
 		{
 			name: "number of a listener with a zero before it", environ: []string{"MERIDIAN_LISTENERS_01_ADDRESS=:1"},
-			want: []string{`MERIDIAN_LISTENERS_01_ADDRESS: unknown variable; did you mean MERIDIAN_LISTENERS_01_ADDRESS?`},
+			want: []string{`MERIDIAN_LISTENERS_01_ADDRESS: unknown variable; did you mean MERIDIAN_LISTENERS_1_ADDRESS?`},
 		},
 		{
 			name: "port that is no service link", environ: []string{"MERIDIAN_PORT=8583"},

@@ -88,7 +88,7 @@ func TestPasswordIsNeverShown(t *testing.T) {
 		"%v":       fmt.Sprintf("%v", config),
 		"%+v":      fmt.Sprintf("%+v", config),
 		"%#v":      fmt.Sprintf("%#v", config),
-		"%s":       fmt.Sprintf("%s", config.Database.URL),
+		"Sprint":   fmt.Sprint(config.Database.URL),
 		"%q":       fmt.Sprintf("%q", config.Database.URL),
 		"%v of *":  fmt.Sprintf("%v", &config),
 		"Redacted": config.Redacted().Database.URL.Reveal(),
@@ -155,19 +155,23 @@ func TestDatabaseURLFile(t *testing.T) {
 		},
 		{"empty", " \n", Options{Environ: fromEnvironment}, "MERIDIAN_DATABASE_URL_FILE: database.url_file: " + path + ": the file is empty"},
 		{
-			"large", strings.Repeat("x", maxSecretBytes+1), Options{Environ: fromEnvironment},
+			"large", strings.Repeat("x", maxSecretBytes+1),
+			Options{Environ: fromEnvironment},
 			"MERIDIAN_DATABASE_URL_FILE: database.url_file: " + path + ": is larger than 8192 bytes",
 		},
 		{
-			"two lines", url + "\n" + url, Options{Environ: fromEnvironment},
+			"two lines", url + "\n" + url,
+			Options{Environ: fromEnvironment},
 			"MERIDIAN_DATABASE_URL_FILE: database.url_file: " + path + ": contains the control character U+000A",
 		},
 		{
-			"no URL", secret, Options{Environ: fromEnvironment},
+			"no URL", secret,
+			Options{Environ: fromEnvironment},
 			path + ": database.url: is neither a postgres:// URL nor a connection string such as host=… dbname=…",
 		},
 		{
-			"not there", url, Options{Environ: []string{"MERIDIAN_DATABASE_URL_FILE=" + path + "x"}},
+			"not there", url,
+			Options{Environ: []string{"MERIDIAN_DATABASE_URL_FILE=" + path + "x"}},
 			"MERIDIAN_DATABASE_URL_FILE: database.url_file: " + path + "x: cannot be read: no such file or directory",
 		},
 	} {

@@ -1,0 +1,244 @@
+package archtest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floor is one storey of the house, the lowest first.
+type floor struct {
+	folders []string
+	name    string
+}
+
+func floors() []floor {
+	return []floor{
+		{[]string{"internal", "migrations"}, "what everything stands on"},
+		{[]string{"ledger"}, "the ledger"},
+		{[]string{"switch"}, "the switch"},
+		{[]string{"host"}, "the host"},
+		{[]string{"console", "sandbox"}, "console and sandbox"},
+		{[]string{"cmd", "deploy", "docs"}, "the program"},
+	}
+}
+
+// floorOf returns the number of the floor that a path is on, or -1.
+func floorOf(path string) int {
+	return slices.IndexFunc(floors(), func(f floor) bool {
+		return slices.ContainsFunc(f.folders, func(folder string) bool { return under(path, folder) })
+	})
+}
+
+// besides says which folders on one floor may stand on which others of the same floor.
+//
+//	host, link, terminal -> dialect -> wire;  sandbox -> console
+func besides(from, to string) bool {
+	switch room(from) {
+	case "host/wire", "migrations", "console":
+		return room(from) == room(to)
+	case "host/dialect":
+		return room(to) == "host/wire" || room(to) == "host/dialect"
+	case "host/link", "host/terminal", "host":
+		return room(to) == room(from) || room(to) == "host/wire" || room(to) == "host/dialect"
+	default:
+		return true // inside internal, ledger, switch, sandbox and cmd the compiler's own rule, no circle, is enough
+	}
+}
+
+// room is the part of a floor that a path belongs to.
+func room(path string) string {
+	for _, name := range []string{"host/wire", "host/dialect", "host/link", "host/terminal", "host", "console", "sandbox", "migrations"} {
+		if under(path, name) {
+			return name
+		}
+	}
+	return path
+}
+
+// wrongImport says why one package of ours may not import another, or nothing.
+func wrongImport(from, to string) string {
+	fromFloor, toFloor := floorOf(from), floorOf(to)
+	switch {
+	case toFloor > fromFloor:
+		return fmt.Sprintf("%s is above %s: imports go down (declare a small interface where it is used)",
+			floors()[toFloor].name, floors()[fromFloor].name)
+	case toFloor == fromFloor && !besides(from, to):
+		return fmt.Sprintf("%s does not stand on %s", room(from), room(to))
+	}
+	return ""
+}
+
+func TestImportsGoDown(t *testing.T) {
+	for _, p := range ours(t) {
+		if floorOf(p.path()) < 0 {
+			t.Errorf("%s is on no floor: the top level is %s", p.path(), strings.Join(topLevel(), ", "))
+			continue
+		}
+		for _, imported := range slices.Concat(p.Imports, p.inTests()) {
+			to := within(imported)
+			if to == "" || floorOf(to) < 0 {
+				continue
+			}
+			if reason := wrongImport(p.path(), to); reason != "" {
+				t.Errorf("%s imports %s: %s", p.path(), to, reason)
+			}
+		}
+	}
+}
+
+func topLevel() []string {
+	var folders []string
+	for _, f := range floors() {
+		folders = append(folders, f.folders...)
+	}
+	return folders
+}
+
+// The table above is itself looked at, in both directions.
+func TestTheFloors(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		allowed  bool
+	}{
+		{"cmd/meridian", "sandbox", true},
+		{"sandbox", "console", true},
+		{"console", "sandbox", false},
+		{"sandbox", "cmd/meridian", false},
+		{"console", "switch", true},
+		{"host", "host/dialect", true},
+		{"host", "host/dialect/nac", true},
+		{"host", "host/wire", true},
+		{"host", "host/link", false},
+		{"host/link", "host", false},
+		{"host/link", "host/dialect", true},
+		{"host/terminal", "host/dialect/ascii87", true},
+		{"host/terminal", "host", false},
+		{"host/dialect", "host/wire", true},
+		{"host/dialect/nac", "host/dialect", true},
+		{"host/dialect", "switch", true},
+		{"host/wire", "host/dialect", false},
+		{"host/wire", "internal/card", true},
+		{"host/dialect", "host", false},
+		{"switch", "host/wire", false},
+		{"switch", "ledger", true},
+		{"ledger", "switch", false},
+		{"ledger", "migrations", true},
+		{"internal/card", "ledger", false},
+		{"internal/pglocal/pgtest", "migrations", true},
+		{"migrations", "internal/money", false},
+	} {
+		if reason := wrongImport(c.from, c.to); (reason == "") != c.allowed {
+			t.Errorf("%s -> %s: %q, want allowed %t", c.from, c.to, reason, c.allowed)
+		}
+	}
+}
+
+// place says where a library may be imported, and why nowhere else.
+type place struct {
+	library   string
+	folders   []string // of the program
+	inTests   []string // of tests besides; "" is every test
+	otherwise string
+}
+
+func places() []place {
+	return []place{
+		{
+			"github.com/moov-io",
+			[]string{"host"},
+			nil,
+			"ISO 8583 ends in host: the domain speaks of requests, dialects translate",
+		},
+		{
+			// The test terminal is a peer that is not ours.
+			"github.com/moov-io/iso8583-connection",
+			[]string{"host/link", "host/terminal", "cmd/meridian"},
+			[]string{"host", "cmd", "sandbox"},
+			"it serves outbound links and the test terminal; terminals are served by our own session",
+		},
+		{
+			"github.com/jackc/pgx/v5",
+			[]string{"internal", "migrations", "ledger", "switch", "console", "sandbox", "cmd"},
+			[]string{""},
+			"the TCP side knows no database",
+		},
+		{"database/sql", []string{"internal", "migrations"}, []string{""}, "pgx is used directly; only migrations need database/sql"},
+		{"github.com/pressly/goose", []string{"migrations"}, nil, "migrations run in migrations"},
+		{"github.com/fergusstrange/embedded-postgres", []string{"internal/pglocal"}, nil, "a private Postgres is internal/pglocal's"},
+		{"github.com/spf13/cobra", []string{"cmd"}, nil, "the command line is cmd's"},
+		{"go.yaml.in/yaml", []string{"internal/config"}, []string{"internal/archtest", "deploy"}, "configuration is read by internal/config"},
+		{"github.com/knadh/koanf", []string{"internal/config"}, nil, "configuration is read by internal/config"},
+		{"github.com/danielgtaylor/huma", []string{"console"}, nil, "the admin API is the console's"},
+		{"pgregory.net/rapid", nil, []string{""}, "it is for tests"},
+		{"github.com/anishathalye/porcupine", nil, []string{""}, "it is for tests"},
+		{"go.uber.org/goleak", nil, []string{""}, "it is for tests"},
+		{"github.com/Shopify/toxiproxy", nil, []string{""}, "it is for tests"},
+		{module + "/internal/pglocal/pgtest", nil, []string{""}, "it is for tests"},
+		{
+			module + "/internal/pglocal",
+			[]string{"internal/pglocal", "sandbox", "cmd"},
+			[]string{""},
+			"a host is given its database; only the sandbox and the bench make one",
+		},
+	}
+}
+
+func TestLibrariesHaveTheirPlace(t *testing.T) {
+	for _, p := range ours(t) {
+		for _, imported := range p.Imports {
+			if where, ok := placeOf(imported); ok && !anyUnder(p.path(), where.folders) && !isTestHelper(p) {
+				t.Errorf("%s imports %s: %s", p.path(), imported, where.otherwise)
+			}
+		}
+		for _, imported := range p.inTests() {
+			where, ok := placeOf(imported)
+			if ok && !slices.Contains(where.inTests, "") && !anyUnder(p.path(), slices.Concat(where.folders, where.inTests)) {
+				t.Errorf("the tests of %s import %s: %s", p.path(), imported, where.otherwise)
+			}
+		}
+	}
+}
+
+// placeOf finds the entry of an imported package, the longest that fits: a part of a library may have a place of its own.
+func placeOf(imported string) (place, bool) {
+	var best place
+	for _, p := range places() {
+		if under(imported, p.library) && len(p.library) > len(best.library) {
+			best = p
+		}
+	}
+	return best, best.library != ""
+}
+
+func anyUnder(path string, folders []string) bool {
+	return slices.ContainsFunc(folders, func(folder string) bool { return under(path, folder) })
+}
+
+// isTestHelper tells packages that only tests import, by the ending that such names have.
+func isTestHelper(p goPackage) bool { return strings.HasSuffix(p.path(), "test") }
+
+// The program holds nothing of what tests stand on: package testing registers flags, a test helper makes databases.
+func TestProgramHoldsNoTests(t *testing.T) {
+	for _, p := range ours(t) {
+		if isTestHelper(p) || p.Name == "main" {
+			continue
+		}
+		for _, imported := range p.Imports {
+			if imported == "testing" || strings.HasPrefix(imported, "testing/") || within(imported) != "" && strings.HasSuffix(imported, "test") {
+				t.Errorf("%s imports %s outside of its tests; a package for tests has a name that ends in test", p.path(), imported)
+			}
+		}
+	}
+	for _, p := range ours(t) {
+		if p.Name != "main" {
+			continue
+		}
+		for _, dependency := range p.Deps {
+			if dependency == "testing" || within(dependency) != "" && strings.HasSuffix(dependency, "test") {
+				t.Errorf("the program %s holds %s", p.path(), dependency)
+			}
+		}
+	}
+}
