@@ -58,10 +58,10 @@ type iso4217 struct {
 	exponent uint8
 }
 
-// activeCodes is ISO 4217 List One (current currencies and funds) after
-// amendment 180 and Bulgaria's change to the euro, without the 13 codes whose
-// minor unit is "N.A.": metals, bond market units, XDR, XSU, XUA, the test code
-// and the one for no currency. An amount in minor units means nothing in them.
+// activeCodes is ISO 4217 List One (current currencies and funds) of 2026, with
+// Bulgaria on the euro, without the 13 codes whose minor unit is "N.A.": metals,
+// bond market units, XDR, XSU, XUA, the test code and the one for no currency.
+// An amount in minor units means nothing in them.
 //
 // A code that ISO withdraws leaves this list in a release, and its stored rows
 // stay readable by number: see [Currency.Alpha].
