@@ -123,3 +123,23 @@ func TestAmendedMessage(t *testing.T) {
 		t.Errorf("packs to %X (%v), want %X", packed, err, want)
 	}
 }
+
+// TestFreedomStaysInItsDialect: how a value was written in one dialect says
+// nothing about another.
+func TestFreedomStaysInItsDialect(t *testing.T) {
+	fromNAC, err := NAC().Parse(message(t, "x:0200"+bitmapOf(2)+"03 123F"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if packed, err := ASCII87().Pack(fromNAC); err != nil || string(packed) != "0200"+bitmapOf(2)+"03123" {
+		t.Errorf("PAN in ASCII: %q (%v)", packed, err)
+	}
+	fromASCII, err := ASCII87().Parse([]byte("0200" + bitmapOf(52) + "00aabbccddeeff11"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := message(t, "x:0200"+bitmapOf(52)+"00AABBCCDDEEFF11")
+	if packed, err := NAC().Pack(fromASCII); err != nil || !bytes.Equal(packed, want) {
+		t.Errorf("PIN block in NAC: %X (%v), want %X", packed, err, want)
+	}
+}
