@@ -14,7 +14,9 @@ const (
 // length prefixes. F55 is LLLVAR characters in both; it carries hex digits here,
 // and text that is not hex is passed through. Where the two differ in a length
 // (F44: 25 against 99) jPOS's, which is the standard's, holds.
-var ASCII87 = sync.OnceValue(func() *Spec {
+func ASCII87() *Spec { return ascii87() }
+
+var ascii87 = sync.OnceValue(func() *Spec {
 	return mustCompile(buildMoov(NameASCII87, style{
 		mti:          asciiNumeric,
 		fixedNumeric: asciiNumeric,
@@ -33,7 +35,9 @@ var ASCII87 = sync.OnceValue(func() *Spec {
 // on the left with 0, LL numerics and track 2 padded on the right, length
 // prefixes in BCD, characters in ASCII, F52, F64, F96 and F128 raw, F55 raw bytes
 // behind their length.
-var NAC = sync.OnceValue(func() *Spec {
+func NAC() *Spec { return nac() }
+
+var nac = sync.OnceValue(func() *Spec {
 	return mustCompile(buildMoov(NameNAC, style{
 		mti:          bcdLeft,
 		fixedNumeric: bcdLeft,
