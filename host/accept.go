@@ -24,6 +24,7 @@ const acceptErrorReason CloseReason = "accept_error"
 // listener is one listening address at work.
 type listener struct {
 	ListenerConfig
+
 	net     net.Listener
 	gate    *gate
 	metrics listenerMetrics

@@ -19,6 +19,7 @@ func (*brokenConn) SetReadDeadline(time.Time) error { return nil }
 // faultyListener fails before each connection it accepts.
 type faultyListener struct {
 	net.Listener
+
 	faults chan error
 }
 

@@ -132,7 +132,7 @@ func (c ListenerConfig) checked() (ListenerConfig, error) {
 	}
 	for _, p := range c.Allow {
 		if !p.IsValid() {
-			problems = append(problems, errors.New("Allow has an invalid prefix"))
+			problems = append(problems, errors.New("the allow-list has an invalid prefix"))
 		}
 	}
 	if err := checkTLS(c.TLS); err != nil {

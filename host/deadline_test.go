@@ -20,6 +20,7 @@ const (
 
 // inBubble runs f with a server over net.Pipe and its one connection.
 func inBubble(t *testing.T, h HandlerFunc, f func(r *rig, client net.Conn, p *peer)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, Options{Handler: h})
 		ln := newPipeListener()
@@ -129,6 +130,27 @@ func TestUnreadAnswerIsClosedOnTime(t *testing.T) {
 			t.Error("Done(true) for an answer nobody took")
 		}
 	})
+}
+
+// A drain wakes readers that wait for the next frame, warm and cold.
+func TestDrainOfIdleConnectionTakesNoTime(t *testing.T) {
+	for name, pause := range map[string]time.Duration{"warm": 0, "cold": 2 * warmWait} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, echo, func(r *rig, _ net.Conn, p *peer) {
+				p.send("one")
+				p.expect("one")
+				time.Sleep(pause)
+				begin := time.Now()
+				if err := r.server.Shutdown(context.Background()); err != nil {
+					t.Error(err)
+				}
+				if got := time.Since(begin); got != 0 {
+					t.Errorf("the drain took %s", got)
+				}
+				r.closedWith(CloseDrain)
+			})
+		})
+	}
 }
 
 // A drain waits for what is in flight as long as its context allows, then cuts

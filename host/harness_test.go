@@ -262,7 +262,7 @@ func (p *peer) expect(payloads ...string) {
 // expectEnd waits for the host's clean close: no further byte, no reset.
 func (p *peer) expectEnd() {
 	p.t.Helper()
-	if b, err := p.in.ReadByte(); err != io.EOF { //nolint:errorlint // bare by contract
+	if b, err := p.in.ReadByte(); err != io.EOF {
 		p.t.Fatalf("read %#x, %v; want the end of the stream", b, err)
 	}
 }

@@ -39,9 +39,11 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			Help: "Open terminal connections, TLS handshakes included. Near meridian_connections_limit new terminals are refused.",
 		}, []string{"listener"}),
 		accepted: perListener("meridian_connections_accepted_total",
-			"Connections let in. A rate far above the number of terminals means that terminals reconnect: see meridian_closes_total for why."),
+			"Connections let in. A rate far above the number of terminals means that they reconnect: "+
+				"see meridian_closes_total for why."),
 		closes: perListener("meridian_closes_total",
-			"Connections closed, by reason. peer_closed, idle_timeout and drain are normal; write_timeout and read_timeout are slow or hostile peers; cut_off means that a shutdown ran out of time.", "reason"),
+			"Connections closed, by reason. peer_closed, idle_timeout and drain are normal; write_timeout and read_timeout "+
+				"are slow or hostile peers; cut_off means that a shutdown ran out of time.", "reason"),
 		refusals: perListener("meridian_refusals_total",
 			"Connections refused before a byte was read, by reason: the allow-list or one of the connection limits.", "reason"),
 		acceptErrors: perListener("meridian_accept_errors_total",
@@ -68,7 +70,8 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 		}),
 		waits: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meridian_reader_waits_total",
-			Help: "Times a reader stopped reading because a bound on requests in flight was reached: connection (that peer pipelines more than it may) or total (the host is saturated).",
+			Help: "Times a reader stopped reading because a bound on requests in flight was reached: " +
+				"connection (that peer pipelines more than it may) or total (the host is saturated).",
 		}, []string{"bound"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "meridian_handler_panics_total",

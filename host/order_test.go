@@ -232,7 +232,7 @@ func TestTwentyThousandPipelined(t *testing.T) {
 			}
 		}
 	}()
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test's order
+	random := rand.New(rand.NewPCG(1, 2))
 	for answered, peak := 0, 0; answered < total; {
 		batch := []request{d.take(t)}
 		for len(d) > 0 {

@@ -22,8 +22,7 @@ func (s *Server) reportPanic(where, listener string, conn uint64, value any) {
 
 func panicText(value any) string {
 	if err, ok := value.(error); ok {
-		var fault runtime.Error
-		if errors.As(err, &fault) {
+		if fault, ok := errors.AsType[runtime.Error](err); ok {
 			return fault.Error()
 		}
 	}

@@ -44,6 +44,7 @@ func (l *pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 // countingConn counts its writes.
 type countingConn struct {
 	net.Conn
+
 	writes atomic.Int64
 }
 

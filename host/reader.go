@@ -39,7 +39,7 @@ func (s *session) readFrames() {
 func (s *session) awaitPlace() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopped == "" && s.line.held >= s.listener.MaxInFlight {
+	if s.line.held >= s.listener.MaxInFlight {
 		s.server.metrics.waitsConnection.Inc()
 		for s.stopped == "" && s.line.held >= s.listener.MaxInFlight {
 			s.changed.Wait()
@@ -107,7 +107,7 @@ func (s *session) Read(b []byte) (int, error) {
 }
 
 func (s *session) countReceived(n int) {
-	s.bytesReceived += uint64(n) //nolint:gosec // a length
+	s.bytesReceived += uint64(n)
 	s.listener.metrics.bytesReceived.Add(float64(n))
 }
 
@@ -138,7 +138,7 @@ func (s *session) readFrame() (*place, error) {
 	frame, err := s.listener.Framing.ReadFrame(s.reader, *buffer)
 	if err != nil {
 		s.server.buffers.putPayload(buffer)
-		return nil, err //nolint:wrapcheck // says what it was doing
+		return nil, err
 	}
 	*buffer = frame.Payload[:0]
 	s.framesReceived++

@@ -1,5 +1,7 @@
 package host
 
+import "slices"
+
 // CloseReason says why a connection was closed or refused. The set is closed:
 // it is a metric label and what operators search the log for.
 type CloseReason string
@@ -62,12 +64,12 @@ const (
 	RefusedDrain CloseReason = "refused_drain"
 )
 
-// label keeps what handlers may say inside the closed set.
-func (r CloseReason) label() CloseReason {
-	switch r {
-	case ClosePeer, ClosePeerReset, CloseTruncated, CloseIdle, CloseReadTimeout,
-		CloseWriteTimeout, CloseBadFrame, CloseTLSHandshake, CloseUnparsable,
-		CloseNotAdmitted, CloseByHandler, CloseDrain, CloseCutOff, ClosePanic, CloseError:
+// handlerReasons are what an answer may say.
+var handlerReasons = []CloseReason{CloseUnparsable, CloseNotAdmitted, CloseByHandler}
+
+// fromHandler keeps what handlers say inside the closed set.
+func (r CloseReason) fromHandler() CloseReason {
+	if slices.Contains(handlerReasons, r) {
 		return r
 	}
 	return CloseByHandler

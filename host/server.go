@@ -195,7 +195,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	select {
 	case <-finished:
 	case <-grace.C:
-		s.logger.Error("a handler did not return after the cut-off", "connections", len(s.openSessions()))
+		s.logger.ErrorContext(ctx, "a handler did not return after the cut-off", "connections", len(s.openSessions()))
 	}
 	if left == 0 {
 		return nil // the last session ended together with ctx

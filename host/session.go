@@ -132,7 +132,7 @@ func (s *session) handshake() bool {
 		s.readEnded(err, CloseTLSHandshake)
 		return false
 	}
-	if err := s.secure.Handshake(); err != nil {
+	if err := s.secure.Handshake(); err != nil { //nolint:noctx // has the deadline just set
 		s.stop(CloseTLSHandshake, err)
 		return false
 	}
@@ -302,7 +302,7 @@ func (s *session) closed() {
 	if cause != nil {
 		attrs = append(attrs, slog.String("error", cause.Error()))
 	}
-	s.server.logger.LogAttrs(context.Background(), level, "connection closed", attrs...)
+	s.server.logger.LogAttrs(s.ctx, level, "connection closed", attrs...)
 	s.server.forget(s)
 }
 

@@ -35,7 +35,7 @@ func TestStorm(t *testing.T) {
 	var workers sync.WaitGroup
 	for i := range 4 {
 		workers.Go(func() {
-			random := rand.New(rand.NewPCG(1, uint64(i))) //nolint:gosec // a test's choices
+			random := rand.New(rand.NewPCG(1, uint64(i)))
 			for j := range jobs {
 				if random.IntN(50) == 0 {
 					j.answer(Answer{})
@@ -49,7 +49,7 @@ func TestStorm(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range peers {
 		all.Go(func() {
-			random := rand.New(rand.NewPCG(2, uint64(i))) //nolint:gosec // a test's choices
+			random := rand.New(rand.NewPCG(2, uint64(i)))
 			for range lives {
 				conn, err := net.Dial("tcp", addr)
 				if err != nil {
@@ -81,6 +81,7 @@ func TestStorm(t *testing.T) {
 
 // misbehave sends some requests and leaves in one of many ways.
 func misbehave(t *testing.T, conn *net.TCPConn, random *rand.Rand) {
+	t.Helper()
 	defer conn.Close()
 	p := &peer{t: t, conn: conn, framing: testFraming}
 	_ = conn.SetDeadline(time.Now().Add(patience))

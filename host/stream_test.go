@@ -2,8 +2,11 @@ package host
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,7 +135,7 @@ func TestHandlerCloses(t *testing.T) {
 	p.send("one", "two", "three", "four")
 	one, two, three, four := d.take(t), d.take(t), d.take(t), d.take(t)
 	done := make(chan bool, 1)
-	four.answer(Answer{Payload: []byte("four"), Done: func(ok bool) { done <- ok }})
+	three.answer(Answer{Payload: []byte("three"), Done: func(ok bool) { done <- ok }})
 	two.answer(Answer{Payload: []byte("two"), Close: CloseUnparsable})
 	one.answer(Answer{Payload: []byte("one")})
 	p.expect("one", "two")
@@ -142,7 +145,7 @@ func TestHandlerCloses(t *testing.T) {
 		t.Error("Done(true) for an answer behind the close")
 	}
 	r.closedWith(CloseUnparsable)
-	three.answer(Answer{Payload: []byte("three"), Done: func(ok bool) { done <- ok }})
+	four.answer(Answer{Payload: []byte("four"), Done: func(ok bool) { done <- ok }})
 	if <-done {
 		t.Error("Done(true) after the close")
 	}
@@ -212,7 +215,10 @@ func TestSlowReader(t *testing.T) {
 		ca := newAuthority(t, "authority")
 		leaf := ca.leaf("host")
 		tlsOn := secure(t, TLSFiles{Certificate: ca.certificateFile(leaf), Key: ca.keyFile(leaf)})
-		testSlowReader(t, tlsOn, func(t *testing.T, addr string) *peer { return dialTLS(t, addr, trusting(ca)) })
+		testSlowReader(t, tlsOn, func(t *testing.T, addr string) *peer {
+			t.Helper()
+			return dialTLS(t, addr, trusting(ca))
+		})
 	})
 }
 
@@ -245,4 +251,27 @@ func testSlowReader(t *testing.T, change func(*ListenerConfig), dial func(*testi
 	other := dial(t, addr)
 	other.send("still there?")
 	other.expect(big)
+}
+
+// What a peer has not read when it is closed for that is thrown away, not kept
+// by the kernel for as long as the peer likes.
+func TestSlowReaderIsReset(t *testing.T) {
+	wide := wire.Framing{TPDU: true, MaxBytes: 1 << 16}
+	big := make([]byte, 60_000)
+	h := func(_ context.Context, _ *Message, answer func(Answer)) { answer(Answer{Payload: big}) }
+	r, addr := start(t, h, func(c *ListenerConfig) {
+		c.Framing = wide
+		c.WriteTimeout = 200 * time.Millisecond
+	})
+	p := dial(t, addr)
+	var unread int64
+	for i := range DefaultMaxInFlightPerConnection { // all are read: nothing but the reset can end this
+		p.send(numbered(i))
+		unread += int64(len(big))
+	}
+	r.closedWith(CloseWriteTimeout)
+	n, err := io.Copy(io.Discard, p.conn)
+	if !errors.Is(err, syscall.ECONNRESET) || n >= unread {
+		t.Errorf("read %d of %d bytes, then %v; want a reset", n, unread, err)
+	}
 }

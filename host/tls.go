@@ -86,9 +86,6 @@ func (f TLSFiles) load() (*tls.Config, error) {
 	if f.RequireClientCertificate {
 		config.ClientAuth = tls.RequireAndVerifyClientCert
 	}
-	// A resumed session rests on an earlier verification; without tickets an
-	// authority that is taken out of the file is out from the next connection on.
-	config.SessionTicketsDisabled = true
 	return config, nil
 }
 

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -68,6 +70,50 @@ func TestTLS(t *testing.T) {
 			r.closedWith(ClosePeer)
 		})
 	}
+}
+
+// The host ends TLS with a close_notify: peers other than Go's take its absence
+// for a truncation attack.
+func TestTLSEndsWithCloseNotify(t *testing.T) {
+	ca := newAuthority(t, "authority")
+	leaf := ca.leaf("host")
+	h := func(_ context.Context, m *Message, answer func(Answer)) {
+		answer(Answer{Payload: m.Payload, Close: CloseByHandler})
+	}
+	_, addr := start(t, h, secure(t, TLSFiles{Certificate: ca.certificateFile(leaf), Key: ca.keyFile(leaf)}))
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	recording := &recordingConn{Conn: conn}
+	config := trusting(ca)
+	config.MaxVersion = tls.VersionTLS12 // 1.3 hides the kind of a record
+	p := newPeer(t, tls.Client(recording, config))
+	p.send("one")
+	p.expect("one")
+	p.expectEnd()
+
+	var kinds []byte
+	for b := recording.read; len(b) >= 5; b = b[5+int(b[3])<<8+int(b[4]):] {
+		kinds = append(kinds, b[0])
+	}
+	const alert = 21
+	if len(kinds) == 0 || kinds[len(kinds)-1] != alert {
+		t.Errorf("kinds of the records received are %v, want an alert (%d) last", kinds, alert)
+	}
+}
+
+// recordingConn keeps what it reads.
+type recordingConn struct {
+	net.Conn
+
+	read []byte
+}
+
+func (c *recordingConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.read = append(c.read, b[:n]...)
+	return n, err
 }
 
 func TestOldTLSIsRefused(t *testing.T) {
@@ -289,13 +335,18 @@ func TestWithdrawnClientAuthority(t *testing.T) {
 	config := trusting(ca)
 	config.Certificates = []tls.Certificate{withdrawn.leaf("terminal")}
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(10)
-	p := dialTLS(t, addr, config)
-	p.send("hello")
-	p.expect("hello")
-	_ = p.conn.Close()
+	for _, resumed := range []bool{false, true} {
+		p := dialTLS(t, addr, config)
+		p.send("hello")
+		p.expect("hello")
+		if got := p.conn.(*tls.Conn).ConnectionState().DidResume; got != resumed {
+			t.Fatalf("session resumed: %v, want %v", got, resumed)
+		}
+		_ = p.conn.Close()
+	}
 
 	withdrawn.write("ca.pem", "CERTIFICATE", ca.certificate.Raw)
-	p = dialTLS(t, addr, config)
+	p := dialTLS(t, addr, config)
 	_, _ = p.conn.Write(p.frames("hello again"))
 	if _, err := p.in.ReadByte(); err == nil {
 		t.Error("the host answered")
@@ -351,4 +402,46 @@ func TestListenRefusesWeakTLS(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+}
+
+// A peer that sends its hello and reads nothing is closed on the handshake's
+// deadline: TLS writes there too.
+func TestHandshakeWithAPeerThatDoesNotRead(t *testing.T) {
+	ca := newAuthority(t, "authority")
+	config := &tls.Config{Certificates: []tls.Certificate{ca.leaf("host")}}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, Options{Handler: HandlerFunc(echo)})
+		ln := newPipeListener()
+		cfg := mustCheck(t, ListenerConfig{Name: "nac", Framing: testFraming, TLS: config})
+		if err := r.server.add(cfg, ln); err != nil {
+			t.Fatal(err)
+		}
+		r.serve()
+		client, host := net.Pipe() // no buffer: a write waits for its reader
+		ln.conns <- host
+		deaf := &deafConn{Conn: client, closed: make(chan struct{})}
+		begin := time.Now()
+		go func() { _ = tls.Client(deaf, &tls.Config{ServerName: "127.0.0.1"}).Handshake() }()
+		r.closedWith(CloseTLSHandshake)
+		if got := time.Since(begin); got != DefaultHandshakeTimeout {
+			t.Errorf("closed after %s, want %s", got, DefaultHandshakeTimeout)
+		}
+		close(deaf.closed)
+		if err := r.server.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+		<-r.served
+	})
+}
+
+// deafConn never reads.
+type deafConn struct {
+	net.Conn
+
+	closed chan struct{}
+}
+
+func (c *deafConn) Read([]byte) (int, error) {
+	<-c.closed
+	return 0, net.ErrClosed
 }

@@ -100,7 +100,7 @@ func (s *session) writeBatch(out *[]byte, first *place, count int) {
 	case err != nil:
 		s.kill(reasonOf(err), err)
 	case closing != "":
-		s.hangUp(closing.label())
+		s.hangUp(closing.fromHandler())
 	}
 
 	for p := first; p != nil; {
@@ -114,8 +114,8 @@ func (s *session) writeBatch(out *[]byte, first *place, count int) {
 	s.line.leave(count)
 	if err == nil {
 		s.active = time.Now()
-		s.framesSent += uint64(frames)    //nolint:gosec // a count
-		s.bytesSent += uint64(len(batch)) //nolint:gosec // a length
+		s.framesSent += uint64(frames)
+		s.bytesSent += uint64(len(batch))
 	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
