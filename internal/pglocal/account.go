@@ -56,9 +56,9 @@ func (a account) named() bool {
 
 // unprivileged is the account a new cluster belongs to: ours, or for root the
 // account postgres (packages of Postgres make it), else nobody.
-func unprivileged() (account, error) {
+func unprivileged() account {
 	if os.Geteuid() != 0 {
-		return self(), nil
+		return self()
 	}
 
 	for _, name := range []string{"postgres", "nobody"} {
@@ -74,10 +74,10 @@ func unprivileged() (account, error) {
 			continue
 		}
 
-		return other(uid, gid), nil
+		return other(uid, gid)
 	}
 
-	return other(anonymousID, anonymousID), nil
+	return other(anonymousID, anonymousID)
 }
 
 // ownerOf is the account that an existing cluster needs: Postgres serves only a
@@ -98,7 +98,7 @@ func ownerOf(dir string) (account, error) {
 			"run as that user or as root, or use another data directory", dir, accountName(uid), accountName(os.Geteuid()))
 	case uid == 0:
 		// Copied by root, for example out of a backup.
-		return unprivileged()
+		return unprivileged(), nil
 	}
 
 	return other(uid, gid), nil

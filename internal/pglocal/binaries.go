@@ -38,12 +38,7 @@ func (b Binaries) initdb() string   { return filepath.Join(b.Dir, "initdb") }
 // Postgres.app), else downloaded into the user's cache directory. Supported are
 // the majors 15 to 18. The error names everything that was tried.
 func Find(ctx context.Context) (Binaries, error) {
-	runner, err := unprivileged()
-	if err != nil {
-		return Binaries{}, err
-	}
-
-	return systemFinder(runner, "", slog.New(slog.DiscardHandler)).find(ctx, anyMajor)
+	return systemFinder(unprivileged(), "", slog.New(slog.DiscardHandler)).find(ctx, anyMajor)
 }
 
 // anyMajor asks for any supported version.

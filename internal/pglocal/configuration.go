@@ -46,9 +46,10 @@ func (o Options) settings(port int) map[string]string {
 	}
 
 	if o.FastUnsafe {
+		// synchronous_commit stays on: a commit is then in the kernel's hands, where
+		// it survives the server being killed.
 		settings["fsync"] = "off"
 		settings["full_page_writes"] = "off"
-		settings["synchronous_commit"] = "off"
 	}
 
 	maps.Copy(settings, o.Settings)

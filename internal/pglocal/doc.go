@@ -27,8 +27,9 @@
 //     synchronous_commit are on, data checksums too.
 //   - No trust: TCP on the loopback address only, SCRAM with a random password,
 //     no Unix socket.
-//   - Never root. Postgres refuses it, so a root owner runs it as the owner of
-//     the existing cluster, else as the account postgres, else as nobody.
+//   - Never root. Postgres refuses it, so root runs it as the owner of the
+//     existing cluster, else of the data directory, else as the account postgres,
+//     else as nobody.
 //   - The server's log holds no statements and no parameter values.
 //
 // On Linux the kernel asks the server for a fast shutdown when its owner dies.

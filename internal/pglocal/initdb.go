@@ -47,10 +47,6 @@ func (p *place) initdb(ctx context.Context, bin Binaries, password string, unsaf
 	began := time.Now()
 	parent := filepath.Dir(p.cluster)
 
-	if err := p.removeUnfinished(); err != nil {
-		return err
-	}
-
 	staging, err := os.MkdirTemp(parent, "postgres.init-*") // mode 0700
 	if err != nil {
 		return fmt.Errorf("make a directory for the new cluster: %w", err)

@@ -29,8 +29,8 @@ type Options struct {
 	// cache directory, or /var/cache/meridian for root.
 	CacheDir string
 
-	// FastUnsafe turns off everything that makes a commit survive a crash of the
-	// machine. For tests only.
+	// FastUnsafe does not wait for the disk: commits survive the server being
+	// killed, but not a crash of the machine. For tests only.
 	FastUnsafe bool
 }
 

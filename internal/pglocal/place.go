@@ -104,6 +104,10 @@ func (p *place) locate(ctx context.Context, logger *slog.Logger) error {
 		return fmt.Errorf("read where the cluster is: %w", err)
 	}
 
+	if recorded != "" && !filepath.IsAbs(recorded) {
+		return fmt.Errorf("%s does not hold an absolute path: %.80q", p.file("location"), recorded)
+	}
+
 	p.cluster = filepath.Join(p.dataDir, "postgres")
 	if recorded != "" {
 		p.cluster = recorded
@@ -114,13 +118,7 @@ func (p *place) locate(ctx context.Context, logger *slog.Logger) error {
 		return err
 	}
 
-	if exists {
-		p.runner, err = ownerOf(p.cluster)
-	} else {
-		p.runner, err = unprivileged()
-	}
-
-	if err != nil {
+	if p.runner, err = p.chooseRunner(exists); err != nil {
 		return err
 	}
 
@@ -139,6 +137,22 @@ func (p *place) locate(ctx context.Context, logger *slog.Logger) error {
 	}
 
 	return p.moveOut(ctx, logger)
+}
+
+// chooseRunner chooses the account. Root in the data directory of somebody else
+// makes a cluster that its owner can use without root.
+func (p *place) chooseRunner(exists bool) (account, error) {
+	if exists {
+		return ownerOf(p.cluster)
+	}
+
+	if os.Geteuid() == 0 && p.uid != 0 {
+		if owner := other(p.uid, p.gid); owner.named() {
+			return owner, nil
+		}
+	}
+
+	return unprivileged(), nil
 }
 
 func (p *place) enterRecorded(ctx context.Context) error {

@@ -32,6 +32,18 @@ func (s *Server) awaitReady(ctx context.Context, run *process) error {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 
+	// Whoever else has the port may never answer.
+	trying, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+
+	go func() {
+		select {
+		case <-run.ended:
+			giveUp()
+		case <-trying.Done():
+		}
+	}()
+
 	var (
 		began = time.Now()
 		poll  = readyPollMin
@@ -39,22 +51,25 @@ func (s *Server) awaitReady(ctx context.Context, run *process) error {
 	)
 
 	for {
-		err = s.ensureDatabase(ctx)
+		err = s.ensureDatabase(trying)
 		if err == nil {
 			return nil
+		}
+
+		if !run.alive() {
+			return fmt.Errorf("the server ended while starting: %w", endOf(run))
 		}
 
 		if sqlState(err) == "28P01" && time.Since(began) > passwordTimeout {
 			return fmt.Errorf("the server refuses the password in %s: %w", s.place.file("password"), err)
 		}
 
-		if state := sqlState(err); state != "" && state != "28P01" && state != "57P03" {
+		if !passing(sqlState(err)) {
 			return fmt.Errorf("make the database: %w", err)
 		}
 
 		select {
 		case <-run.ended:
-			return fmt.Errorf("the server ended while starting: %w", endOf(run))
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the server to accept connections: %w (last: %w)", ctx.Err(), err)
 		case <-time.After(poll):
@@ -62,6 +77,21 @@ func (s *Server) awaitReady(ctx context.Context, run *process) error {
 
 		poll = min(2*poll, readyPollMax)
 	}
+}
+
+// passing reports whether an answer says "not yet" rather than "no". No answer at
+// all is the most usual "not yet".
+func passing(state string) bool {
+	switch state {
+	case "", // nobody listens yet
+		"57P03",          // cannot_connect_now: starting or replaying
+		"57P01", "57P02", // admin_shutdown, crash_shutdown: the end of the process tells
+		"53300", // too_many_connections: clients that waited were quicker
+		"28P01": // invalid_password: see passwordTimeout
+		return true
+	}
+
+	return false
 }
 
 func endOf(run *process) error {
@@ -82,7 +112,8 @@ func sqlState(err error) string {
 }
 
 func (s *Server) ensureDatabase(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, s.AdminURL("postgres"))
+	// Named here, so that PGOPTIONS and the like in our environment do not count.
+	conn, err := pgx.Connect(ctx, s.AdminURL("postgres")+"&options=&target_session_attrs=any")
 	if err != nil {
 		return err
 	}

@@ -77,6 +77,10 @@ func (s *Server) prepare(ctx context.Context) error {
 		return err
 	}
 
+	if err := s.place.removeUnfinished(); err != nil {
+		return err
+	}
+
 	major := anyMajor
 
 	if exists {
@@ -436,7 +440,12 @@ func (p *place) remove() error {
 	errs := []error{p.removeUnfinished(), os.RemoveAll(p.cluster)}
 
 	if p.elsewhere() {
-		errs = append(errs, os.RemoveAll(filepath.Dir(p.cluster)))
+		base := filepath.Dir(p.cluster)
+		errs = append(errs, os.RemoveAll(p.cluster+".orphan"), os.RemoveAll(filepath.Join(base, "postgres.lock")))
+
+		// Only what is empty by now: the path comes out of a file.
+		_ = os.Remove(base)
+		_ = os.Remove(filepath.Dir(base))
 	}
 
 	for _, suffix := range []string{"binaries", "location", "log", "log.1", "password", "port", "lock"} {
