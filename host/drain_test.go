@@ -135,3 +135,29 @@ func TestListenBeforeServe(t *testing.T) {
 		t.Error("the listener is still open")
 	}
 }
+
+// The cut-off also reaches a reader that waits for the total bound; its message
+// never reaches the handler.
+func TestCutOffWhileWaitingForTheTotalBound(t *testing.T) {
+	d := newDesk(10)
+	r := newRig(t, Options{Handler: HandlerFunc(d.handle), MaxInFlight: 1})
+	addr := r.listen()
+	r.serve()
+	holds, waits := dial(t, addr), dial(t, addr)
+	holds.send("one")
+	q := d.take(t)
+	waits.send("two")
+	soon(t, "the second reader waits", func() bool {
+		return r.metric("meridian_reader_waits_total", "bound", "total") == 1
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := r.server.Shutdown(ctx); err == nil {
+		t.Error("Shutdown returned nil with a request unanswered")
+	}
+	waits.expectGone()
+	q.answer(Answer{})
+	if len(d) != 0 {
+		t.Error("a request reached the handler after the cut-off")
+	}
+}

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"net"
 	"runtime"
 	"strings"
 	"testing"
@@ -38,7 +39,7 @@ func TestHandlerPanicIsContained(t *testing.T) {
 		t.Errorf("meridian_answers_ignored_total = %v, want 0", got)
 	}
 	log := r.log.text()
-	if strings.Contains(log, "4111") {
+	if strings.Contains(log, "411111") {
 		t.Errorf("a card number is in the log:\n%s", log)
 	}
 	for _, want := range []string{"TestHandlerPanicIsContained", "index out of range", "value of type string", "panic_test.go"} {
@@ -105,3 +106,28 @@ func TestSessionPanicIsContained(t *testing.T) {
 	other.expect("two")
 	soon(t, "the place is free again", func() bool { return r.metric("meridian_connections") == 1 })
 }
+
+// A panic in the writer costs its connection; the reader does not wait for it.
+func TestWriterPanicIsContained(t *testing.T) {
+	r := newRig(t, Options{Handler: HandlerFunc(echo)})
+	ln := newPipeListener()
+	if err := r.server.add(mustCheck(t, ListenerConfig{Name: "pipe", Framing: testFraming}), ln); err != nil {
+		t.Fatal(err)
+	}
+	r.serve()
+	client, host := net.Pipe()
+	ln.conns <- &unwritableConn{Conn: host}
+	p := newPeer(t, client)
+	p.send("one")
+	p.expectGone()
+	r.closedWith(ClosePanic)
+	soon(t, "the connection is off the books", func() bool { return r.metric("meridian_connections") == 0 })
+	if got := r.metric("meridian_in_flight"); got != 0 {
+		t.Errorf("meridian_in_flight = %v, want 0", got)
+	}
+}
+
+// unwritableConn panics when it is written.
+type unwritableConn struct{ net.Conn }
+
+func (*unwritableConn) Write([]byte) (int, error) { panic("write") }
