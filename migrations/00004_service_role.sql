@@ -1,7 +1,7 @@
 -- What the host may do. It owns nothing, deletes nothing and truncates nothing.
 
 -- +goose Up
-GRANT SELECT ON installation, buckets, calendars, business_days, policies, merchants, terminals, bin_ranges,
+GRANT SELECT ON goose_db_version, installation, buckets, calendars, business_days, policies, merchants, terminals, bin_ranges,
     windows, transfers, holds, card_accounts,
     transactions, idempotency_keys, batches, exceptions, audit_log, rrn_days TO meridian_service;
 GRANT INSERT ON business_days, windows, transfers, holds,

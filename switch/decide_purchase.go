@@ -20,7 +20,6 @@ func (d *decision) purchase() Verdict {
 	d.verdict.Record.CardID = account.ID
 	if r.Kind == KindBalance {
 		d.verdict.Record.BalanceMinor, d.verdict.Record.HasBalance = account.AvailableMinor(), true
-		d.verdict.Record.AuthCode = ""
 		return d.approve()
 	}
 	// What an offline advice reports has been handed over already.

@@ -190,13 +190,21 @@ func (l *lane) each(ctx context.Context, bucket int16, jobs []*job) {
 	}
 }
 
-// deliver answers after the commit.
+// deliver answers after the commit. Building a batch of answers takes about as
+// long as deciding it, so the lane goes on with its next unit meanwhile.
 func (l *lane) deliver(jobs []*job) {
-	for _, j := range jobs {
-		if !j.answered {
-			l.sw.answer(j, j.response)
+	tell := func() {
+		for _, j := range jobs {
+			if !j.answered {
+				l.sw.answer(j, j.response)
+			}
 		}
 	}
+	if len(jobs) == 1 {
+		tell()
+		return
+	}
+	l.sw.running.Go(tell)
 }
 
 func (l *lane) fail(jobs []*job, reason Reason) {

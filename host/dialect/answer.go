@@ -1,0 +1,92 @@
+package dialect
+
+import (
+	"fmt"
+
+	"meridian/host/wire"
+	"meridian/switch"
+)
+
+// repeatedInAnswer are the request's fields that its answer carries, too.
+var repeatedInAnswer = []int{3, 4, 11, 24, 41, 42, 49, 70}
+
+// Answer builds the answer to a request.
+func (d *iso87) Answer(request *wire.Message, r *switching.Response) *wire.Message {
+	mti, ok := answerMTI(request.MTI())
+	if !ok || r.Reason == 0 {
+		return nil
+	}
+	m := wire.NewMessage(mti)
+	for _, field := range repeatedInAnswer {
+		if request.Has(field) {
+			m.Set(field, request.Get(field))
+		}
+	}
+	d.times(m, request, r)
+	m.Set(39, iso87Codes[r.Reason])
+	if r.RRN != 0 {
+		m.Set(37, fmt.Sprintf("%012d", r.RRN))
+	}
+	if r.Approved() && r.AuthCode != "" {
+		m.Set(38, r.AuthCode)
+	}
+	if r.HasBusinessDate {
+		day := r.BusinessDate.Time()
+		m.Set(15, fmt.Sprintf("%02d%02d", day.Month(), day.Day()))
+	}
+	if r.HasBalance {
+		m.Set(54, availableBalance(r))
+	}
+	if r.Rule != 0 {
+		m.Set(63, verdictText(r))
+	}
+	return m
+}
+
+// times puts in F7, F12 and F13: the host's own for terminals that set their
+// clock by them, else what the first transmission carried.
+func (d *iso87) times(m, request *wire.Message, r *switching.Response) {
+	if d.hostTime && !r.AcceptedAt.IsZero() {
+		at := r.AcceptedAt
+		m.Set(12, at.Format("150405"))
+		m.Set(13, at.Format("0102"))
+	}
+	echo := r.Echo
+	if echo == nil {
+		echo = d.echo(request) // nothing was stored: this transmission's
+	}
+	for len(echo) >= 2 && len(echo) >= 2+int(echo[1]) {
+		m.Set(int(echo[0]), string(echo[2:2+int(echo[1])]))
+		echo = echo[2+int(echo[1]):]
+	}
+}
+
+// availableBalance is F54: account type 00, amount type 02 (available), currency,
+// sign, amount.
+func availableBalance(r *switching.Response) string {
+	sign, minor := 'C', r.BalanceMinor
+	if minor < 0 {
+		sign, minor = 'D', -minor
+	}
+	return fmt.Sprintf("0002%s%c%012d", r.Currency.Numeric(), sign, min(minor, 999_999_999_999))
+}
+
+// verdictText tells what a cancel became and by which rule.
+func verdictText(r *switching.Response) string {
+	verdict := "DECLINE"
+	if r.Approved() {
+		verdict = map[switching.Kind]string{switching.KindVoid: "VOID", switching.KindRefund: "REFUND"}[r.Became]
+	}
+	return verdict + " " + r.Rule.String()
+}
+
+// Malformed answers 30 to a message of which only the type could be read.
+func (d *iso87) Malformed(mti string) *wire.Message {
+	answer, ok := answerMTI(mti)
+	if !ok {
+		return nil
+	}
+	m := wire.NewMessage(answer)
+	m.Set(39, iso87Codes[switching.FormatError])
+	return m
+}

@@ -1,0 +1,40 @@
+package dialect
+
+import "meridian/switch"
+
+// iso87Codes are the response codes (F39) of ISO 8583:1987 terminals.
+var iso87Codes = map[switching.Reason]string{
+	switching.Approved:               "00",
+	switching.UnknownMerchant:        "03",
+	switching.InvalidTransaction:     "12",
+	switching.CurrencyMismatch:       "12",
+	switching.ReversedBefore:         "12",
+	switching.InvalidAmount:          "13",
+	switching.InvalidCard:            "14",
+	switching.CardMismatch:           "14",
+	switching.NoSuchIssuer:           "15",
+	switching.NoAction:               "21",
+	switching.NotAllowedNow:          "22",
+	switching.WrongTerminal:          "22",
+	switching.OriginalNotFound:       "25",
+	switching.FormatError:            "30",
+	switching.FunctionNotSupported:   "40",
+	switching.LostCard:               "41",
+	switching.StolenCard:             "43",
+	switching.InsufficientFunds:      "51",
+	switching.ExpiredCard:            "54",
+	switching.WrongExpiry:            "54",
+	switching.NotPermittedToTerminal: "58",
+	switching.TerminalInactive:       "58",
+	switching.ExceedsAmountLimit:     "61",
+	switching.RestrictedCard:         "62",
+	switching.SecurityViolation:      "63",
+	switching.AmountMismatch:         "64",
+	switching.ExceedsCountLimit:      "65",
+	switching.CutoffInProgress:       "90",
+	switching.StoreUnavailable:       "91",
+	switching.RepeatDiffers:          "94",
+	switching.SystemMalfunction:      "96",
+	switching.UnknownTerminal:        "97",
+	switching.TerminalNotOfMerchant:  "97",
+}

@@ -1,0 +1,84 @@
+package dialect
+
+import (
+	"fmt"
+
+	"meridian/host/wire"
+	"meridian/internal/card"
+	"meridian/switch"
+)
+
+// Dialect is how one family of terminals says things.
+type Dialect interface {
+	// Name as configuration and terminals' rows have it.
+	Name() string
+	// Spec of its messages.
+	Spec() *wire.Spec
+	// Request is what a message asks for. A Refusal is not for the switch: it
+	// is answered as it is.
+	Request(m *wire.Message) (*switching.Request, *Refusal)
+	// Answer to a request message; nil if the message is not one to be answered.
+	Answer(request *wire.Message, r *switching.Response) *wire.Message
+	// Malformed answers a message of which only the type could be read; nil if
+	// that is not one to be answered.
+	Malformed(mti string) *wire.Message
+	// TerminalID and MerchantID of a message, before its MAC was checked.
+	TerminalID(m *wire.Message) string
+	MerchantID(m *wire.Message) string
+	// Authenticated tells whether messages of this type carry a MAC.
+	Authenticated(mti string) bool
+}
+
+// Refusal is a message that cannot become a request.
+type Refusal struct {
+	Reason switching.Reason
+	// Field that is wrong, 0 if none in particular.
+	Field int
+	// Problem says what is wrong, without any value.
+	Problem string
+	// Silent: the message is none that is answered (an answer, or an unknown type).
+	Silent bool
+}
+
+// Error makes a refusal an error for logs.
+func (r *Refusal) Error() string {
+	if r.Field == 0 {
+		return r.Problem
+	}
+	return fmt.Sprintf("field %d: %s", r.Field, r.Problem)
+}
+
+func malformed(field int, problem string) *Refusal {
+	return &Refusal{Reason: switching.FormatError, Field: field, Problem: problem}
+}
+
+// Options of a dialect.
+type Options struct {
+	// Spec to use instead of the dialect's own.
+	Spec *wire.Spec
+	// Token makes a card number's token.
+	Token func(card.PAN) [16]byte
+	// ApproveUnknownReversal answers 00 to a reversal whose original is not
+	// known, as advice-style hosts do; otherwise 25.
+	ApproveUnknownReversal bool
+}
+
+// New returns the dialect of that name: nac or ascii.
+func New(name string, o Options) (Dialect, error) {
+	d := iso87{name: name, spec: o.Spec, token: o.Token, approveUnknown: o.ApproveUnknownReversal}
+	switch name {
+	case "nac":
+		d.hostTime, d.invoices = true, true
+		if d.spec == nil {
+			d.spec = wire.NAC()
+		}
+	case "ascii":
+		d.echoed = []int{7, 12, 13}
+		if d.spec == nil {
+			d.spec = wire.ASCII87()
+		}
+	default:
+		return nil, fmt.Errorf("dialect %q is not known: nac, ascii", name)
+	}
+	return &d, nil
+}

@@ -1,0 +1,258 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"meridian/host"
+	"meridian/host/dialect"
+	"meridian/host/wire"
+	"meridian/internal/postgres"
+	"meridian/internal/vault"
+	"meridian/migrations"
+	"meridian/switch"
+)
+
+// Listener is an address and the dialect spoken on it.
+type Listener struct {
+	host.ListenerConfig
+
+	// Dialect: nac or ascii.
+	Dialect string
+	// Spec replaces the dialect's own message spec; nil keeps it.
+	Spec *wire.Spec
+	// DeclineUnknownReversal answers 25 to the reversal of an unknown original;
+	// the default is 00, as advice-style hosts do.
+	DeclineUnknownReversal bool
+}
+
+// Config of a node.
+type Config struct {
+	DatabaseURL string
+	// MaxDatabaseConnections bounds the pool; 0 takes lanes and housekeeping.
+	MaxDatabaseConnections int
+	ConnectTimeout         time.Duration
+	Vault                  *vault.Vault
+	Listeners              []Listener
+	// OpsAddress serves metrics and health; empty serves none.
+	OpsAddress string
+	PProf      bool
+	// MaxInFlight and MaxConnections over all listeners; 0 takes the defaults.
+	MaxInFlight    int
+	MaxConnections int
+	// Switch carries the bounds of lanes and timeouts; the rest is set here.
+	Switch switching.Options
+	// DrainTimeout bounds a shutdown; 0 takes 20 s, below the 30 s that
+	// orchestrators commonly grant.
+	DrainTimeout time.Duration
+	Logger       *slog.Logger
+	// Now is the business clock; nil is the real one.
+	Now     func() time.Time
+	Version string
+}
+
+// Node is a running host.
+type Node struct {
+	cfg       Config
+	log       *slog.Logger
+	pool      *pgxpool.Pool
+	sw        *switching.Switch
+	server    *host.Server
+	ops       *ops
+	auditor   *switching.Auditor
+	endAudit  context.CancelFunc
+	addresses map[string]string
+	serving   chan error
+}
+
+// ErrUnreachable: the database cannot be reached.
+var ErrUnreachable = errors.New("database cannot be reached")
+
+// ErrSchema: the database's schema is not this version's.
+var ErrSchema = errors.New("database schema does not fit")
+
+// Start connects, checks the schema, starts the switch and listens. Run serves.
+func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
+	n := &Node{cfg: cfg, log: cfg.Logger, addresses: map[string]string{}, serving: make(chan error, 1)}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	if n.cfg.Now == nil {
+		n.cfg.Now = time.Now
+	}
+	if n.cfg.DrainTimeout == 0 {
+		n.cfg.DrainTimeout = 20 * time.Second
+	}
+	defer func() {
+		if err != nil {
+			n.abandon()
+		}
+	}()
+	if err := n.connect(ctx); err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registerBuild(registry, cfg.Version)
+	registerPool(registry, n.pool)
+	if err := n.start(ctx, registry); err != nil {
+		return nil, err
+	}
+	if cfg.OpsAddress != "" {
+		if n.ops, err = startOps(cfg.OpsAddress, cfg.PProf, registry, n.ready, n.log); err != nil {
+			return nil, err
+		}
+		n.addresses["ops"] = n.ops.addr
+	}
+	return n, nil
+}
+
+func (n *Node) connect(ctx context.Context) error {
+	lanes := n.cfg.Switch.Lanes
+	if lanes == 0 {
+		lanes = 4
+	}
+	connections := n.cfg.MaxDatabaseConnections
+	if connections == 0 {
+		connections = lanes + 4 // the audit log, housekeeping, health, and one spare
+	}
+	var err error
+	if n.pool, err = postgres.Open(ctx, n.cfg.DatabaseURL, postgres.Options{
+		Role: migrations.ServiceRole, MaxConnections: connections, ConnectTimeout: n.cfg.ConnectTimeout,
+		ApplicationName: "meridian",
+	}); err != nil {
+		return fmt.Errorf("start node: %w", err)
+	}
+	if err := n.pool.Ping(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	return n.checkSchema(ctx)
+}
+
+// checkSchema refuses a database that this binary's statements do not fit. A
+// newer schema is fine: migrations expand before they contract.
+func (n *Node) checkSchema(ctx context.Context) error {
+	want, err := migrations.Newest()
+	if err != nil {
+		return fmt.Errorf("start node: %w", err)
+	}
+	have, err := migrations.Version(ctx, n.pool)
+	if err != nil {
+		return fmt.Errorf("%w: no Meridian schema in it: run meridian migrate (%w)", ErrSchema, err)
+	}
+	if have < want {
+		return fmt.Errorf("%w: version %d, this binary needs %d: run meridian migrate", ErrSchema, have, want)
+	}
+	return nil
+}
+
+func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err error) {
+	o := n.cfg.Switch
+	o.Pool, o.Logger, o.Now, o.Registerer = n.pool, n.log, n.cfg.Now, registry
+	if n.sw, err = switching.Start(ctx, o); err != nil {
+		return fmt.Errorf("start node: %w", err)
+	}
+	auditing, endAudit := context.WithCancel(context.WithoutCancel(ctx))
+	n.endAudit = endAudit
+	n.auditor = switching.NewAuditor(auditing, n.pool, n.log, registry)
+
+	dialects := map[string]dialect.Dialect{}
+	for _, l := range n.cfg.Listeners {
+		d, err := dialect.New(l.Dialect, dialect.Options{
+			Spec: l.Spec, Token: n.cfg.Vault.Token, ApproveUnknownReversal: !l.DeclineUnknownReversal,
+		})
+		if err != nil {
+			return fmt.Errorf("listener %s: %w", l.Name, err)
+		}
+		dialects[l.Name] = d
+	}
+	n.server = host.NewServer(host.Options{
+		Handler: host.NewPipeline(host.PipelineOptions{
+			Switch: n.sw, Dialects: dialects, Vault: n.cfg.Vault, Auditor: n.auditor,
+			Logger: n.log, Registerer: registry, Now: n.cfg.Now,
+		}),
+		Logger: n.log, Metrics: host.NewMetrics(registry),
+		MaxInFlight: n.cfg.MaxInFlight, MaxConnections: n.cfg.MaxConnections,
+	})
+	for _, l := range n.cfg.Listeners {
+		addr, err := n.server.Listen(l.ListenerConfig)
+		if err != nil {
+			return fmt.Errorf("start node: %w", err)
+		}
+		n.addresses[l.Name] = addr.String()
+	}
+	return nil
+}
+
+// Addresses that the node listens on, by listener name, and "ops".
+func (n *Node) Addresses() map[string]string { return n.addresses }
+
+// Switch of the node.
+func (n *Node) Switch() *switching.Switch { return n.sw }
+
+// Run serves until ctx ends, then drains. It returns nil after a clean drain.
+func (n *Node) Run(ctx context.Context) error {
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	go func() { n.serving <- n.server.Serve(serving) }()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-n.serving:
+		if err == nil {
+			err = errors.New("the server ended by itself")
+		}
+	}
+	return errors.Join(err, n.Shutdown())
+}
+
+// Shutdown drains: connections, then lanes, then what they stand on.
+func (n *Node) Shutdown() error {
+	n.log.Info("draining")
+	if n.ops != nil {
+		n.ops.drain()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.DrainTimeout)
+	defer cancel()
+	var errs []error
+	if err := n.server.Shutdown(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("drain connections: %w", err))
+	}
+	if err := n.sw.Shutdown(ctx); err != nil {
+		errs = append(errs, err)
+	}
+	n.endAudit()
+	n.auditor.Wait()
+	if n.ops != nil {
+		n.ops.close()
+	}
+	n.pool.Close()
+	n.log.Info("stopped")
+	return errors.Join(errs...)
+}
+
+// abandon undoes what a failed Start has begun.
+func (n *Node) abandon() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if n.server != nil {
+		_ = n.server.Shutdown(ctx) //nolint:errcheck // the error that matters is being returned
+	}
+	if n.sw != nil {
+		_ = n.sw.Shutdown(ctx) //nolint:errcheck // as above
+	}
+	if n.endAudit != nil {
+		n.endAudit()
+		n.auditor.Wait()
+	}
+	if n.pool != nil {
+		n.pool.Close()
+	}
+}

@@ -1,0 +1,216 @@
+package host
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"meridian/host/dialect"
+	"meridian/host/wire"
+	"meridian/internal/vault"
+	"meridian/switch"
+)
+
+// Pipeline is the way of one message, from its bytes to its answer's. It stands
+// behind the sessions as their [Handler].
+//
+//	parse ─▶ MAC over the raw bytes ─▶ request ─▶ switch ┄┄▶ answer ─▶ pack and MAC
+type Pipeline struct {
+	o       PipelineOptions
+	log     *slog.Logger
+	metrics *pipelineMetrics
+
+	// macs caches algorithms with their key schedules by terminal; an entry is
+	// replaced when the wrapped key it was made from is.
+	macs sync.Map // int32 -> *terminalMAC
+}
+
+// PipelineOptions of a pipeline.
+type PipelineOptions struct {
+	Switch *switching.Switch
+	// Dialects by listener name.
+	Dialects map[string]dialect.Dialect
+	Vault    *vault.Vault
+	Auditor  *switching.Auditor
+	Logger   *slog.Logger
+	// Registerer of the pipeline's metrics; nil registers none.
+	Registerer prometheus.Registerer
+	Now        func() time.Time
+}
+
+type terminalMAC struct {
+	wrapped string
+	alg     wire.MACAlgorithm
+	err     error
+}
+
+// NewPipeline returns the handler for every listener that has a dialect.
+func NewPipeline(o PipelineOptions) *Pipeline {
+	return &Pipeline{o: o, log: o.Logger, metrics: newPipelineMetrics(o.Registerer)}
+}
+
+// exchange is one message and its answer.
+type exchange struct {
+	pipeline *Pipeline
+	dialect  dialect.Dialect
+	message  *Message
+	request  *wire.Message
+	mac      wire.MACAlgorithm // nil: the terminal has none
+	answer   func(Answer)
+}
+
+// Handle takes one message. It answers from here, or from a lane's goroutine.
+func (p *Pipeline) Handle(_ context.Context, m *Message, answer func(Answer)) {
+	x := &exchange{pipeline: p, dialect: p.o.Dialects[m.Listener], message: m, answer: answer}
+	spec := x.dialect.Spec()
+
+	var err error
+	if x.request, err = spec.Parse(m.Payload); err != nil {
+		x.unparsable(err)
+		return
+	}
+	if x.mac, err = p.macOf(x.dialect, x.request); err != nil {
+		p.log.Error("terminal's MAC key cannot be used", "tid", x.dialect.TerminalID(x.request), "error", err)
+		x.refuse(switching.SystemMalfunction)
+		return
+	}
+	if x.mac != nil && x.dialect.Authenticated(x.request.MTI()) {
+		if err := spec.VerifyMAC(m.Payload, x.mac); err != nil {
+			x.macFailed(err)
+			return
+		}
+	}
+	request, refusal := x.dialect.Request(x.request)
+	if refusal != nil {
+		x.refused(refusal)
+		return
+	}
+	if m.Certificate != nil {
+		request.CertificateSHA256 = sha256.Sum256(m.Certificate.Raw)
+	}
+	request.Received = m.Received
+	p.o.Switch.Submit(request, func(r switching.Response) { x.reply(&r) })
+}
+
+// reply builds the answer and hands it to the session.
+func (x *exchange) reply(r *switching.Response) {
+	defer func() {
+		// A lane's goroutine runs this: whatever goes wrong stays with the message.
+		if cause := recover(); cause != nil {
+			x.pipeline.log.Error("building an answer panicked", "panic", fmt.Sprintf("%T", cause), "mti", x.request.MTI())
+			x.answer(Answer{})
+		}
+	}()
+	m := x.dialect.Answer(x.request, r)
+	if m == nil {
+		x.answer(Answer{})
+		return
+	}
+	payload, err := x.pack(m)
+	if err != nil {
+		x.pipeline.log.Error("cannot build an answer", "mti", m.MTI(), "error", err)
+		x.answer(Answer{})
+		return
+	}
+	x.answer(Answer{Payload: payload})
+}
+
+func (x *exchange) pack(m *wire.Message) ([]byte, error) {
+	if x.mac != nil && x.dialect.Authenticated(m.MTI()) {
+		return x.dialect.Spec().PackWithMAC(m, x.mac) //nolint:wrapcheck // wire's errors name type and field
+	}
+	return x.dialect.Spec().Pack(m) //nolint:wrapcheck // wire's errors name type and field
+}
+
+// refuse answers without the switch.
+func (x *exchange) refuse(reason switching.Reason) {
+	x.reply(&switching.Response{Reason: reason})
+}
+
+// refused answers a message that is no request of its dialect.
+func (x *exchange) refused(refusal *dialect.Refusal) {
+	x.pipeline.metrics.refused(x.message.Listener, refusal.Reason.String())
+	x.pipeline.log.Warn("message refused", "listener", x.message.Listener, "remote", x.message.Remote.String(),
+		"mti", x.request.MTI(), "field", refusal.Field, "problem", refusal.Problem)
+	if refusal.Silent {
+		x.answer(Answer{})
+		return
+	}
+	x.refuse(refusal.Reason)
+}
+
+// unparsable answers 30 where at least the type could be read.
+func (x *exchange) unparsable(err error) {
+	x.pipeline.metrics.parseErrors.WithLabelValues(x.message.Listener).Inc()
+	var parse *wire.ParseError
+	if !errors.As(err, &parse) {
+		parse = &wire.ParseError{Field: wire.NoField, Reason: "unreadable"}
+	}
+	x.pipeline.log.Warn("message cannot be parsed", "listener", x.message.Listener, "remote", x.message.Remote.String(),
+		"mti", parse.MTI, "field", parse.Field, "offset", parse.Offset, "reason", parse.Reason)
+	var answer *wire.Message
+	if parse.MTI != "" {
+		answer = x.dialect.Malformed(parse.MTI)
+	}
+	if answer == nil {
+		x.answer(Answer{})
+		return
+	}
+	payload, err := x.dialect.Spec().Pack(answer)
+	if err != nil {
+		x.pipeline.log.Error("cannot build an answer", "mti", answer.MTI(), "error", err)
+	}
+	x.answer(Answer{Payload: payload})
+}
+
+// macFailed answers 63, leaves a row in the audit log, and nothing else happens.
+func (x *exchange) macFailed(err error) {
+	problem := "wrong"
+	if errors.Is(err, wire.ErrMACMissing) {
+		problem = "missing"
+	}
+	x.pipeline.metrics.macFailures.WithLabelValues(x.message.Listener, problem).Inc()
+	x.pipeline.o.Auditor.Record(switching.AuditEntry{
+		At: x.pipeline.o.Now(), Kind: "mac_failure", Subject: "terminal " + x.dialect.TerminalID(x.request),
+		Detail: fmt.Sprintf("MAC %s in %s from %s", problem, x.request.MTI(), x.message.Remote.Addr()),
+	}, func() { x.refuse(switching.SecurityViolation) })
+}
+
+// macOf is the MAC algorithm of the message's terminal with its key; nil for a
+// terminal without one, and for one that has no business in this dialect.
+func (p *Pipeline) macOf(d dialect.Dialect, m *wire.Message) (wire.MACAlgorithm, error) {
+	t := p.o.Switch.Directory().Terminal(d.TerminalID(m))
+	if t == nil || t.MACAlgorithm == "none" || t.Dialect != d.Name() {
+		return nil, nil //nolint:nilnil // no MAC is not an error
+	}
+	if cached, ok := p.macs.Load(t.ID); ok {
+		if c, _ := cached.(*terminalMAC); c.wrapped == string(t.MACKeyWrapped) {
+			return c.alg, c.err
+		}
+	}
+	c := &terminalMAC{wrapped: string(t.MACKeyWrapped)}
+	c.alg, c.err = p.openMAC(t)
+	p.macs.Store(t.ID, c)
+	return c.alg, c.err
+}
+
+func (p *Pipeline) openMAC(t *switching.Terminal) (wire.MACAlgorithm, error) {
+	key, err := p.o.Vault.Unwrap(vault.UsageMACKey, t.MACKeyWrapped)
+	if err != nil {
+		return nil, fmt.Errorf("open MAC key: %w", err)
+	}
+	if t.MACAlgorithm != "x919" {
+		return nil, fmt.Errorf("MAC algorithm %s is not one of this dialect's", t.MACAlgorithm)
+	}
+	alg, err := wire.NewX919(key)
+	if err != nil {
+		return nil, fmt.Errorf("MAC key: %w", err)
+	}
+	return alg, nil
+}
