@@ -5,7 +5,7 @@
 //	 |
 //	sandbox -> console
 //	 |
-//	host, link, terminal -> dialect -> wire        (package host and below)
+//	node -> host, link -> dialect -> wire        (all below host/; terminal, a client, stands beside host)
 //	 |
 //	switch
 //	 |

@@ -33,13 +33,15 @@ func floorOf(path string) int {
 
 // besides says which folders on one floor may stand on which others of the same floor.
 //
-//	host, link, terminal -> dialect -> wire;  sandbox -> console
+//	node -> host, link;  host, link, terminal -> dialect -> wire;  sandbox -> console
 func besides(from, to string) bool {
 	switch room(from) {
 	case "host/wire", "migrations", "console":
 		return room(from) == room(to)
 	case "host/dialect":
 		return room(to) == "host/wire" || room(to) == "host/dialect"
+	case "host/node":
+		return room(to) != "host/terminal"
 	case "host/link", "host/terminal", "host":
 		return room(to) == room(from) || room(to) == "host/wire" || room(to) == "host/dialect"
 	default:
@@ -49,7 +51,7 @@ func besides(from, to string) bool {
 
 // room is the part of a floor that a path belongs to.
 func room(path string) string {
-	for _, name := range []string{"host/wire", "host/dialect", "host/link", "host/terminal", "host", "console", "sandbox", "migrations"} {
+	for _, name := range []string{"host/wire", "host/dialect", "host/link", "host/terminal", "host/node", "host", "console", "sandbox", "migrations"} {
 		if under(path, name) {
 			return name
 		}
@@ -112,6 +114,11 @@ func TestTheFloors(t *testing.T) {
 		{"host", "host/wire", true},
 		{"host", "host/link", false},
 		{"host/link", "host", false},
+		{"host/node", "host", true},
+		{"host/node", "host/link", true},
+		{"host/node", "host/terminal", false},
+		{"host", "host/node", false},
+		{"sandbox", "host/node", true},
 		{"host/link", "host/dialect", true},
 		{"host/terminal", "host/dialect/ascii87", true},
 		{"host/terminal", "host", false},
@@ -160,9 +167,9 @@ func places() []place {
 		},
 		{
 			"github.com/jackc/pgx/v5",
-			[]string{"internal", "migrations", "ledger", "switch", "console", "sandbox", "cmd"},
+			[]string{"internal", "migrations", "ledger", "switch", "host/node", "console", "sandbox", "cmd"},
 			[]string{""},
-			"the TCP side knows no database",
+			"the TCP side knows no database; host/node opens it and hands it down",
 		},
 		{"database/sql", []string{"internal", "migrations"}, []string{""}, "pgx is used directly; only migrations need database/sql"},
 		{"github.com/pressly/goose", []string{"migrations"}, nil, "migrations run in migrations"},
