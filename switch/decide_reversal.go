@@ -181,7 +181,7 @@ func (d *decision) reverseVoid(v *Record) Verdict {
 		return d.decline(InvalidTransaction) // a void is whole, and so is its reversal
 	}
 	o := d.facts.records[v.OriginalID]
-	if o == nil || o.State != StateVoided || d.settled(o) || !d.reinstate(o) {
+	if o == nil || o.State != StateVoided || d.settled(o) || !d.reinstate(o, v.AmountMinor) {
 		d.except("void_reversal_after_cutoff", "the reversal of a void came when its original could not be reinstated: nothing was posted")
 		return d.decline(NoAction)
 	}
@@ -189,33 +189,34 @@ func (d *decision) reverseVoid(v *Record) Verdict {
 	return d.approve()
 }
 
-func (d *decision) reinstate(o *Record) bool {
+// reinstate lets amountMinor, what the void had undone, stand again.
+func (d *decision) reinstate(o *Record, amountMinor int64) bool {
 	switch o.Kind {
 	case KindAuthorization:
 		return d.restoreHold(ledger.KindReinstate, o.ID)
 	case KindCompletion:
-		return d.recapture(o)
+		return d.recapture(o, amountMinor)
 	default:
 		d.journalIn(o)
-		d.verdict.Journal.Post(ledger.KindReinstate, cardAccount(o.CardID), d.pending(), o.AmountMinor)
-		d.moveCard(o.CardID, -o.AmountMinor, 0)
+		d.verdict.Journal.Post(ledger.KindReinstate, cardAccount(o.CardID), d.pending(), amountMinor)
+		d.moveCard(o.CardID, -amountMinor, 0)
 		changed := d.change(o)
-		changed.State, changed.CapturedMinor = StateApproved, o.AmountMinor
+		changed.State, changed.CapturedMinor = StateApproved, amountMinor
 		return true
 	}
 }
 
 // recapture captures the hold again that a void of its completion restored.
-func (d *decision) recapture(o *Record) bool {
+func (d *decision) recapture(o *Record, amountMinor int64) bool {
 	hold, authorization := d.facts.holds[o.OriginalID], d.facts.records[o.OriginalID]
 	if hold == nil || authorization == nil || !hold.Usable(d.facts.Now) {
 		return false
 	}
 	d.journalIn(o)
-	d.captureHold(hold, o.AmountMinor)
+	d.captureHold(hold, amountMinor)
 	d.change(authorization).State = StateCompleted
 	changed := d.change(o)
-	changed.State, changed.CapturedMinor = StateApproved, o.AmountMinor
+	changed.State, changed.CapturedMinor = StateApproved, amountMinor
 	return true
 }
 

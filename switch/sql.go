@@ -272,4 +272,3 @@ INSERT INTO rrn_days AS d (rrn_day, year, next) VALUES ($1, $2, $3)
 ON CONFLICT (rrn_day) DO UPDATE SET
 	next = CASE WHEN d.year = excluded.year THEN d.next + excluded.next ELSE excluded.next END, year = excluded.year
 RETURNING next - $3`
-

@@ -1,0 +1,131 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Finding is a row that the verification found to be off.
+type Finding struct {
+	Check   string `json:"check"`
+	Subject string `json:"subject"`
+	Detail  string `json:"detail"`
+}
+
+// FindingsPerCheck bounds what one check reports: a broken ledger is told by its
+// first rows, and a million of them help nobody.
+const FindingsPerCheck = 100
+
+// Check is one verification: SQL that returns subject and detail of every row
+// that is off.
+type Check struct {
+	Name string
+	SQL  string
+}
+
+// RunChecks runs checks in one snapshot and gathers what they find.
+func RunChecks(ctx context.Context, tx Querier, checks []Check) ([]Finding, error) {
+	var all []Finding
+	for _, c := range checks {
+		rows, err := tx.Query(ctx, c.SQL+fmt.Sprintf(" LIMIT %d", FindingsPerCheck))
+		if err != nil {
+			return nil, fmt.Errorf("check %s: %w", c.Name, err)
+		}
+		found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Finding, error) {
+			f := Finding{Check: c.Name}
+			err := row.Scan(&f.Subject, &f.Detail)
+			return f, err //nolint:wrapcheck // wrapped below
+		})
+		if err != nil {
+			return nil, fmt.Errorf("check %s: %w", c.Name, err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// Imbalance is a currency's sum over all accounts: debits less credits. It is
+// zero, or money was made up.
+type Imbalance struct {
+	Currency string `json:"currency"`
+	Minor    int64  `json:"imbalance_minor"`
+}
+
+// Checks recompute from transfers what the ledger keeps or promises.
+func Checks() []Check {
+	return []Check{
+		{"trial balance", `
+			WITH legs AS (
+				SELECT currency, amount_minor FROM transfers WHERE phase IN (1, 3)
+				UNION ALL SELECT currency, -amount_minor FROM transfers WHERE phase IN (1, 3))
+			SELECT 'currency ' || currency, 'debits less credits: ' || sum(amount_minor)
+			FROM legs GROUP BY currency HAVING sum(amount_minor) <> 0`},
+		{"accounts are in the chart", fmt.Sprintf(`
+			WITH used AS (
+				SELECT DISTINCT debit_account AS account FROM transfers UNION SELECT DISTINCT credit_account FROM transfers)
+			SELECT 'account ' || account, 'role ' || (account >> %[1]d) || ' with this owner is not known'
+			FROM used
+			WHERE (account >> %[1]d) NOT IN (%[2]s)
+				OR (account >> %[1]d) IN (%[3]s)
+					AND NOT EXISTS (SELECT FROM merchants m WHERE m.merchant_id = (account & %[4]d))
+				OR (account >> %[1]d) = %[5]d
+					AND NOT EXISTS (SELECT FROM card_accounts c WHERE c.card_id = (account & %[4]d))`,
+			ownerBits, allRoles(), roleList(merchantRoles), int64(1)<<ownerBits-1, RoleCard)},
+		{"card balances equal the replay", fmt.Sprintf(`
+			WITH legs AS (
+				SELECT debit_account AS account, currency, phase, -amount_minor AS minor FROM transfers WHERE (debit_account >> %[1]d) = %[2]d
+				UNION ALL
+				SELECT credit_account, currency, phase, amount_minor FROM transfers WHERE (credit_account >> %[1]d) = %[2]d),
+			replay AS (
+				SELECT account & %[3]d AS card_id,
+					sum(minor) FILTER (WHERE phase IN (1, 3)) AS balance,
+					sum(CASE phase WHEN 2 THEN -minor WHEN 1 THEN 0 ELSE minor END) AS held,
+					min(currency) AS low, max(currency) AS high
+				FROM legs GROUP BY 1)
+			SELECT 'card ' || c.card_id || ' ' || c.pan_masked,
+				'balance ' || c.balance_minor || ', replay ' || coalesce(r.balance, 0) ||
+				'; held ' || c.held_minor || ', replay ' || coalesce(r.held, 0)
+			FROM card_accounts c LEFT JOIN replay r USING (card_id)
+			WHERE c.balance_minor <> coalesce(r.balance, 0) OR c.held_minor <> coalesce(r.held, 0)
+				OR r.low <> c.currency OR r.high <> c.currency`,
+			ownerBits, RoleCard, int64(1)<<ownerBits-1)},
+		{"holds equal their pending transfers", `
+			WITH replay AS (
+				SELECT bucket, hold_id, sum(CASE phase WHEN 2 THEN amount_minor ELSE -amount_minor END) AS minor
+				FROM transfers WHERE phase > 1 GROUP BY bucket, hold_id)
+			SELECT 'hold ' || coalesce(h.hold_id, r.hold_id),
+				'state ' || coalesce(h.state::text, 'missing') || ', reserves ' || coalesce(h.amount_minor::text, 'nothing') ||
+				', pending transfers leave ' || coalesce(r.minor, 0)
+			FROM holds h FULL JOIN replay r USING (bucket, hold_id)
+			WHERE coalesce(r.minor, 0) <> CASE WHEN h.state = 1 THEN h.amount_minor ELSE 0 END`},
+		{"business dates exist", `
+			SELECT 'business date ' || t.business_date, 'transfers in bucket ' || t.bucket || ' and no window'
+			FROM (SELECT DISTINCT bucket, business_date FROM transfers) t
+			WHERE NOT EXISTS (SELECT FROM windows w WHERE w.bucket = t.bucket AND w.business_date = t.business_date)`},
+	}
+}
+
+// merchantRoles are owned by a merchant.
+var merchantRoles = []Role{
+	RoleMerchantReceivable, RoleMerchantPending, RoleMerchantPayable, RoleMerchantReserve, RolePayoutInFlight,
+}
+
+func roleList(roles []Role) string {
+	var b []string
+	for _, r := range roles {
+		b = append(b, strconv.Itoa(int(r)))
+	}
+	return strings.Join(b, ", ")
+}
+
+func allRoles() string {
+	var roles []Role
+	for _, r := range chart {
+		roles = append(roles, r.role)
+	}
+	return roleList(roles)
+}

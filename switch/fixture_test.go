@@ -1,0 +1,251 @@
+package switching_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"meridian/internal/card"
+	"meridian/internal/money"
+	"meridian/internal/pglocal/pgtest"
+	"meridian/internal/postgres"
+	"meridian/ledger"
+	"meridian/migrations"
+	"meridian/switch"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// world is a database with two merchants, their terminals and cards, a clock
+// that tests move, and a switch over it.
+type world struct {
+	t     testing.TB
+	url   string
+	pool  *pgxpool.Pool
+	sw    *switching.Switch
+	clock *clock
+	stan  int32
+}
+
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) set(t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = t
+}
+
+func (c *clock) advance(d time.Duration) { c.set(c.Now().Add(d)) }
+
+const (
+	shop   = "104110000000001"
+	kiosk  = "104110000000002"
+	till   = "10000001" // of shop
+	till2  = "10000002" // of shop
+	booth  = "20000001" // of kiosk
+	opened = 100_000    // minor units on every card
+)
+
+func migrate(ctx context.Context, url string) error {
+	_, err := migrations.Up(ctx, url)
+	return err
+}
+
+// cards of the world: cardNumber(0) is for everyday use.
+func cardNumber(i int) card.PAN {
+	pan, err := card.WithCheckDigit(fmt.Sprintf("62171200000000%04d", i))
+	if err != nil {
+		panic(err)
+	}
+	return pan
+}
+
+func token(p card.PAN) (t [16]byte) {
+	copy(t[:], "tok:"+p.Last4()+p.Reveal()[10:])
+	return t
+}
+
+func newWorld(t testing.TB) *world { return newWorldWith(t, switching.Options{}) }
+
+func newWorldWith(t testing.TB, o switching.Options) *world {
+	t.Helper()
+	ctx := t.Context()
+	w := &world{t: t, url: pgtest.Database(t, migrate), clock: &clock{now: time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)}}
+	w.seed(ctx)
+	w.open(ctx, o)
+	return w
+}
+
+func (w *world) open(ctx context.Context, o switching.Options) {
+	w.t.Helper()
+	var err error
+	w.pool, err = postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole})
+	w.must(err)
+	o.Pool, o.Now = w.pool, w.clock.Now
+	if o.Refresh == 0 {
+		o.Refresh = time.Hour // tests call housekeeping themselves
+	}
+	w.sw, err = switching.Start(ctx, o)
+	w.must(err)
+	w.t.Cleanup(func() {
+		stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := w.sw.Shutdown(stop); err != nil {
+			w.t.Error(err)
+		}
+		w.pool.Close()
+	})
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// sql runs as the database's owner.
+func (w *world) sql(query string, args ...any) {
+	w.t.Helper()
+	ctx := context.Background()
+	c, err := pgx.Connect(ctx, w.url)
+	w.must(err)
+	defer func() { w.must(c.Close(ctx)) }()
+	_, err = c.Exec(ctx, query, args...)
+	w.must(err)
+}
+
+func (w *world) seed(ctx context.Context) {
+	w.t.Helper()
+	w.sql(`INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date) VALUES (1, 'china', 'Asia/Shanghai', '23:00', '2026-01-01')`)
+	w.sql(`INSERT INTO policies (policy_id, name, max_amount_minor) VALUES (1, 'plain', 5000000)`)
+	w.sql(`INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id) VALUES
+		(1, 0, $1, 'Shop', 156, 1, 1), (2, 0, $2, 'Kiosk', 156, 1, 1)`, shop, kiosk)
+	w.sql(`INSERT INTO terminals (terminal_id, tid, merchant_id, dialect) VALUES
+		(1, $1, 1, 'nac'), (2, $2, 1, 'nac'), (3, $3, 2, 'nac')`, till, till2, booth)
+	w.sql(`INSERT INTO bin_ranges (low, high, network, route) VALUES ('6217120000000000000', '6217129999999999999', 'onus', 'onus')`)
+	c, err := pgx.Connect(ctx, w.url)
+	w.must(err)
+	defer func() { w.must(c.Close(ctx)) }()
+	cal, err := ledger.Calendars(ctx, c)
+	w.must(err)
+	w.must(ledger.EnsureWindows(ctx, c, cal, w.clock.Now()))
+	b := &pgx.Batch{}
+	for i := range 10 {
+		pan := cardNumber(i)
+		tok := token(pan)
+		b.Queue(`INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, balance_minor) VALUES ($1, $2, $3, '3012', 156, $4)`,
+			i+1, tok[:], pan.Masked(), opened)
+		j := ledger.Journal{ID: uuid.New(), Date: ledger.MakeDate(2026, 3, 10), Currency: money.CNY}
+		j.Post(ledger.KindLoad, ledger.Account(ledger.RoleBankSettlement, 0), ledger.Account(ledger.RoleCard, int64(i+1)), opened)
+		ledger.QueueTransfers(b, 0, j.Transfers)
+	}
+	w.must(c.SendBatch(ctx, b).Close())
+}
+
+// request of a kind at the till with card 0 and the next STAN.
+func (w *world) request(kind switching.Kind, amountMinor int64, change ...func(*switching.Request)) *switching.Request {
+	w.stan++
+	r := &switching.Request{
+		Kind: kind, MID: shop, TID: till, Dialect: "nac", STAN: w.stan,
+		AmountMinor: amountMinor, HasAmount: amountMinor != 0, ApproveUnknownOriginal: true,
+	}
+	if !kind.Refers() {
+		r.PAN, r.Expiry = cardNumber(0), "3012"
+		r.Token = token(r.PAN)
+	}
+	for _, c := range change {
+		c(r)
+	}
+	return r
+}
+
+// of refers to an earlier answer.
+func of(r switching.Response) func(*switching.Request) {
+	return func(q *switching.Request) { q.Original = switching.Reference{RRN: r.RRN, HasRRN: true} }
+}
+
+func at(mid, tid string) func(*switching.Request) {
+	return func(q *switching.Request) { q.MID, q.TID = mid, tid }
+}
+
+func withCard(i int) func(*switching.Request) {
+	return func(q *switching.Request) {
+		q.PAN, q.Expiry = cardNumber(i), "3012"
+		q.Token = token(q.PAN)
+	}
+}
+
+func stan(n int32) func(*switching.Request) {
+	return func(q *switching.Request) { q.STAN = n }
+}
+
+// ask submits and waits.
+func (w *world) ask(r *switching.Request) switching.Response {
+	w.t.Helper()
+	answered := make(chan switching.Response, 1)
+	w.sw.Submit(r, func(resp switching.Response) { answered <- resp })
+	select {
+	case resp := <-answered:
+		return resp
+	case <-time.After(30 * time.Second):
+		w.t.Fatal("no answer")
+		return switching.Response{}
+	}
+}
+
+// do asks and expects a reason; the ledger must verify after it.
+func (w *world) do(want switching.Reason, r *switching.Request) switching.Response {
+	w.t.Helper()
+	got := w.ask(r)
+	if got.Reason != want {
+		w.t.Fatalf("%s answered %s (rule %q), want %s", r.Kind, got.Reason, got.Rule, want)
+	}
+	w.verify()
+	return got
+}
+
+func (w *world) verify() {
+	w.t.Helper()
+	v, err := switching.Verify(context.Background(), w.pool)
+	w.must(err)
+	for _, f := range v.Findings {
+		w.t.Errorf("ledger: %s: %s: %s", f.Check, f.Subject, f.Detail)
+	}
+	if w.t.Failed() {
+		w.t.FailNow()
+	}
+}
+
+// available of card i.
+func (w *world) available(i int) int64 {
+	w.t.Helper()
+	var minor int64
+	w.must(w.pool.QueryRow(context.Background(),
+		`SELECT balance_minor - held_minor FROM card_accounts WHERE card_id = $1`, i+1).Scan(&minor))
+	return minor
+}
+
+// wantAvailable of card 0, as a difference to what it opened with.
+func (w *world) wantAvailable(spent int64) {
+	w.t.Helper()
+	if got := w.available(0); got != opened-spent {
+		w.t.Fatalf("available %d, want %d", got, opened-spent)
+	}
+}

@@ -1,0 +1,127 @@
+package switching
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"meridian/ledger"
+)
+
+// Verification is what recomputing everything from transfers found.
+type Verification struct {
+	Transactions int64            `json:"transactions"`
+	Transfers    int64            `json:"transfers"`
+	Took         time.Duration    `json:"took_ns"`
+	Findings     []ledger.Finding `json:"findings"`
+}
+
+// OK tells whether nothing was off.
+func (v *Verification) OK() bool { return len(v.Findings) == 0 }
+
+// Verify recomputes everything that the ledger and the transactions promise, in
+// one snapshot: it may run beside a working host.
+func Verify(ctx context.Context, db ledger.TxBeginner) (*Verification, error) {
+	started := time.Now()
+	v := &Verification{Findings: []ledger.Finding{}}
+	err := inSnapshot(ctx, db, func(tx pgx.Tx) error {
+		// One pass over everything profits from memory and from its own plans.
+		for _, setting := range []string{"SET LOCAL work_mem = '256MB'", "SET LOCAL plan_cache_mode = 'auto'"} {
+			if _, err := tx.Exec(ctx, setting); err != nil {
+				return fmt.Errorf("prepare: %w", err)
+			}
+		}
+		if err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM transactions), (SELECT count(*) FROM transfers)`).
+			Scan(&v.Transactions, &v.Transfers); err != nil {
+			return fmt.Errorf("count: %w", err)
+		}
+		found, err := ledger.RunChecks(ctx, tx, append(ledger.Checks(), checks...))
+		v.Findings = append(v.Findings, found...)
+		return err //nolint:wrapcheck // wrapped below
+	})
+	if err != nil {
+		return nil, fmt.Errorf("verify ledger: %w", err)
+	}
+	v.Took = time.Since(started)
+	return v, nil
+}
+
+// checks hold transactions against transfers. Kinds, states and phases are the
+// stored numbers of this package and of ledger:
+//
+//	transaction kinds 1 authorization, 2 sale, 3 completion, 4 advice, 5 void, 6 refund, 8 reversal, 9 balance
+//	states            1 declined, 2 approved, 3 completed, 4 voided, 5 reversed, 6 expired, 7 abandoned
+//	transfer kinds    1 load, 2 sale, 3 cashback, 4 hold, 5 completion, 6 release, 7 expiry, 8 advice,
+//	                  9 void, 10 refund, 11 reversal, 12 adjustment, 13 reinstate
+var checks = []ledger.Check{
+	{Name: "approved transactions have exactly their transfers", SQL: `
+		WITH journals AS (
+			SELECT bucket, journal_id,
+				coalesce(sum(amount_minor) FILTER (WHERE kind IN (2, 3) AND phase = 1), 0) AS sale,
+				coalesce(sum(amount_minor) FILTER (WHERE kind = 8 AND phase = 1), 0) AS advice,
+				coalesce(sum(amount_minor) FILTER (WHERE kind = 4 AND phase = 2), 0) AS hold,
+				coalesce(sum(amount_minor) FILTER (WHERE kind = 5 AND phase IN (1, 3)), 0) AS completion,
+				coalesce(sum(amount_minor) FILTER (WHERE kind = 9 AND phase IN (1, 4)), 0) AS void,
+				coalesce(sum(amount_minor) FILTER (WHERE kind = 10 AND phase = 1), 0) AS refund,
+				sum(amount_minor) AS all_legs
+			FROM transfers GROUP BY bucket, journal_id)
+		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
+			'kind ' || t.kind || ', state ' || t.state || ', amount ' || t.amount_minor || ', transfers ' || coalesce(j.all_legs, 0)
+		FROM transactions t LEFT JOIN journals j ON j.bucket = t.bucket AND j.journal_id = t.transaction_id
+		WHERE CASE
+			WHEN t.state = 1 OR t.kind = 9 THEN coalesce(j.all_legs, 0) <> 0
+			WHEN t.kind = 1 THEN coalesce(j.hold, 0) <> t.amount_minor OR j.all_legs <> j.hold
+			WHEN t.kind = 2 THEN coalesce(j.sale, 0) <> t.amount_minor OR j.all_legs <> j.sale
+			WHEN t.kind = 3 THEN coalesce(j.completion, 0) <> t.amount_minor
+			WHEN t.kind = 4 THEN coalesce(j.advice, 0) <> t.amount_minor OR j.all_legs <> j.advice
+			WHEN t.kind = 5 THEN coalesce(j.void, 0) <> t.amount_minor
+			WHEN t.kind = 6 THEN coalesce(j.refund, 0) <> t.amount_minor OR j.all_legs <> j.refund
+			WHEN t.kind = 8 THEN false
+			ELSE true END`},
+	{Name: "every transfer has its cause", SQL: `
+		SELECT 'journal ' || f.journal_id, 'transfers of kind ' || f.kind || ' and no transaction'
+		FROM transfers f
+		WHERE f.kind NOT IN (1, 7) AND NOT EXISTS (
+			SELECT FROM transactions t WHERE t.bucket = f.bucket AND t.transaction_id = f.journal_id)`},
+	{Name: "what stands equals what was moved", SQL: `
+		WITH legs AS (
+			SELECT bucket, journal_id,
+				sum(CASE WHEN kind IN (2, 3, 5, 8, 13) THEN amount_minor WHEN kind IN (9, 11, 12) THEN -amount_minor ELSE 0 END) AS captured,
+				sum(CASE WHEN kind = 10 THEN amount_minor WHEN kind = 11 THEN -amount_minor ELSE 0 END) AS refunded
+			FROM transfers WHERE phase IN (1, 3) GROUP BY bucket, journal_id),
+		moved AS (
+			SELECT t.bucket, t.transaction_id AS subject, l.captured, 0::numeric AS refunded
+			FROM transactions t JOIN legs l ON l.bucket = t.bucket AND l.journal_id = t.transaction_id WHERE t.kind IN (2, 3, 4)
+			UNION ALL -- voids and reversals of it
+			SELECT c.bucket, c.original_id, l.captured, CASE c.kind WHEN 6 THEN l.refunded ELSE 0 END
+			FROM transactions c JOIN legs l ON l.bucket = c.bucket AND l.journal_id = c.transaction_id
+			WHERE c.kind IN (5, 6, 8) AND c.original_id IS NOT NULL
+			UNION ALL -- reversals of its voids and refunds
+			SELECT c.bucket, c.original_id, CASE c.kind WHEN 5 THEN l.captured ELSE 0 END, CASE c.kind WHEN 6 THEN l.refunded ELSE 0 END
+			FROM transactions r JOIN transactions c ON c.bucket = r.bucket AND c.business_date = r.original_date AND c.transaction_id = r.original_id
+			JOIN legs l ON l.bucket = r.bucket AND l.journal_id = r.transaction_id
+			WHERE r.kind = 8 AND c.kind IN (5, 6)),
+		replay AS (SELECT bucket, subject, sum(captured) AS captured, sum(refunded) AS refunded FROM moved GROUP BY bucket, subject)
+		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
+			'state ' || t.state || ', captured ' || t.captured_minor || ', replay ' || coalesce(r.captured, 0) ||
+			'; refunded ' || t.refunded_minor || ', replay ' || coalesce(r.refunded, 0)
+		FROM transactions t LEFT JOIN replay r ON r.bucket = t.bucket AND r.subject = t.transaction_id
+		WHERE t.kind IN (2, 3, 4) AND (t.captured_minor <> coalesce(r.captured, 0) OR t.refunded_minor <> coalesce(r.refunded, 0)
+			OR t.state IN (1, 4, 5, 7) AND t.captured_minor <> 0 OR t.state = 2 AND t.captured_minor = 0)`},
+	{Name: "authorizations and holds agree", SQL: `
+		SELECT 'authorization ' || coalesce(t.transaction_id, h.hold_id),
+			'state ' || coalesce(t.state::text, 'missing') || ', hold ' || coalesce(h.state::text, 'missing')
+		FROM (SELECT bucket, transaction_id, state FROM transactions WHERE kind = 1 AND state > 1) t
+		FULL JOIN holds h ON h.bucket = t.bucket AND h.hold_id = t.transaction_id
+		WHERE CASE t.state WHEN 2 THEN 1 WHEN 3 THEN 2 WHEN 4 THEN 3 WHEN 5 THEN 3 WHEN 6 THEN 4 WHEN 7 THEN 3 ELSE 0 END
+			IS DISTINCT FROM h.state`},
+	{Name: "every transaction has its key", SQL: `
+		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'no key leads to it'
+		FROM transactions t
+		WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.bucket = t.bucket AND k.transaction_id = t.transaction_id)`},
+	{Name: "RRNs are given once", SQL: `
+		SELECT 'RRN ' || lpad(rrn::text, 12, '0'), count(*) || ' transactions'
+		FROM transactions GROUP BY rrn, accepted_at::date HAVING count(*) > 1`},
+}
