@@ -81,11 +81,11 @@ func (s *session) awaitFrame() error {
 func (s *session) readFirst() error {
 	if s.reader != nil {
 		_, err := s.reader.Peek(1)
-		return err
+		return err //nolint:wrapcheck // readEnded tells it apart
 	}
 	n, err := s.conn.Read(s.first[:])
 	if n == 0 {
-		return err
+		return err //nolint:wrapcheck // readEnded tells it apart
 	}
 	s.hasFirst = true
 	s.reader = s.server.buffers.reader(s)
@@ -103,7 +103,7 @@ func (s *session) Read(b []byte) (int, error) {
 	}
 	n, err := s.conn.Read(b)
 	s.countReceived(n)
-	return n, err
+	return n, err //nolint:wrapcheck // io.Reader's errors are compared
 }
 
 func (s *session) countReceived(n int) {

@@ -159,9 +159,9 @@ func (s *session) armRead(deadline time.Time) error {
 func (s *session) setReadDeadline(deadline time.Time) error {
 	s.readDeadline = deadline
 	if s.secure != nil && !s.writing {
-		return s.raw.SetDeadline(deadline)
+		return s.raw.SetDeadline(deadline) //nolint:wrapcheck // reasonOf tells it apart
 	}
-	return s.raw.SetReadDeadline(deadline)
+	return s.raw.SetReadDeadline(deadline) //nolint:wrapcheck // reasonOf tells it apart
 }
 
 // restoreWriteDeadline gives writing back to the reader when the writer ends.

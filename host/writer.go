@@ -144,10 +144,10 @@ func (s *session) frame(dst []byte, first *place) (batch []byte, frames int, clo
 
 func (s *session) write(batch []byte) error {
 	if err := s.raw.SetWriteDeadline(time.Now().Add(s.listener.WriteTimeout)); err != nil {
-		return err
+		return err //nolint:wrapcheck // reasonOf tells it apart
 	}
 	_, err := s.conn.Write(batch)
-	return err
+	return err //nolint:wrapcheck // reasonOf tells it apart
 }
 
 // dropAll tells a chain of answered places that they will not be written.
