@@ -31,10 +31,10 @@ SELECT t.business_date, t.transaction_id
 FROM unnest($2::int[], $3::text[]) AS u(terminal_id, invoice)
 JOIN transactions t ON t.bucket = $1 AND t.terminal_id = u.terminal_id AND t.invoice = u.invoice`
 
-const recordColumns = `business_date, transaction_id, accepted_at, rrn, coalesce(card_id, 0), amount_minor, cashback_minor,
-	captured_minor, refunded_minor, refund_count, merchant_id, terminal_id, batch_no, stan, calendar_id, currency,
-	asked, kind, state, reason, rule, digest, coalesce(auth_code, ''), pan_token, coalesce(pan_masked, ''),
-	coalesce(invoice, ''), echo, balance_minor, original_date, original_id, decision`
+const recordColumns = `t.business_date, t.transaction_id, t.accepted_at, t.rrn, coalesce(t.card_id, 0), t.amount_minor, t.cashback_minor,
+	t.captured_minor, t.refunded_minor, t.refund_count, t.merchant_id, t.terminal_id, t.batch_no, t.stan, t.calendar_id, t.currency,
+	t.asked, t.kind, t.state, t.reason, t.rule, t.digest, coalesce(t.auth_code, ''), t.pan_token, coalesce(t.pan_masked, ''),
+	coalesce(t.invoice, ''), t.echo, t.balance_minor, t.original_date, t.original_id, t.decision`
 
 const lockRecordsSQL = `
 SELECT ` + recordColumns + `
@@ -42,7 +42,10 @@ FROM unnest($2::date[], $3::uuid[]) AS u(on_date, id)
 JOIN transactions t ON t.bucket = $1 AND t.business_date = u.on_date AND t.transaction_id = u.id
 ORDER BY t.transaction_id FOR UPDATE OF t`
 
-func scanRecord(row pgx.CollectableRow) (*Record, error) {
+func scanRecord(row pgx.CollectableRow) (*Record, error) { return scanRecordAfter(row) }
+
+// scanRecordAfter scans recordColumns, which follow the columns before.
+func scanRecordAfter(row pgx.CollectableRow, before ...any) (*Record, error) {
 	var r Record
 	var date time.Time
 	var originalDate *time.Time
@@ -50,10 +53,10 @@ func scanRecord(row pgx.CollectableRow) (*Record, error) {
 	var originalID *[16]byte
 	var token []byte
 	var balance *int64
-	if err := row.Scan(&date, &id, &r.AcceptedAt, &r.RRN, &r.CardID, &r.AmountMinor, &r.CashbackMinor,
+	if err := row.Scan(append(before, &date, &id, &r.AcceptedAt, &r.RRN, &r.CardID, &r.AmountMinor, &r.CashbackMinor,
 		&r.CapturedMinor, &r.RefundedMinor, &r.RefundCount, &r.MerchantID, &r.TerminalID, &r.BatchNo, &r.STAN, &r.CalendarID, &r.Currency,
 		&r.Asked, &r.Kind, &r.State, &r.Reason, &r.Rule, &r.Digest, &r.AuthCode, &token, &r.Masked,
-		&r.Invoice, &r.Echo, &balance, &originalDate, &originalID, &r.Decision); err != nil {
+		&r.Invoice, &r.Echo, &balance, &originalDate, &originalID, &r.Decision)...); err != nil {
 		return nil, fmt.Errorf("scan transaction: %w", err)
 	}
 	r.BusinessDate, r.ID = ledger.DateOf(date), uuid.UUID(id)

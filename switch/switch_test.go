@@ -103,3 +103,25 @@ func TestReversals(t *testing.T) {
 	w.do(switching.Approved, w.request(switching.KindReversal, 20_00, stan(void.STAN)))
 	w.wantAvailable(20_00)
 }
+
+func TestInspection(t *testing.T) {
+	w := newWorld(t)
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	void := w.do(switching.Approved, w.request(switching.KindVoid, 10_00, of(sale)))
+	found, err := switching.FindByRRN(t.Context(), w.pool, sale.RRN)
+	w.must(err)
+	if len(found) != 1 || found[0].State != switching.StateVoided || len(found[0].Transfers) != 1 ||
+		found[0].Transfers[0].Debit != "card:1" || len(found[0].ReferredToByRRNs) != 1 {
+		t.Fatalf("sale: %+v", found)
+	}
+	found, err = switching.FindByRRN(t.Context(), w.pool, void.RRN)
+	w.must(err)
+	if len(found) != 1 || found[0].Rule != 16 || found[0].Decision == nil || found[0].OriginalID.String() == "" {
+		t.Fatalf("void: %+v", found)
+	}
+	list, err := switching.ListTransactions(t.Context(), w.pool, switching.TransactionFilter{TID: till})
+	w.must(err)
+	if len(list) != 2 || list[0].Kind != switching.KindVoid {
+		t.Fatalf("list: %+v", list)
+	}
+}
