@@ -34,7 +34,7 @@ func other(uid, gid int) account {
 	return account{
 		name: accountName(uid), uid: uid, gid: gid,
 		// No supplementary groups: root's must not follow the server.
-		credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, //nolint:gosec // ids from the system are not negative
+		credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)},
 	}
 }
 

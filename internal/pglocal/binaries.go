@@ -155,9 +155,9 @@ func probe(ctx context.Context, runner account, dir string) (Binaries, error) {
 
 	// Homebrew and Alpine have links in directories on PATH; the programs look
 	// for their libraries beside the real ones.
-	if real, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil {
-		if _, err := os.Stat(filepath.Join(filepath.Dir(real), "initdb")); err == nil {
-			dir = filepath.Dir(real)
+	if target, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(target), "initdb")); err == nil {
+			dir = filepath.Dir(target)
 		}
 	}
 

@@ -94,14 +94,14 @@ func (f finder) fetch(ctx context.Context, version embeddedpostgres.PostgresVers
 		return errors.Join(err, os.RemoveAll(work))
 	}
 
-	port, err := freePort() // the library insists on one
+	port, err := freePort(ctx) // the library insists on one
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(work))
 	}
 
 	config := embeddedpostgres.DefaultConfig().
 		Version(version).
-		Port(uint32(port)). //nolint:gosec // at most 65535
+		Port(uint32(port)).
 		CachePath(filepath.Join(work, "archive")).
 		BinariesPath(filepath.Join(work, "unpacked")).
 		RuntimePath(filepath.Join(work, "runtime")).
@@ -172,7 +172,7 @@ func openToAll(dir string) error {
 			mode |= 0o111
 		}
 
-		return os.Chmod(path, mode)
+		return os.Chmod(path, mode) //nolint:gosec // a directory that we have just made and that only we can write to
 	})
 }
 

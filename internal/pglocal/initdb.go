@@ -92,20 +92,46 @@ func (p *place) initdb(ctx context.Context, bin Binaries, password string, unsaf
 	return nil
 }
 
+const (
+	// What an initdb that was killed had started ends when it notices, and until
+	// then writes into the directory that is being removed.
+	removeAttempts = 50
+	removePoll     = 100 * time.Millisecond
+)
+
 // removeUnfinished removes what a first start left that did not live to its end.
-func (p *place) removeUnfinished() error {
+func (p *place) removeUnfinished(ctx context.Context) error {
 	unfinished, err := filepath.Glob(filepath.Join(globQuote(filepath.Dir(p.cluster)), "postgres.init-*"))
 	if err != nil {
 		return fmt.Errorf("look for unfinished clusters: %w", err)
 	}
 
 	for _, dir := range unfinished {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := removeBusy(ctx, dir); err != nil {
 			return fmt.Errorf("remove an unfinished cluster: %w", err)
 		}
 	}
 
 	return nil
+}
+
+func removeBusy(ctx context.Context, dir string) error {
+	var err error
+
+	for range removeAttempts {
+		err = os.RemoveAll(dir)
+		if !errors.Is(err, syscall.ENOTEMPTY) && !errors.Is(err, syscall.EEXIST) {
+			return err
+		}
+
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		case <-time.After(removePoll):
+		}
+	}
+
+	return err
 }
 
 // globQuote makes a path match itself only.

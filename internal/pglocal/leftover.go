@@ -44,7 +44,7 @@ func stopLeftover(ctx context.Context, cluster string, logger *slog.Logger) erro
 		return nil
 	}
 
-	if pid := postmasterPID(text); serves(ctx, pid, cluster) {
+	if pid := leadingPID(text); serves(ctx, pid, cluster) {
 		logger.Warn("stopping a Postgres server whose owner died", "pid", pid, "cluster", cluster)
 
 		if err := stopStranger(ctx, pid, cluster); err != nil {
@@ -62,8 +62,9 @@ func stopLeftover(ctx context.Context, cluster string, logger *slog.Logger) erro
 	return nil
 }
 
-// postmasterPID is the first line of postmaster.pid; 0 when it is none.
-func postmasterPID(text string) int {
+// leadingPID is the process id on the first line; 0 when there is none. Neither
+// init nor a group is an answer.
+func leadingPID(text string) int {
 	line, _, _ := strings.Cut(text, "\n")
 
 	pid, err := strconv.Atoi(strings.TrimSpace(line))
@@ -72,6 +73,14 @@ func postmasterPID(text string) int {
 	}
 
 	return pid
+}
+
+// alive reports whether a process runs; one that has ended and whose parent has
+// not asked yet has no arguments any more.
+func alive(ctx context.Context, pid int) bool {
+	args := arguments(ctx, pid)
+
+	return len(args) > 0 && args[0] != ""
 }
 
 // serves reports whether the process is a Postgres server of the cluster. The
@@ -101,7 +110,7 @@ func stopStranger(ctx context.Context, pid int, cluster string) error {
 
 	for _, step := range steps {
 		if err := syscall.Kill(pid, step.signal); err != nil && !errors.Is(err, syscall.ESRCH) {
-			return err
+			return fmt.Errorf("signal it: %w", err)
 		}
 
 		ended, err := awaitStranger(ctx, pid, cluster, step.timeout)

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -40,40 +40,46 @@ type lock struct {
 // maxOwnerBytes bounds what is read of another owner's note: a process id.
 const maxOwnerBytes = 32
 
-// acquireAttempts bounds how often a lock file that was removed between opening
-// and locking is opened again: only a server being destroyed does that.
-const acquireAttempts = 10
+const (
+	// lockPoll is how often a lock is asked for again.
+	lockPoll = 20 * time.Millisecond
 
-func acquire(path, protects string) (*lock, error) {
-	for range acquireAttempts {
-		l, err := acquireOnce(path, protects)
-		if err != nil {
-			return nil, err
+	// lockGrace is for a lock whose owner is dead: a child that it was about to
+	// make when it was killed holds its files until it runs its program. Or the
+	// file is being removed, or the new owner has not yet written its note.
+	lockGrace = 5 * time.Second
+)
+
+// errLockMoves means that the lock is neither held by a live owner nor free.
+var errLockMoves = errors.New("the lock is changing hands")
+
+// acquire takes the lock, or says who has it.
+func acquire(ctx context.Context, path, protects string) (*lock, error) {
+	patience := time.NewTimer(lockGrace)
+	defer patience.Stop()
+
+	for {
+		l, err := acquireOnce(ctx, path, protects)
+		if !errors.Is(err, errLockMoves) {
+			return l, err
 		}
 
-		held, heldErr := l.file.Stat()
-		named, namedErr := os.Stat(path)
-
-		if heldErr == nil && namedErr == nil && os.SameFile(held, named) {
-			return l, nil
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-patience.C:
+			return nil, &InUseError{Dir: protects}
+		case <-time.After(lockPoll):
 		}
-
-		l.release() // a lock on a file that nobody else will find protects nothing
 	}
-
-	return nil, fmt.Errorf("lock %s: the file is being removed again and again", path)
 }
-
-// lockPoll is how often a lock is asked for while another process works.
-const lockPoll = 100 * time.Millisecond
 
 // acquireWaiting waits for the lock until ctx ends.
 func acquireWaiting(ctx context.Context, path, protects string) (*lock, error) {
 	for {
-		l, err := acquire(path, protects)
+		l, err := acquire(ctx, path, protects)
 
-		var inUse *InUseError
-		if !errors.As(err, &inUse) {
+		if _, inUse := errors.AsType[*InUseError](err); !inUse {
 			return l, err
 		}
 
@@ -85,24 +91,38 @@ func acquireWaiting(ctx context.Context, path, protects string) (*lock, error) {
 	}
 }
 
-func acquireOnce(path, protects string) (*lock, error) {
+func acquireOnce(ctx context.Context, path, protects string) (*lock, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open lock file: %w", err)
 	}
 
 	if err := flock(file); err != nil {
-		owner, _ := io.ReadAll(io.LimitReader(file, maxOwnerBytes))
-		_ = file.Close()
+		defer file.Close()
 
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, &InUseError{Dir: protects, Owner: strings.TrimSpace(string(owner))}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
 
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		note, _ := io.ReadAll(io.LimitReader(file, maxOwnerBytes))
+		if pid := leadingPID(string(note)); pid != 0 && alive(ctx, pid) {
+			return nil, &InUseError{Dir: protects, Owner: strconv.Itoa(pid)}
+		}
+
+		return nil, errLockMoves
 	}
 
-	// The note is for people who read the error; the lock itself is the flock.
+	held, heldErr := file.Stat()
+	named, namedErr := os.Stat(path)
+
+	if heldErr != nil || namedErr != nil || !os.SameFile(held, named) {
+		_ = file.Close() // a lock on a file that nobody else will find protects nothing
+
+		return nil, errLockMoves
+	}
+
+	// The note is for people who read the error, and tells a dead owner; the lock
+	// itself is the flock.
 	if err := file.Truncate(0); err == nil {
 		_, _ = file.WriteAt(fmt.Appendf(nil, "%d\n", os.Getpid()), 0)
 	}
@@ -114,7 +134,7 @@ func flock(file *os.File) error {
 	for {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EINTR) {
-			return err
+			return err //nolint:wrapcheck // the caller asks which it is
 		}
 	}
 }

@@ -166,6 +166,14 @@ func stop(t testing.TB, server *Server) {
 func execute(t testing.TB, url, sql string) {
 	t.Helper()
 
+	if err := tryExecute(t, url, sql); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+func tryExecute(t testing.TB, url, sql string) error {
+	t.Helper()
+
 	ctx := testContext(t)
 
 	conn, err := pgx.Connect(ctx, url)
@@ -174,9 +182,9 @@ func execute(t testing.TB, url, sql string) {
 	}
 	defer conn.Close(ctx)
 
-	if _, err := conn.Exec(ctx, sql); err != nil {
-		t.Fatalf("%s: %v", sql, err)
-	}
+	_, err = conn.Exec(ctx, sql)
+
+	return err
 }
 
 func query[T any](t testing.TB, url, sql string) T {

@@ -3,7 +3,6 @@
 package pglocal
 
 import (
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -40,7 +39,12 @@ func asUser(t *testing.T, uid int, run string) (output string, err error) {
 	}
 
 	copied := filepath.Join(base, "tests") // go test keeps its own where only root can enter
-	copyProgram(t, program, copied)
+
+	// By another process: a program that is open for writing cannot be run, and a
+	// child forked by another test at the wrong moment would hold it open.
+	if out, err := exec.Command("cp", program, copied).CombinedOutput(); err != nil {
+		t.Fatalf("copy: %v: %s", err, out)
+	}
 
 	for _, path := range []string{private, copied} {
 		if err := os.Lchown(path, uid, uid); err != nil {
@@ -62,29 +66,6 @@ func asUser(t *testing.T, uid int, run string) (output string, err error) {
 	out, err := cmd.CombinedOutput()
 
 	return string(out), err
-}
-
-func copyProgram(t *testing.T, from, to string) {
-	t.Helper()
-
-	source, err := os.Open(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer source.Close()
-
-	target, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o500)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	if _, err := io.Copy(target, source); err != nil {
-		t.Fatal(err)
-	}
-
-	if err := target.Close(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func TestAsOrdinaryUser(t *testing.T) {

@@ -72,7 +72,7 @@ func settle(ctx context.Context, dataDir string, logger *slog.Logger) (*place, e
 	p := &place{dataDir: dataDir}
 	p.uid, p.gid = ids(info)
 
-	held, err := acquire(p.file("lock"), dataDir)
+	held, err := acquire(ctx, p.file("lock"), dataDir)
 	if err != nil {
 		if isPermission(err) {
 			return nil, fmt.Errorf("%w (the data directory belongs to %s, this process is %s)",
@@ -166,13 +166,13 @@ func (p *place) enterRecorded(ctx context.Context) error {
 			p.runner.name, base, p.file("location"))
 	}
 
-	return p.lockBase(base)
+	return p.lockBase(ctx, base)
 }
 
 // lockBase guards a cluster that lives elsewhere against a copy of its data
 // directory, which names the same place.
-func (p *place) lockBase(base string) error {
-	held, err := acquire(filepath.Join(base, "postgres.lock"), base)
+func (p *place) lockBase(ctx context.Context, base string) error {
+	held, err := acquire(ctx, filepath.Join(base, "postgres.lock"), base)
 	if err != nil {
 		return err
 	}
@@ -234,7 +234,7 @@ func claim(base string) error {
 }
 
 func (p *place) adopt(ctx context.Context, base string, logger *slog.Logger) error {
-	if err := p.lockBase(base); err != nil {
+	if err := p.lockBase(ctx, base); err != nil {
 		return err
 	}
 

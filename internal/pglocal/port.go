@@ -3,6 +3,7 @@
 package pglocal
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -26,12 +27,12 @@ const (
 	loopback = "127.0.0.1"
 )
 
-func freePort() (int, error) {
+func freePort(ctx context.Context) (int, error) {
 	var err error
 
 	for range portAttempts {
-		port := firstPort + rand.IntN(lastPort-firstPort+1) //nolint:gosec // not a secret
-		if err = portFree(port); err == nil {
+		port := firstPort + rand.IntN(lastPort-firstPort+1)
+		if err = portFree(ctx, port); err == nil {
 			return port, nil
 		}
 	}
@@ -41,10 +42,12 @@ func freePort() (int, error) {
 
 // portFree tries the port as the server will: it may be free here and taken
 // when the server gets there, which Start notices and chooses again.
-func portFree(port int) error {
-	listener, err := net.Listen("tcp4", net.JoinHostPort(loopback, strconv.Itoa(port)))
+func portFree(ctx context.Context, port int) error {
+	var config net.ListenConfig
+
+	listener, err := config.Listen(ctx, "tcp4", net.JoinHostPort(loopback, strconv.Itoa(port)))
 	if err != nil {
-		return err
+		return fmt.Errorf("try port %d: %w", port, err)
 	}
 
 	return listener.Close()
@@ -52,21 +55,21 @@ func portFree(port int) error {
 
 // choosePort returns the remembered port, or another one, and remembers it, when
 // there is none or it is taken.
-func (p *place) choosePort() (int, error) {
+func (p *place) choosePort(ctx context.Context) (int, error) {
 	port, err := readInt(p.file("port"))
 	if err != nil {
 		return 0, fmt.Errorf("read the port: %w", err)
 	}
 
-	if port > 0 && port <= 65535 && portFree(port) == nil {
+	if port > 0 && port <= 65535 && portFree(ctx, port) == nil {
 		return port, nil
 	}
 
-	return p.changePort()
+	return p.changePort(ctx)
 }
 
-func (p *place) changePort() (int, error) {
-	port, err := freePort()
+func (p *place) changePort(ctx context.Context) (int, error) {
+	port, err := freePort(ctx)
 	if err != nil {
 		return 0, err
 	}

@@ -184,17 +184,24 @@ func (r *process) stop(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 
+	if err := r.end(); err != nil {
+		return err
+	}
+
+	return fmt.Errorf("the Postgres server %d was ended without a clean shutdown: %w", r.pid, ctx.Err())
+}
+
+// end asks for an immediate shutdown, which gives back what the server holds of
+// the machine but writes nothing, and waits.
+func (r *process) end() error {
 	if err := r.signal(syscall.SIGQUIT); err != nil {
 		return err
 	}
 
 	select {
 	case <-r.gone:
+		return nil
 	case <-time.After(immediateTimeout):
-		if err := r.kill(); err != nil {
-			return err
-		}
+		return r.kill()
 	}
-
-	return fmt.Errorf("the Postgres server %d was ended without a clean shutdown: %w", r.pid, ctx.Err())
 }

@@ -65,7 +65,7 @@ func (s *Server) awaitReady(ctx context.Context, run *process) error {
 		}
 
 		if !passing(sqlState(err)) {
-			return fmt.Errorf("make the database: %w", err)
+			return fmt.Errorf("make the server usable: %w", err)
 		}
 
 		select {
@@ -103,8 +103,7 @@ func endOf(run *process) error {
 }
 
 func sqlState(err error) string {
-	var answer *pgconn.PgError
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return answer.Code
 	}
 
@@ -115,18 +114,24 @@ func (s *Server) ensureDatabase(ctx context.Context) error {
 	// Named here, so that PGOPTIONS and the like in our environment do not count.
 	conn, err := pgx.Connect(ctx, s.AdminURL("postgres")+"&options=&target_session_attrs=any")
 	if err != nil {
-		return err
+		return fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
 
 	var exists bool
 
 	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", DatabaseName).Scan(&exists)
-	if err != nil || exists {
-		return err
+	if err != nil {
+		return fmt.Errorf("look for the database %s: %w", DatabaseName, err)
 	}
 
-	_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{DatabaseName}.Sanitize())
+	if exists {
+		return nil
+	}
 
-	return err
+	if _, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{DatabaseName}.Sanitize()); err != nil {
+		return fmt.Errorf("create the database %s: %w", DatabaseName, err)
+	}
+
+	return nil
 }

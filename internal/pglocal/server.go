@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -77,7 +76,7 @@ func (s *Server) prepare(ctx context.Context) error {
 		return err
 	}
 
-	if err := s.place.removeUnfinished(); err != nil {
+	if err := s.place.removeUnfinished(ctx); err != nil {
 		return err
 	}
 
@@ -132,7 +131,7 @@ const bindAttempts = 5
 // launchAnywhere starts the server on the remembered port, or on another one
 // when that is taken.
 func (s *Server) launchAnywhere(ctx context.Context) error {
-	port, err := s.place.choosePort()
+	port, err := s.place.choosePort(ctx)
 	if err != nil {
 		return err
 	}
@@ -147,7 +146,7 @@ func (s *Server) launchAnywhere(ctx context.Context) error {
 			return err
 		}
 
-		if port, err = s.place.changePort(); err != nil {
+		if port, err = s.place.changePort(ctx); err != nil {
 			return err
 		}
 	}
@@ -223,15 +222,9 @@ func (s *Server) launchOnce(ctx context.Context) error {
 	}
 
 	if err := s.awaitReady(ctx, run); err != nil {
-		err = &startError{reason: err, log: s.place.file("log")}
+		endErr := run.end() // first: its last words belong to the error
 
-		if killErr := run.kill(); killErr != nil {
-			return errors.Join(err, killErr)
-		}
-
-		err.(*startError).output = run.output.last() //nolint:errorlint // made above
-
-		return err
+		return errors.Join(&startError{reason: err, output: run.output.last(), log: s.place.file("log")}, endErr)
 	}
 
 	s.run = run
@@ -386,21 +379,13 @@ func (s *Server) Destroy(ctx context.Context) error {
 	defer s.place.release()
 
 	// What is about to be removed needs no checkpoint.
-	if err := s.run.signal(syscall.SIGQUIT); err != nil {
+	if err := s.run.end(); err != nil {
 		return fmt.Errorf("destroy Postgres: %w", err)
-	}
-
-	select {
-	case <-s.run.gone:
-	case <-time.After(immediateTimeout):
-		if err := s.run.kill(); err != nil {
-			return fmt.Errorf("destroy Postgres: %w", err)
-		}
 	}
 
 	s.destroyed = true
 
-	if err := s.place.remove(); err != nil {
+	if err := s.place.remove(ctx); err != nil {
 		return fmt.Errorf("destroy Postgres: %w", err)
 	}
 
@@ -426,7 +411,7 @@ func Remove(ctx context.Context, dataDir string) error {
 		return fmt.Errorf("remove Postgres: %w", err)
 	}
 
-	if err := p.remove(); err != nil {
+	if err := p.remove(ctx); err != nil {
 		return fmt.Errorf("remove Postgres: %w", err)
 	}
 
@@ -434,10 +419,10 @@ func Remove(ctx context.Context, dataDir string) error {
 }
 
 // remove removes everything that this package keeps, the lock last.
-func (p *place) remove() error {
+func (p *place) remove(ctx context.Context) error {
 	releaseSharedMemory(filepath.Join(p.cluster, "postmaster.pid"))
 
-	errs := []error{p.removeUnfinished(), os.RemoveAll(p.cluster)}
+	errs := []error{p.removeUnfinished(ctx), os.RemoveAll(p.cluster)}
 
 	if p.elsewhere() {
 		base := filepath.Dir(p.cluster)

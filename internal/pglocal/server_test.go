@@ -251,8 +251,7 @@ func TestOneOwner(t *testing.T) {
 			continue
 		}
 
-		var inUse *InUseError
-		if !errors.As(err, &inUse) {
+		if _, inUse := errors.AsType[*InUseError](err); !inUse {
 			t.Errorf("refused with %v", err)
 		}
 	}

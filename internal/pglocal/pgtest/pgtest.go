@@ -81,7 +81,7 @@ func Server(t testing.TB, options ...Option) *pglocal.Server {
 
 	removeAbandoned(ctx, base)
 
-	dir, err := os.MkdirTemp(base, "own-*")
+	dir, err := os.MkdirTemp(base, "own-*") //nolint:usetesting // where a killed test's is found and removed
 	if err != nil {
 		t.Fatalf("pgtest: make a data directory: %v", err)
 	}
@@ -91,7 +91,8 @@ func Server(t testing.TB, options ...Option) *pglocal.Server {
 		option(&o)
 	}
 
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // to be passed through, see baseDir
+	// To be passed through, see baseDir.
+	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatalf("pgtest: open the data directory: %v", err)
 	}
 

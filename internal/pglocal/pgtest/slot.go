@@ -31,7 +31,7 @@ const (
 func baseDir() (string, error) {
 	dir := filepath.Join(os.TempDir(), "meridian-pgtest-"+strconv.Itoa(os.Geteuid()))
 
-	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) { //nolint:gosec // see above
+	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", fmt.Errorf("make the directory of test servers: %w", err)
 	}
 
@@ -45,7 +45,7 @@ func baseDir() (string, error) {
 		return "", fmt.Errorf("%s is not a directory of this user: remove it", dir)
 	}
 
-	return dir, os.Chmod(dir, 0o711) //nolint:gosec // see above, whatever the umask
+	return dir, os.Chmod(dir, 0o711) // whatever the umask
 }
 
 // takeSlot starts the server of the first slot that nobody uses.
