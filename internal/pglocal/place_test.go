@@ -334,3 +334,43 @@ func TestPortTakenAtTheLastMomentIsRecognised(t *testing.T) {
 		t.Errorf("the error is %v", err)
 	}
 }
+
+func TestFailedRestartKeepsTheDataDirectory(t *testing.T) {
+	t.Parallel()
+
+	dir := usedDir(t)
+	server := start(t, fast(dir))
+
+	if err := server.Kill(); err != nil {
+		t.Fatal(err)
+	}
+
+	u, err := url.Parse(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	taken, err := net.Listen("tcp4", u.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	restartErr := server.Restart(testContext(t))
+
+	if err := taken.Close(); err != nil {
+		t.Error(err)
+	}
+
+	if restartErr == nil || !strings.Contains(restartErr.Error(), "could not bind") {
+		t.Errorf("restart on a taken port: %v", restartErr)
+	}
+
+	var inUse *InUseError
+	if _, err := Start(testContext(t), fast(dir)); !errors.As(err, &inUse) {
+		t.Errorf("it was given away: %v", err)
+	}
+
+	if err := server.Restart(testContext(t)); err != nil {
+		t.Error(err)
+	}
+}

@@ -334,7 +334,8 @@ func (s *Server) restart(ctx context.Context) error {
 		return errors.New("processes of the run before are still there")
 	}
 
-	// After Stop the lock was given back; somebody else may have it by now.
+	// After Stop the lock was given back; somebody else may have it by now. A lock
+	// that was kept over a Kill is kept over a failure too.
 	if len(s.place.locks) == 0 {
 		p, err := settle(ctx, s.place.dataDir, s.logger)
 		if err != nil {
@@ -342,19 +343,24 @@ func (s *Server) restart(ctx context.Context) error {
 		}
 
 		s.place = p
+
+		if err := s.relaunch(ctx); err != nil {
+			p.release()
+			return err
+		}
+
+		return nil
 	}
 
+	return s.relaunch(ctx)
+}
+
+func (s *Server) relaunch(ctx context.Context) error {
 	if err := stopLeftover(ctx, s.place.cluster, s.logger); err != nil {
-		s.place.release()
 		return err
 	}
 
-	if err := s.launch(ctx); err != nil {
-		s.place.release()
-		return err
-	}
-
-	return nil
+	return s.launch(ctx)
 }
 
 // Destroy stops the server and removes it: the cluster, wherever it lives, and
