@@ -1,0 +1,105 @@
+//go:build unix
+
+package sandbox
+
+import (
+	"fmt"
+
+	"meridian/internal/money"
+	"meridian/switch"
+)
+
+// merchant is a test merchant with all that is its own: calendar, policy,
+// terminals, and a range of cards in its currency. The calendar and the policy
+// have the merchant's number.
+type merchant struct {
+	id       int32
+	bucket   int16
+	mid      string
+	name     string
+	currency money.Currency
+	zone     string // IANA
+	cutoff   string // HH:MM in zone
+	mode     switching.CancelMode
+
+	network   string
+	bin       string // first six digits of its cards; a published test range
+	panDigits int
+}
+
+// merchants differ in everything that changes a decision: cutoffs at night, in
+// an hour that daylight saving skips, and by day; all cancel modes; currencies
+// with no, two and three decimals; every bucket of a small machine.
+func merchants() []merchant {
+	return []merchant{
+		{
+			1, 0, "104110000000001", "Huangpu River Books", money.CNY, "Asia/Shanghai", "23:00", switching.CancelAuto,
+			"unionpay", "621234", 19,
+		},
+		{
+			2, 1, "104110000000002", "Spree Backwaren", money.EUR, "Europe/Berlin", "02:30", switching.CancelStrict,
+			"visa", "400000", 16,
+		},
+		{
+			3, 2, "104110000000003", "Hudson Hardware", money.USD, "America/New_York", "17:00", switching.CancelAuto,
+			"mastercard", "555555", 16,
+		},
+		{
+			4, 3, "104110000000004", "Sumida Records", money.JPY, "Asia/Tokyo", "22:00", switching.CancelOnly,
+			"jcb", "353011", 16,
+		},
+		{
+			5, 0, "104110000000005", "Salmiya Spices", money.KWD, "Asia/Kuwait", "20:00", switching.CancelAuto,
+			"visa", "424242", 16,
+		},
+	}
+}
+
+func (m *merchant) calendarName() string { return fmt.Sprintf("%s %s", m.zone, m.cutoff) }
+
+func (m *merchant) policyName() string { return "sandbox " + m.mid }
+
+const (
+	// maxAmountMinor is above every balance but the highest: what is short of
+	// funds is told so, what is over the limit too.
+	maxAmountMinor = 500_000_000
+	// maxCashbackMinor is what a till may hand out.
+	maxCashbackMinor = 100_000
+	// firstDate of the calendars lies before any clock that a test sets.
+	firstDate = "2020-01-01"
+)
+
+// terminal is a test terminal of a merchant.
+type terminal struct {
+	id       int32
+	tid      string
+	merchant *merchant
+	dialect  string
+	tpdu     string // as the terminal sends it; empty where the dialect has none
+	mac      string
+}
+
+// Operator of every test terminal.
+const (
+	operator         = "01"
+	operatorPassword = "0000"
+)
+
+// terminals of a merchant: two for each dialect. The first NAC and ASCII ones
+// need no MAC, so that a first message can be written by hand.
+func (m *merchant) terminals() []terminal {
+	kinds := []struct{ dialect, tpdu, mac string }{
+		{"nac", "6000010000", "none"},
+		{"nac", "6000010000", "x919"},
+		{"ascii", "", "none"},
+		{"ascii", "", "x919"},
+		{"unionpay", "6000030000", "unionpay-ecb"},
+		{"unionpay", "6000030000", "unionpay-ecb"},
+	}
+	list := make([]terminal, len(kinds))
+	for i, k := range kinds {
+		id := m.id*10_000_000 + int32(i) + 1
+		list[i] = terminal{id: id, tid: fmt.Sprintf("%08d", id), merchant: m, dialect: k.dialect, tpdu: k.tpdu, mac: k.mac}
+	}
+	return list
+}

@@ -1,0 +1,276 @@
+//go:build unix
+
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"meridian/host"
+	"meridian/host/node"
+	"meridian/host/wire"
+	"meridian/internal/vault"
+	"meridian/migrations"
+)
+
+// stopTimeout bounds each step of stopping after the drain. Postgres needs a
+// checkpoint, which takes seconds on a slow disk.
+const stopTimeout = time.Minute
+
+// Sandbox is a host with all it stands on. [Sandbox.Run] serves, and ends it.
+type Sandbox struct {
+	options  Options
+	logger   *slog.Logger
+	home     *home
+	database *database
+	node     *node.Node
+	manifest Manifest
+
+	// undo gives back what was taken, the last first.
+	undo []func(context.Context) error
+}
+
+// Start brings everything up and returns when sandbox.json is in place. The
+// addresses listen by then; messages are answered as soon as [Sandbox.Run] is
+// called. When it fails, nothing of what it began is left.
+//
+// Errors: [AddressError], [InUseError], [UnreachableError], [ErrProduction],
+// [ErrOtherRows]; others are failures of the machine.
+func Start(ctx context.Context, o Options) (_ *Sandbox, err error) {
+	o.setDefaults()
+	s := &Sandbox{options: o, logger: o.Logger}
+	if err := o.checkAddresses(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.unwind())
+		}
+	}()
+	for _, step := range []func(context.Context) error{s.settle, s.openDatabase, s.prepare, s.startNode, s.publish} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// settle takes the data directory, or a temporary one. From here on no other
+// program finds an old sandbox.json.
+func (s *Sandbox) settle(ctx context.Context) (err error) {
+	if s.options.Ephemeral {
+		removeAbandoned(ctx, s.logger)
+	}
+	if s.options.DataDir == "" {
+		s.home, err = claimTemporary()
+	} else {
+		s.home, err = claim(s.options.DataDir)
+	}
+	if err != nil {
+		return err
+	}
+	s.undo = append(s.undo, s.leave)
+	return s.home.withdraw()
+}
+
+func (s *Sandbox) leave(context.Context) error {
+	if s.options.Ephemeral {
+		return s.home.remove()
+	}
+	return s.home.release()
+}
+
+func (s *Sandbox) openDatabase(ctx context.Context) (err error) {
+	switch {
+	case s.options.DatabaseURL != "" && s.options.Ephemeral:
+		s.database, err = openBeside(ctx, s.options.DatabaseURL, s.logger)
+	case s.options.DatabaseURL != "":
+		s.database, err = openGiven(ctx, s.options.DatabaseURL)
+	default:
+		var dir string
+		if dir, err = s.clusterDirectory(); err != nil {
+			return err
+		}
+		s.database, err = openPrivate(ctx, dir, s.options.Ephemeral, s.logger)
+	}
+	if err != nil {
+		return err
+	}
+	s.undo = append(s.undo, s.database.close)
+	return nil
+}
+
+// clusterDirectory is where the private Postgres lives. An ephemeral one gets a
+// directory of its own even where a data directory is named: the cluster that
+// may be in that one is kept.
+func (s *Sandbox) clusterDirectory() (string, error) {
+	if !s.options.Ephemeral || s.options.DataDir == "" {
+		return s.home.dir, nil
+	}
+	temporary, err := claimTemporary()
+	if err != nil {
+		return "", err
+	}
+	s.undo = append(s.undo, func(context.Context) error { return temporary.remove() })
+	return temporary.dir, nil
+}
+
+// prepare brings schema and seeds into the database.
+func (s *Sandbox) prepare(ctx context.Context) error {
+	if err := s.guard(ctx); err != nil {
+		return err
+	}
+	version, err := migrations.Up(ctx, s.database.url)
+	if err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	v, err := vault.Open(vault.SandboxMasterKey())
+	if err != nil {
+		return fmt.Errorf("open the vault: %w", err)
+	}
+	conn, err := connect(ctx, s.database.url)
+	if err != nil {
+		return err
+	}
+	changed, err := seed(ctx, conn, v, s.options.Now())
+	if err == nil {
+		err = describe(ctx, conn, &s.manifest)
+	}
+	if err = errors.Join(err, conn.Close(ctx)); err != nil {
+		return err
+	}
+	s.logger.Info("database is ready", "schema_version", version, "seeds_changed", changed)
+	return nil
+}
+
+func (s *Sandbox) guard(ctx context.Context) error {
+	conn, err := connect(ctx, s.database.url)
+	if err != nil {
+		return err
+	}
+	return errors.Join(guard(ctx, conn), conn.Close(ctx))
+}
+
+// Names of the listeners, which are the names of their dialects.
+const (
+	listenerNAC   = "nac"
+	listenerASCII = "ascii"
+	addressOps    = "ops"
+)
+
+func (s *Sandbox) startNode(ctx context.Context) error {
+	v, err := vault.Open(vault.SandboxMasterKey())
+	if err != nil {
+		return fmt.Errorf("open the vault: %w", err)
+	}
+	s.node, err = node.Start(ctx, node.Config{
+		DatabaseURL: s.database.url,
+		Vault:       v,
+		Listeners: []node.Listener{
+			{
+				Dialect: listenerNAC,
+				ListenerConfig: host.ListenerConfig{
+					Name: listenerNAC, Address: s.options.NAC,
+					Framing: wire.Framing{Length: wire.LengthBinary, TPDU: true},
+				},
+			},
+			{
+				Dialect: listenerASCII,
+				ListenerConfig: host.ListenerConfig{
+					Name: listenerASCII, Address: s.options.ASCII,
+					Framing: wire.Framing{Length: wire.LengthBinary},
+				},
+			},
+		},
+		OpsAddress: s.options.Ops,
+		Logger:     s.logger,
+		Now:        s.options.Now,
+		Version:    s.options.Version,
+	})
+	if err != nil {
+		return s.options.nameAddress(err)
+	}
+	s.undo = append(s.undo, func(context.Context) error { return s.shutDownNode() })
+	return nil
+}
+
+// shutDownNode ends a node that never ran, or has not ended yet.
+func (s *Sandbox) shutDownNode() error {
+	if s.node == nil {
+		return nil
+	}
+	n := s.node
+	s.node = nil
+	return n.Shutdown() //nolint:wrapcheck // says what it was about
+}
+
+// publish tells the world.
+func (s *Sandbox) publish(context.Context) error {
+	addresses := s.node.Addresses()
+	s.manifest.Ready = true
+	s.manifest.Addresses = Addresses{
+		NAC: addresses[listenerNAC], ASCII: addresses[listenerASCII], Ops: "http://" + addresses[addressOps],
+	}
+	s.manifest.DatabaseURL = s.database.url
+	if err := s.home.publish(&s.manifest); err != nil {
+		return err
+	}
+	s.undo = append(s.undo, func(context.Context) error { return s.home.withdraw() })
+	s.logger.Warn("nothing listens for UnionPay terminals and for the console: this version has neither",
+		"unionpay", s.options.UnionPay, "console", s.options.Console)
+	return nil
+}
+
+// Manifest is what sandbox.json says.
+func (s *Sandbox) Manifest() *Manifest { return &s.manifest }
+
+// DataDir is the directory that sandbox.json is in.
+func (s *Sandbox) DataDir() string { return s.home.dir }
+
+// ManifestPath is sandbox.json.
+func (s *Sandbox) ManifestPath() string { return s.home.path(ManifestName) }
+
+// Run serves until ctx ends, then withdraws sandbox.json, drains, stops
+// Postgres and gives the data directory free. A private Postgres that ends by
+// itself meanwhile is started again. Run may be called once.
+func (s *Sandbox) Run(ctx context.Context) error {
+	supervising, endSupervision := context.WithCancel(context.WithoutCancel(ctx))
+	var supervision sync.WaitGroup
+	if s.database.server != nil {
+		supervision.Go(func() { supervise(supervising, s.database.server, s.logger) })
+	}
+	served := make(chan error, 1)
+	running := s.node
+	s.node = nil // it ends itself from here on
+	go func() { served <- running.Run(ctx) }()
+	var err error
+	select {
+	case err = <-served:
+		err = errors.Join(err, s.home.withdraw())
+	case <-ctx.Done():
+		// First of all: who looks for a sandbox must not find one that leaves.
+		err = errors.Join(s.home.withdraw(), <-served)
+	}
+	endSupervision()
+	supervision.Wait()
+	return errors.Join(err, s.unwind())
+}
+
+// Close ends a sandbox that was not run.
+func (s *Sandbox) Close() error { return s.unwind() }
+
+// unwind gives everything back, whatever the caller's context says.
+func (s *Sandbox) unwind() error {
+	var errs []error
+	for i := len(s.undo) - 1; i >= 0; i-- {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+		errs = append(errs, s.undo[i](ctx))
+		cancel()
+	}
+	s.undo = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,267 @@
+//go:build unix
+
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"meridian/internal/vault"
+	"meridian/ledger"
+)
+
+// ErrProduction: the database is somebody's production.
+var ErrProduction = errors.New("the database belongs to a production installation that is in use: a sandbox never touches it; " +
+	"give --database-url an empty database, or add --ephemeral to have one made")
+
+// ErrOtherRows: the database holds something else where the sandbox's rows go.
+var ErrOtherRows = errors.New("the database holds other merchants, terminals or cards under the sandbox's numbers")
+
+// guard refuses a production database that is in use, before anything is done
+// to it. A database without Meridian's schema is not one.
+func guard(ctx context.Context, db ledger.Querier) error {
+	var installed bool
+	if err := db.QueryRow(ctx, installedSQL).Scan(&installed); err != nil {
+		return fmt.Errorf("look at the database: %w", err)
+	}
+	if !installed {
+		return nil
+	}
+	kind, err := installation(ctx, db, inUseSQL)
+	if err != nil {
+		return err
+	}
+	return kind.refuse()
+}
+
+// installed is what an installation is, and whether it has merchants or cards.
+type installed struct {
+	kind  string
+	inUse bool
+}
+
+func installation(ctx context.Context, db ledger.Querier, sql string) (i installed, err error) {
+	if err := db.QueryRow(ctx, sql).Scan(&i.kind, &i.inUse); err != nil {
+		return i, fmt.Errorf("look at the installation: %w", err)
+	}
+	return i, nil
+}
+
+func (i installed) refuse() error {
+	if i.kind == kindProduction && i.inUse {
+		return ErrProduction
+	}
+	return nil
+}
+
+const kindProduction = "production"
+
+// seed puts everything a sandbox has into the database, as far as it is not
+// there yet, in one transaction.
+func seed(ctx context.Context, db ledger.TxBeginner, v *vault.Vault, now time.Time) (changed bool, err error) {
+	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		was, err := installation(ctx, tx, inUseSQL+lockInstallation)
+		if err != nil {
+			return err
+		}
+		if err := was.refuse(); err != nil {
+			return err
+		}
+		s := seeder{tx: tx, vault: v, now: now}
+		if err := s.run(ctx); err != nil {
+			return err
+		}
+		if changed = s.changed > 0 || was.kind == kindProduction; !changed {
+			return nil
+		}
+		if _, err := tx.Exec(ctx, markSandboxSQL); err != nil {
+			return fmt.Errorf("mark the installation: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("seed: %w", err)
+	}
+	return changed, nil
+}
+
+// seeder is one run of seed.
+type seeder struct {
+	tx      pgx.Tx
+	vault   *vault.Vault
+	now     time.Time
+	changed int64 // rows of reference data
+}
+
+func (s *seeder) run(ctx context.Context) error {
+	all := merchants()
+	b := &pgx.Batch{}
+	for i := range all {
+		m := &all[i]
+		low, high := m.binRange()
+		s.queue(b, insertCalendarSQL, m.id, m.calendarName(), m.zone, m.cutoff, firstDate)
+		s.queue(b, insertPolicySQL, m.id, m.policyName(), m.mode, maxAmountMinor, maxCashbackMinor)
+		s.queue(b, insertMerchantSQL, m.id, m.bucket, m.mid, m.name, m.currency, m.id, m.id)
+		s.queue(b, insertRangeSQL, low, high, m.network)
+		for _, t := range m.terminals() {
+			if err := s.queueTerminal(b, t); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("reference data: %w", err)
+	}
+	if err := s.cards(ctx, all); err != nil {
+		return err
+	}
+	return s.check(ctx, all)
+}
+
+// queue adds an insert that does nothing where its row is, and counts what it did.
+func (s *seeder) queue(b *pgx.Batch, sql string, args ...any) {
+	b.Queue(sql, args...).Exec(func(tag commandTag) error {
+		s.changed += tag.RowsAffected()
+		return nil
+	})
+}
+
+func (s *seeder) queueTerminal(b *pgx.Batch, t terminal) error {
+	k := keysOf(t.tid)
+	var wrapped [3][]byte
+	for i, one := range []struct {
+		usage vault.Usage
+		key   []byte
+	}{{vault.UsageTerminalMasterKey, k.tmk}, {vault.UsageMACKey, k.mak}, {vault.UsagePINKey, k.pik}} {
+		var err error
+		if wrapped[i], err = s.vault.Wrap(one.usage, one.key); err != nil {
+			return fmt.Errorf("terminal %s: %w", t.tid, err)
+		}
+	}
+	s.queue(b, insertTerminalSQL, t.id, t.tid, t.merchant.id, t.dialect, t.tpdu, t.mac, wrapped[0], wrapped[1], wrapped[2])
+	return nil
+}
+
+// cards opens the accounts that are missing and loads them.
+func (s *seeder) cards(ctx context.Context, all []merchant) error {
+	calendars, err := ledger.Calendars(ctx, s.tx)
+	if err != nil {
+		return fmt.Errorf("calendars: %w", err)
+	}
+	// The loads need a window to be posted in.
+	if err := ledger.EnsureWindows(ctx, s.tx, calendars, s.now); err != nil {
+		return fmt.Errorf("business days: %w", err)
+	}
+	for i := range all {
+		if err := s.cardsOf(ctx, &all[i]); err != nil {
+			return fmt.Errorf("cards of %s: %w", all[i].mid, err)
+		}
+	}
+	return nil
+}
+
+func (s *seeder) cardsOf(ctx context.Context, m *merchant) error {
+	list, err := m.cards()
+	if err != nil {
+		return err
+	}
+	opened := make([]testCard, 0, len(list))
+	b := &pgx.Batch{}
+	for _, c := range list {
+		if c.id == 0 {
+			continue
+		}
+		token := s.vault.Token(c.pan)
+		b.Queue(insertCardSQL, c.id, token[:], c.pan.Masked(), c.expiry, m.currency, c.status, c.balance).
+			Exec(func(tag commandTag) error {
+				if tag.RowsAffected() > 0 {
+					opened = append(opened, c)
+				}
+				return nil
+			})
+	}
+	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("open accounts: %w", err)
+	}
+	if len(opened) == 0 {
+		return nil
+	}
+	return s.load(ctx, m, opened)
+}
+
+// loadBucket takes the loads: a card belongs to no merchant, and so to no bucket.
+const loadBucket = 0
+
+// load posts the opening balances of accounts that this transaction opened, so
+// that none is ever loaded twice, on whatever date the sandbox starts again.
+func (s *seeder) load(ctx context.Context, m *merchant, opened []testCard) error {
+	var window *ledger.Window
+	b := &pgx.Batch{}
+	ledger.QueueNextWindow(b, loadBucket, int16(m.id), s.now, func(w ledger.Window) { window = &w })
+	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("find the business date: %w", err)
+	}
+	if window == nil {
+		return fmt.Errorf("calendar %s has no open business date at %s", m.calendarName(), s.now.UTC().Format(time.RFC3339))
+	}
+	bank := ledger.Account(ledger.RoleBankSettlement, 0)
+	var transfers []ledger.Transfer
+	for _, c := range opened {
+		journal := ledger.Journal{ID: loadID(c.id), Date: window.Date, Currency: m.currency}
+		journal.Post(ledger.KindLoad, bank, ledger.Account(ledger.RoleCard, c.id), c.balance)
+		transfers = append(transfers, journal.Transfers...)
+	}
+	b = &pgx.Batch{}
+	ledger.QueueTransfers(b, loadBucket, transfers)
+	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	return nil
+}
+
+// loadID is the same for a card in every sandbox.
+func loadID(cardID int64) uuid.UUID {
+	return uuid.NewSHA1(uuid.NameSpaceURL, fmt.Appendf(nil, "meridian:sandbox:load:%d", cardID))
+}
+
+// check looks whether what is there now is what was to be seeded: an insert
+// that met another row under its number did nothing.
+func (s *seeder) check(ctx context.Context, all []merchant) error {
+	var want, have int
+	for i := range all {
+		m := &all[i]
+		var merchantIDs, terminalIDs []int32
+		var tids []string
+		var cardIDs []int64
+		var tokens [][]byte
+		merchantIDs = append(merchantIDs, m.id)
+		for _, t := range m.terminals() {
+			terminalIDs, tids = append(terminalIDs, t.id), append(tids, t.tid)
+		}
+		list, err := m.cards()
+		if err != nil {
+			return err
+		}
+		for _, c := range list {
+			if c.id != 0 {
+				token := s.vault.Token(c.pan)
+				cardIDs, tokens = append(cardIDs, c.id), append(tokens, token[:])
+			}
+		}
+		want += len(merchantIDs) + len(tids) + len(tokens)
+		var found int
+		if err := s.tx.QueryRow(ctx, countSeedsSQL, m.id, m.mid, terminalIDs, tids, cardIDs, tokens).Scan(&found); err != nil {
+			return fmt.Errorf("check: %w", err)
+		}
+		have += found
+	}
+	if have != want {
+		return fmt.Errorf("%w (%d of %d rows are the sandbox's)", ErrOtherRows, have, want)
+	}
+	return nil
+}

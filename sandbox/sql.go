@@ -1,0 +1,58 @@
+//go:build unix
+
+package sandbox
+
+import "github.com/jackc/pgx/v5/pgconn"
+
+// This file is the package's SQL. Inserts leave a row alone that is there.
+
+type commandTag = pgconn.CommandTag
+
+const installedSQL = `SELECT to_regclass('installation') IS NOT NULL AND to_regclass('merchants') IS NOT NULL
+	AND to_regclass('card_accounts') IS NOT NULL`
+
+const inUseSQL = `
+SELECT kind, EXISTS (SELECT FROM merchants) OR EXISTS (SELECT FROM card_accounts)
+FROM installation`
+
+// lockInstallation makes sandboxes that seed one database take turns.
+const lockInstallation = ` FOR UPDATE`
+
+const markSandboxSQL = `UPDATE installation SET kind = 'sandbox', directory_version = directory_version + 1`
+
+const insertCalendarSQL = `
+INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date)
+VALUES ($1, $2, $3, $4::text::time, $5::text::date) ON CONFLICT DO NOTHING`
+
+const insertPolicySQL = `
+INSERT INTO policies (policy_id, name, cancel_mode, max_amount_minor, max_cashback_minor)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`
+
+const insertMerchantSQL = `
+INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
+
+const insertTerminalSQL = `
+INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, tpdu, mac_algorithm, tmk_wrapped, mak_wrapped, pik_wrapped)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`
+
+const insertRangeSQL = `
+INSERT INTO bin_ranges (low, high, network, route)
+VALUES ($1, $2, $3, 'onus') ON CONFLICT DO NOTHING`
+
+const insertCardSQL = `
+INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, status, balance_minor)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
+
+const countSeedsSQL = `
+SELECT (SELECT count(*) FROM merchants WHERE merchant_id = $1 AND mid = $2)
+	+ (SELECT count(*) FROM terminals t JOIN unnest($3::int[], $4::text[]) AS u(terminal_id, tid) USING (terminal_id, tid)
+		WHERE t.merchant_id = $1)
+	+ (SELECT count(*) FROM card_accounts JOIN unnest($5::bigint[], $6::bytea[]) AS u(card_id, pan_token) USING (card_id, pan_token))`
+
+const availableSQL = `
+SELECT card_id, balance_minor - held_minor FROM card_accounts WHERE card_id = ANY($1::bigint[])`
+
+const batchesSQL = `
+SELECT terminal_id, max(batch_no) FROM batches
+WHERE bucket = $1 AND terminal_id = ANY($2::int[]) AND state < 5 GROUP BY terminal_id`
