@@ -27,6 +27,12 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.SetErr(g.stderr)
 	g.register(root)
 	root.AddCommand(
+		newConfigCommand(g),
+		newDecodeCommand(g),
+		newLedgerCommand(g),
+		newMigrateCommand(g),
+		newServeCommand(g),
+		newTransactionCommand(g),
 		newVersionCommand(g),
 	)
 	groups(root)
@@ -76,26 +82,57 @@ func groups(command *cobra.Command) {
 		return
 	}
 	command.Args = cobra.ArbitraryArgs
+	command.Use += " COMMAND"
+	command.DisableFlagsInUseLine = true
 	command.RunE = func(c *cobra.Command, arguments []string) error {
-		var names []string
-		for _, child := range c.Commands() {
-			if child.IsAvailableCommand() {
-				names = append(names, child.Name())
-			}
+		if len(arguments) > 0 {
+			return noSubcommand(c, arguments[0])
 		}
-		possible := strings.Join(names, ", ")
-		if len(arguments) == 0 {
-			return usagef("%s needs a command: %s", c.CommandPath(), possible)
-		}
-		if near := c.SuggestionsFor(arguments[0]); len(near) > 0 {
-			return usagef("%s has no command %q, did you mean %s? There are: %s",
-				c.CommandPath(), arguments[0], strings.Join(near, " or "), possible)
-		}
-		return usagef("%s has no command %q; there are: %s", c.CommandPath(), arguments[0], possible)
+		return usagef("name a command of %s: %s", c.CommandPath(), strings.Join(subcommands(c), ", "))
 	}
-	if command.SuggestionsMinimumDistance == 0 {
-		command.SuggestionsMinimumDistance = 2
+}
+
+// subcommands names what can stand behind a command.
+func subcommands(c *cobra.Command) (names []string) {
+	for _, child := range c.Commands() {
+		if child.IsAvailableCommand() {
+			names = append(names, child.Name())
+		}
 	}
+	return names
+}
+
+// suggestionDistance is how many letters a misspelled command may be away from the one that was meant.
+const suggestionDistance = 2
+
+func noSubcommand(c *cobra.Command, name string) error {
+	c.SuggestionsMinimumDistance = suggestionDistance
+	meant := ""
+	if near := c.SuggestionsFor(name); len(near) > 0 {
+		meant = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
+	}
+	return usagef("%s has no command %q: there are %s%s", c.CommandPath(), name, strings.Join(subcommands(c), ", "), meant)
+}
+
+// oneArgument wants the argument that a command is about.
+func oneArgument(name string) cobra.PositionalArgs {
+	return func(c *cobra.Command, arguments []string) error {
+		if len(arguments) != 1 {
+			return usagef("%s wants one argument, %s, and got %d", c.CommandPath(), name, len(arguments))
+		}
+		return nil
+	}
+}
+
+// noArguments is cobra.NoArgs that says what is possible.
+func noArguments(c *cobra.Command, arguments []string) error {
+	switch {
+	case len(arguments) == 0:
+		return nil
+	case c.HasSubCommands():
+		return noSubcommand(c, arguments[0])
+	}
+	return usagef("%s takes no argument such as %q", c.CommandPath(), arguments[0])
 }
 
 // mark makes every command check --output and note that its own code begins.

@@ -1,0 +1,329 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"meridian/host/wire"
+)
+
+// maxDecodeBytes bounds the text that decode reads: a day of one terminal is under 1 MiB of hex.
+const maxDecodeBytes = 16 << 20
+
+// decodeOptions are decode's flags.
+type decodeOptions struct {
+	dialect string
+	length  string
+	spec    string
+	file    string
+}
+
+// decoded is one message as people may see it. It never holds what must not be shown.
+type decoded struct {
+	Input   int            `json:"input"`  // counts from 1
+	Offset  int            `json:"offset"` // of the frame in its input, in bytes
+	Bytes   int            `json:"bytes"`  // of the message, from the MTI
+	Length  string         `json:"length"`
+	TPDU    string         `json:"tpdu,omitempty"`
+	Dialect string         `json:"dialect,omitempty"`
+	MTI     string         `json:"mti,omitempty"`
+	Fields  []decodedField `json:"fields,omitempty"`
+	Error   *decodeError   `json:"error,omitempty"`
+}
+
+type decodedField struct {
+	Field  int    `json:"field"`
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Masked bool   `json:"masked,omitempty"`
+}
+
+// decodeError says where a message is wrong, and never with which value.
+type decodeError struct {
+	Field  *int   `json:"field,omitempty"`  // 0 is the MTI, 1 the bitmaps; absent where the fault is in no field
+	Offset *int   `json:"offset,omitempty"` // in bytes from the MTI; absent where the frame is at fault
+	Reason string `json:"reason"`
+}
+
+func newDecodeCommand(g *globals) *cobra.Command {
+	var o decodeOptions
+	command := &cobra.Command{
+		Use:   "decode [HEX]...",
+		Short: "Show ISO 8583 messages field by field, with card data masked",
+		Long: `Shows ISO 8583 messages field by field, with card data masked.
+
+The messages are hexadecimal digits, from the arguments, --file or standard input; space, colons and 0x between them do not
+matter. Several frames may follow each other. Each argument is an input of its own, and so is what stands between empty lines
+of a text; without a length in front of the messages (--length none) each line is.`,
+		Example: `  meridian decode 001D6000098053080020200000008000009200000000023132333435363738
+  meridian decode --dialect ascii --length none --file messages.txt --output json`,
+	}
+	flags := command.Flags()
+	flags.StringVar(&o.dialect, "dialect", "", "nac or ascii (default: as the message type is written)")
+	flags.StringVar(&o.length, "length", lengthAuto, "length in front of each message: binary, bcd, ascii, none, or auto for the one that fits")
+	flags.StringVar(&o.spec, "spec", "", "JSON file with the field table to use instead of the dialect's")
+	flags.StringVar(&o.file, "file", "", "file with the hexadecimal digits")
+	command.RunE = func(c *cobra.Command, arguments []string) error {
+		spec, err := o.newSpec()
+		if err != nil {
+			return err
+		}
+		inputs, err := o.inputs(g, arguments)
+		if err != nil {
+			return err
+		}
+		messages, err := decodeAll(inputs, o.length, spec)
+		if err != nil {
+			return withExit(exitUsage, err)
+		}
+		if err := g.print(messages, func(w io.Writer) { writeDecoded(w, messages) }); err != nil {
+			return err
+		}
+		return wrongMessages(messages)
+	}
+	return command
+}
+
+// newSpec returns the field table for a payload.
+func (o *decodeOptions) newSpec() (func(payload []byte) *wire.Spec, error) {
+	if o.dialect != "" && o.dialect != wire.NameNAC && o.dialect != wire.NameASCII87 {
+		return nil, usagef("--dialect %q: it is %s or %s", o.dialect, wire.NameNAC, wire.NameASCII87)
+	}
+	if o.spec != "" {
+		if o.dialect != "" {
+			return nil, usagef("--spec takes the place of --dialect: give one of them")
+		}
+		file, err := os.Open(o.spec)
+		if err != nil {
+			return nil, withExit(exitConfiguration, fmt.Errorf("read field table: %w", err))
+		}
+		defer file.Close()
+		custom, err := wire.LoadSpec("", file)
+		if err != nil {
+			return nil, withExit(exitConfiguration, fmt.Errorf("read field table %s: %w", o.spec, err))
+		}
+		return func([]byte) *wire.Spec { return custom }, nil
+	}
+	nac, ascii := wire.NAC(), wire.ASCII87()
+	return func(payload []byte) *wire.Spec {
+		if o.dialect == wire.NameASCII87 || o.dialect == "" && isASCIIType(payload) {
+			return ascii
+		}
+		return nac
+	}, nil
+}
+
+// inputs reads the bytes to decode.
+func (o *decodeOptions) inputs(g *globals, arguments []string) (inputs [][]byte, err error) {
+	texts := arguments
+	switch {
+	case len(arguments) > 0 && o.file != "":
+		return nil, usagef("give the digits as arguments or by --file, not both")
+	case len(arguments) == 0:
+		content, err := o.read(g.stdin)
+		if err != nil {
+			return nil, err
+		}
+		texts = splitInputs(content, o.length)
+	}
+	for i, text := range texts {
+		data, err := parseHex(text)
+		if err != nil {
+			return nil, usagef("input %d: %w", i+1, err)
+		}
+		if len(data) > 0 {
+			inputs = append(inputs, data)
+		}
+	}
+	if len(inputs) == 0 {
+		return nil, usagef("nothing to decode: give hexadecimal digits as arguments, by --file or on standard input")
+	}
+	return inputs, nil
+}
+
+func (o *decodeOptions) read(stdin io.Reader) (string, error) {
+	source := stdin
+	if o.file != "" {
+		file, err := os.Open(o.file)
+		if err != nil {
+			return "", fmt.Errorf("read messages: %w", err)
+		}
+		defer file.Close()
+		source = file
+	}
+	content, err := io.ReadAll(io.LimitReader(source, maxDecodeBytes+1))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("read messages: %w", err)
+	case len(content) > maxDecodeBytes:
+		return "", usagef("more than %d MiB of text: decode it in parts", maxDecodeBytes>>20)
+	}
+	return string(content), nil
+}
+
+// splitInputs cuts a text where one input ends and the next begins. Lengths tell where a message ends, so lines may break
+// it anywhere; without lengths only the lines can.
+func splitInputs(text, length string) []string {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	if length == lengthNone {
+		return strings.Split(text, "\n")
+	}
+	var inputs []string
+	for block := range strings.SplitSeq(text, "\n\n") {
+		// A file with one message per line reads as well when the lines' own lengths fit.
+		lines := strings.Split(strings.Trim(block, "\n"), "\n")
+		if length == lengthAuto && len(lines) > 1 && eachIsWhole(lines) {
+			inputs = append(inputs, lines...)
+			continue
+		}
+		inputs = append(inputs, block)
+	}
+	return inputs
+}
+
+// eachIsWhole tells whether every line is an input by itself: frames that reach to its end, or a message without length.
+func eachIsWhole(lines []string) bool {
+	for _, line := range lines {
+		data, err := parseHex(line)
+		if err != nil || len(data) == 0 {
+			return false
+		}
+		frames, _, err := cutFrames(data, lengthAuto)
+		if err != nil || frames[len(frames)-1].err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// parseHex reads hexadecimal digits with space, colons and 0x among them. An error names the place and not the character:
+// it may be a part of a card number.
+func parseHex(text string) ([]byte, error) {
+	text = strings.NewReplacer("0x", "", "0X", "", ":", "", " ", "", "\t", "", "\n", "", "\r", "").Replace(text)
+	data, err := hex.DecodeString(text)
+	switch {
+	case errors.Is(err, hex.ErrLength):
+		return nil, fmt.Errorf("an odd number of hexadecimal digits (%d): one is missing", len(text))
+	case err != nil:
+		return nil, fmt.Errorf("digit %d is not hexadecimal", 2*len(data)+1)
+	}
+	return data, nil
+}
+
+func decodeAll(inputs [][]byte, length string, spec func([]byte) *wire.Spec) ([]decoded, error) {
+	var messages []decoded
+	for i, input := range inputs {
+		frames, used, err := cutFrames(input, length)
+		if err != nil {
+			return nil, err
+		}
+		for _, frame := range frames {
+			message := decodeFrame(frame, spec)
+			message.Input, message.Length = i+1, used
+			messages = append(messages, message)
+		}
+	}
+	return messages, nil
+}
+
+func decodeFrame(frame cutFrame, specOf func([]byte) *wire.Spec) decoded {
+	d := decoded{Offset: frame.offset, Bytes: len(frame.payload), TPDU: frame.tpdu}
+	if frame.err != nil {
+		d.Error = &decodeError{Reason: frame.err.Error()}
+		return d
+	}
+	spec := specOf(frame.payload)
+	d.Dialect = spec.Name()
+	message, err := spec.Parse(frame.payload)
+	if err != nil {
+		d.Error = &decodeError{Reason: err.Error()}
+		if parseError, ok := errors.AsType[*wire.ParseError](err); ok {
+			d.MTI = parseError.MTI
+			d.Error = &decodeError{Offset: &parseError.Offset, Reason: parseError.Reason}
+			if parseError.Field != wire.NoField {
+				d.Error.Field = &parseError.Field
+			}
+		}
+		return d
+	}
+	d.MTI = message.MTI()
+	for _, f := range spec.MaskedFields(message) {
+		d.Fields = append(d.Fields, decodedField{Field: f.Field, Name: f.Name, Value: f.Value, Masked: f.Hidden})
+	}
+	return d
+}
+
+// wrongMessages is an error when a message could not be decoded.
+func wrongMessages(messages []decoded) error {
+	wrong := 0
+	for _, message := range messages {
+		if message.Error != nil {
+			wrong++
+		}
+	}
+	if wrong == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d messages could not be decoded", wrong, len(messages))
+}
+
+func writeDecoded(w io.Writer, messages []decoded) {
+	for i, d := range messages {
+		if i > 0 {
+			_, _ = fmt.Fprintln(w)
+		}
+		mti := d.MTI
+		if mti == "" {
+			mti = "????"
+		}
+		_, _ = fmt.Fprintf(w, "%s  %s\n", mti, d.head())
+		for _, f := range d.Fields {
+			_, _ = fmt.Fprintf(w, "  F%-3d  %-38s  %s\n", f.Field, f.Name, f.Value)
+		}
+		if d.Error != nil {
+			_, _ = fmt.Fprintf(w, "  error  %s\n", d.Error)
+		}
+	}
+}
+
+// head says how a message travelled.
+func (d *decoded) head() string {
+	parts := []string{fmt.Sprintf("%d bytes", d.Bytes)}
+	if d.Dialect != "" {
+		parts = append([]string{d.Dialect}, parts...)
+	}
+	if d.TPDU != "" {
+		parts = append(parts, "TPDU "+d.TPDU)
+	}
+	if d.Length != lengthNone {
+		parts = append(parts, d.Length+" length")
+	}
+	return strings.Join(append(parts, fmt.Sprintf("input %d at byte %d", d.Input, d.Offset)), ", ")
+}
+
+func (e *decodeError) String() string {
+	var place []string
+	if e.Field != nil {
+		switch *e.Field {
+		case 0:
+			place = append(place, "MTI")
+		case 1:
+			place = append(place, "bitmap")
+		default:
+			place = append(place, fmt.Sprintf("F%d", *e.Field))
+		}
+	}
+	if e.Offset != nil {
+		place = append(place, fmt.Sprintf("byte %d from the MTI", *e.Offset))
+	}
+	if len(place) == 0 {
+		return e.Reason
+	}
+	return strings.Join(place, ", ") + ": " + e.Reason
+}

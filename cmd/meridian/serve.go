@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"meridian/host/node"
+	"meridian/internal/config"
+	"meridian/internal/vault"
+)
+
+func newServeCommand(g *globals) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "serve",
+		Short: "Run a host",
+		Long: `Runs a host: takes terminals' messages on the configured listeners and keeps the ledger in the configured database.
+
+The first SIGINT or SIGTERM drains: no new connections, what is in flight is answered. The second ends the host at once.
+What goes on is logged to standard error.`,
+		Example: `  meridian config example > meridian.yaml
+  meridian config check meridian.yaml
+  meridian serve --config meridian.yaml`,
+		Args: noArguments,
+	}
+	var flags []config.Flag
+	set := func(name, key, usage string) {
+		command.Flags().Func(name, usage+" ("+key+")", func(value string) error {
+			flags = append(flags, config.Flag{Name: "--" + name, Key: key, Value: value})
+			return nil
+		})
+	}
+	set("database-url", "database.url", "the database, as postgres://…")
+	set("master-key-file", "master_key_file", "file with the key that wraps all others")
+	set("ops", "ops.address", "address of metrics and health; empty serves none")
+	set("log-level", "log.level", "debug, info, warn or error")
+	set("log-format", "log.format", "json, text or auto")
+	command.RunE = func(c *cobra.Command, _ []string) error {
+		loaded, err := g.load(flags...)
+		if err != nil {
+			return err
+		}
+		return serve(c.Context(), g, loaded)
+	}
+	return command
+}
+
+// serve runs a host until ctx ends.
+func serve(ctx context.Context, g *globals, loaded *config.Loaded) error {
+	log, err := newLogger(g.stderr, loaded.Config.Log)
+	if err != nil {
+		return err
+	}
+	if err := checkServe(loaded); err != nil {
+		return err
+	}
+	keys, err := openVault(loaded)
+	if err != nil {
+		return err
+	}
+	if keys.IsSandbox() {
+		return wrongSetting(loaded, "master_key_file", "is a sandbox's key, which everybody knows: make one with openssl rand -hex 32")
+	}
+	if err := refuseSandboxDatabase(ctx, loaded); err != nil {
+		return err
+	}
+	settings, err := nodeConfig(loaded, log)
+	if err != nil {
+		return err
+	}
+	settings.Vault = keys
+	host, err := node.Start(ctx, settings)
+	if err != nil {
+		return startError(err)
+	}
+	addresses := host.Addresses()
+	attributes := make([]any, 0, len(addresses)+2)
+	attributes = append(attributes, slog.String("version", version), slog.String("master_key", keys.KeyID()))
+	for name, address := range addresses {
+		attributes = append(attributes, slog.String(name, address))
+	}
+	log.Info("ready", attributes...)
+	return host.Run(ctx)
+}
+
+// startError gives an error of a host's start its exit code.
+func startError(err error) error {
+	switch {
+	case errors.Is(err, node.ErrSchema):
+		return withExit(exitConfiguration, err)
+	case errors.Is(err, node.ErrUnreachable):
+		// What the server says, such as a wrong password, is more than that it was not reached.
+		return withExit(exitUnreachable, databaseError(err))
+	}
+	return databaseError(err)
+}
+
+// openVault reads the master key.
+func openVault(loaded *config.Loaded) (*vault.Vault, error) {
+	if loaded.Config.MasterKeyFile == "" {
+		return nil, wrongSetting(loaded, "master_key_file", fmt.Sprintf(
+			"is missing: name a file with the key that wraps all others, here, by %s or by --master-key-file (openssl rand -hex 32 makes one)",
+			config.Variable("master_key_file")))
+	}
+	master, err := vault.LoadMasterKey(loaded.Config.MasterKeyFile)
+	if err != nil {
+		return nil, wrongSetting(loaded, "master_key_file", err.Error())
+	}
+	keys, err := vault.Open(master)
+	if err != nil {
+		return nil, wrongSetting(loaded, "master_key_file", err.Error())
+	}
+	return keys, nil
+}
+
+// refuseSandboxDatabase keeps a host from a database whose cards, keys and clock are for play.
+func refuseSandboxDatabase(ctx context.Context, loaded *config.Loaded) error {
+	pool, err := connect(ctx, loaded.Config.Database)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := checkSchema(ctx, pool); err != nil {
+		return err
+	}
+	kind, err := installationKind(ctx, pool)
+	if err != nil {
+		return databaseError(err)
+	}
+	if kind == kindSandbox {
+		return wrongSetting(loaded, "database.url", "is a sandbox's database, whose keys everybody knows: meridian sandbox serves it")
+	}
+	return nil
+}
+
+// wrongSetting is an error about a key of the configuration, at the place where it was set.
+func wrongSetting(loaded *config.Loaded, key, reason string) error {
+	origin := loaded.Origin(key)
+	if origin.Source == config.SourceDefault && loaded.File != "" {
+		origin = config.Origin{Source: config.SourceFile, Name: loaded.File} // where it is missing
+	}
+	problem := &config.Error{Problems: []config.Problem{{Origin: origin, Key: key, Reason: reason}}}
+	return withExit(exitConfiguration, fmt.Errorf("configuration: %w", problem))
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"meridian/internal/money"
+	"meridian/ledger"
+	"meridian/migrations"
+)
+
+// kindSandbox is the kind of an installation that is no production.
+const kindSandbox = "sandbox"
+
+// installationKind says whether a database is for production or a sandbox's.
+func installationKind(ctx context.Context, db ledger.Querier) (kind string, err error) {
+	if err := db.QueryRow(ctx, `SELECT kind FROM installation`).Scan(&kind); err != nil {
+		return "", fmt.Errorf("read the installation's kind: %w", err)
+	}
+	return kind, nil
+}
+
+// accountTransfer is a transfer that touched an account, as people see it.
+type accountTransfer struct {
+	BusinessDate ledger.Date    `json:"business_date"`
+	JournalID    uuid.UUID      `json:"journal_id"`
+	Leg          int16          `json:"leg"`
+	RRN          string         `json:"rrn,omitempty"` // of the transaction that caused it; a load and an expiry have none
+	Kind         string         `json:"kind"`
+	Phase        string         `json:"phase"`
+	Debit        string         `json:"debit"`
+	Credit       string         `json:"credit"`
+	Currency     money.Currency `json:"currency"`
+	AmountMinor  int64          `json:"amount_minor"`
+}
+
+// transfersOfAccount returns the newest transfers that an account is a side of.
+func transfersOfAccount(ctx context.Context, db ledger.Querier, account ledger.AccountID, limit int) ([]accountTransfer, error) {
+	rows, err := db.Query(ctx, `
+		SELECT f.business_date, f.journal_id, f.leg, coalesce(lpad(t.rrn::text, 12, '0'), ''), f.kind, f.phase,
+			f.debit_account, f.credit_account, f.currency, f.amount_minor
+		FROM transfers f
+		LEFT JOIN transactions t ON t.bucket = f.bucket AND t.business_date = f.business_date AND t.transaction_id = f.journal_id
+		WHERE f.debit_account = $1 OR f.credit_account = $1
+		ORDER BY f.business_date DESC, f.journal_id DESC, f.leg LIMIT $2`, int64(account), limit)
+	if err != nil {
+		return nil, fmt.Errorf("find transfers: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (accountTransfer, error) {
+		var t accountTransfer
+		var date time.Time
+		var kind ledger.Kind
+		var phase ledger.Phase
+		var debit, credit ledger.AccountID
+		err := row.Scan(&date, &t.JournalID, &t.Leg, &t.RRN, &kind, &phase, &debit, &credit, &t.Currency, &t.AmountMinor)
+		t.BusinessDate, t.Kind, t.Phase = ledger.DateOf(date), kind.String(), phase.String()
+		t.Debit, t.Credit = debit.String(), credit.String()
+		return t, err //nolint:wrapcheck // wrapped below
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find transfers: %w", err)
+	}
+	return list, nil
+}
+
+// server is what doctor asks of a Postgres.
+type server struct {
+	versionNumber  int // such as 150014
+	version        string
+	now            time.Time // its clock
+	maxConnections int
+	superuser      bool
+	synchronous    string
+}
+
+func readServer(ctx context.Context, db ledger.Querier) (s server, err error) {
+	err = db.QueryRow(ctx, `
+		SELECT current_setting('server_version_num')::int, current_setting('server_version'), clock_timestamp(),
+			current_setting('max_connections')::int, rolsuper, current_setting('synchronous_commit')
+		FROM pg_roles WHERE rolname = current_user`).
+		Scan(&s.versionNumber, &s.version, &s.now, &s.maxConnections, &s.superuser, &s.synchronous)
+	if err != nil {
+		return s, fmt.Errorf("ask the server: %w", err)
+	}
+	return s, nil
+}
+
+// excessPrivileges names what the service's role may do and must not: change or remove transfers, truncate anything, delete
+// anything, or own a table, which would give it all of these. Partitions have privileges of their own.
+func excessPrivileges(ctx context.Context, db ledger.Querier) ([]string, error) {
+	return texts(ctx, db, "look at the service role's privileges", `
+		WITH tables AS (
+			SELECT c.oid, c.relname, c.relowner, c.relname = 'transfers' OR i.inhparent = 'transfers'::regclass AS is_transfers
+			FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+			WHERE c.relkind IN ('r', 'p') AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'transfers'::regclass))
+		SELECT p.privilege || ' on ' || t.relname
+		FROM tables t, unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) p (privilege)
+		WHERE has_table_privilege($1, t.oid, p.privilege)
+			AND (p.privilege <> 'UPDATE' OR t.is_transfers)
+		UNION
+		SELECT 'UPDATE on a column of ' || t.relname FROM tables t
+		WHERE t.is_transfers AND has_any_column_privilege($1, t.oid, 'UPDATE')
+		UNION
+		SELECT 'ownership of ' || t.relname FROM tables t WHERE pg_has_role($1, t.relowner, 'MEMBER')
+		ORDER BY 1 LIMIT 100`, migrations.ServiceRole)
+}
+
+// missingPrivileges names what a host needs and its role may not do.
+func missingPrivileges(ctx context.Context, db ledger.Querier) ([]string, error) {
+	return texts(ctx, db, "look at the service role's privileges", `
+		SELECT p.privilege || ' on ' || p.name
+		FROM (VALUES ('SELECT', 'installation'), ('SELECT', 'merchants'), ('SELECT', 'terminals'), ('SELECT', 'transfers'),
+			('INSERT', 'transfers'), ('INSERT', 'transactions'), ('INSERT', 'idempotency_keys'), ('INSERT', 'holds'),
+			('INSERT', 'audit_log')) p (privilege, name)
+		WHERE NOT has_table_privilege($1, p.name, p.privilege) ORDER BY 1`, migrations.ServiceRole)
+}
+
+// mayServe tells whether the login may assume the service's role.
+func mayServe(ctx context.Context, db ledger.Querier) (exists, may bool, err error) {
+	err = db.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1),
+			EXISTS (SELECT FROM pg_roles WHERE rolname = $1 AND pg_has_role(current_user, oid, 'MEMBER'))`, migrations.ServiceRole).
+		Scan(&exists, &may)
+	if err != nil {
+		return false, false, fmt.Errorf("look for the service role: %w", err)
+	}
+	return exists, may, nil
+}
+
+// wrappedKey returns one terminal's MAC key as the vault wrapped it, or nil where no terminal has one.
+func wrappedKey(ctx context.Context, db ledger.Querier) ([]byte, error) {
+	rows, err := db.Query(ctx, `SELECT mak_wrapped FROM terminals WHERE mak_wrapped IS NOT NULL ORDER BY terminal_id LIMIT 1`)
+	if err != nil {
+		return nil, fmt.Errorf("look for a terminal's key: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	if err != nil {
+		return nil, fmt.Errorf("look for a terminal's key: %w", err)
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	return keys[0], nil
+}
+
+// texts runs a query of one text column.
+func texts(ctx context.Context, db ledger.Querier, action, query string, arguments ...any) ([]string, error) {
+	rows, err := db.Query(ctx, query, arguments...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", action, err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", action, err)
+	}
+	return list, nil
+}
