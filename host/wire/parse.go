@@ -23,6 +23,16 @@ func (s *Spec) Parse(payload []byte) (*Message, error) {
 	return m, nil
 }
 
+// Readable reads a payload that does not parse as far as its first fault: what
+// an answer that refuses it can repeat. It is nil when not even the MTI can be
+// read. A payload that parses is read whole.
+func (s *Spec) Readable(payload []byte) *Message {
+	p := parser{spec: s, wire: string(payload)}
+	p.arena.Grow(2 * len(payload))
+	m, _ := p.message() //nolint:errcheck // the fault is known; what stands before it is asked for
+	return m
+}
+
 // MTIOf reads only the MTI, so that a payload that does not parse can be
 // answered with a format error. It is false when the first bytes are not four
 // digits.
@@ -49,16 +59,19 @@ func (p *parser) fail(field, at int, reason string) *ParseError {
 	return &ParseError{MTI: p.mti, Field: field, Offset: at, Reason: reason}
 }
 
+// message reads up to the end or the first fault, and returns what it has read
+// beside the fault; nil before the MTI.
 func (p *parser) message() (*Message, *ParseError) {
 	if err := p.readMTI(); err != nil {
 		return nil, err
 	}
+	m := &Message{mti: p.mti, spec: p.spec}
 	start := p.offset
 	present, err := p.readBitmaps()
 	if err != nil {
-		return nil, err
+		return m, err
 	}
-	m := &Message{mti: p.mti, spec: p.spec, bitmap: p.wire[start:p.offset]}
+	m.bitmap = p.wire[start:p.offset]
 	present = present.without(secondaryBitmap)
 	m.items = make([]item, 0, present.count())
 	for number := 2; number <= present.last(); number++ {
@@ -67,12 +80,12 @@ func (p *parser) message() (*Message, *ParseError) {
 		}
 		it, err := p.readField(number)
 		if err != nil {
-			return nil, err
+			return m, err
 		}
 		m.items = append(m.items, it)
 	}
 	if left := len(p.wire) - p.offset; left > 0 {
-		return nil, p.fail(NoField, p.offset, fmt.Sprintf("%d bytes after the last field", left))
+		return m, p.fail(NoField, p.offset, fmt.Sprintf("%d bytes after the last field", left))
 	}
 	return m, nil
 }
