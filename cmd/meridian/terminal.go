@@ -1,0 +1,163 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"meridian/host/terminal"
+)
+
+// newTerminalCommand returns the test terminal: one command for each thing a terminal does.
+func newTerminalCommand(g *globals) *cobra.Command {
+	var o terminal.Options
+	command := &cobra.Command{
+		Use:   "terminal",
+		Short: "Be a test terminal: sign on, sell, void, refund",
+		Long: `A test terminal for hosts in the nac and ascii dialects. It takes address, merchant, terminal, keys and test
+cards from the sandbox.json of a running sandbox, shows what goes and what comes field by field with card data masked,
+and remembers its STAN and its last transactions in DATA-DIR/terminal-TID.json, so that 'void' after a 'sale' just works.
+
+Exit codes: 0 approved, 1 declined or not to be trusted, 2 usage, 3 configuration, 4 no connection or no answer.`,
+		Example: `  meridian terminal sale --amount 12.34
+  meridian terminal void
+  meridian terminal sale --amount 20 --cashback 5 --dialect ascii --output json`,
+	}
+	flags := command.PersistentFlags()
+	flags.StringVar(&o.DataDir, "data-dir", ".meridian", "directory of sandbox.json and of the terminal's state")
+	flags.StringVar(&o.Address, "address", "", "host:port (default from sandbox.json)")
+	flags.StringVar(&o.Dialect, "dialect", "", "nac or ascii (default the terminal's own, nac without --tid)")
+	flags.StringVar(&o.TID, "tid", "", "terminal, F41 (default the dialect's first in sandbox.json)")
+	flags.StringVar(&o.MID, "mid", "", "merchant, F42 (default the terminal's)")
+	flags.StringVar(&o.MAC, "mac", "", "none or x919 (default the terminal's)")
+	flags.StringVar(&o.MAK, "mak", "", "MAC key, 32 hex digits (default the terminal's)")
+	flags.StringVar(&o.TPDU, "tpdu", "", "TPDU, 10 hex digits, nac only (default the terminal's)")
+	flags.StringVar(&o.Currency, "currency", "", "currency of amounts, such as EUR (default the merchant's)")
+	flags.IntVar(&o.Batch, "batch", 0, "open batch, for originals named by STAN, nac only (default the terminal's)")
+	flags.StringVar(&o.Length, "length", "binary", "length prefix of frames: binary, bcd or ascii")
+	flags.DurationVar(&o.Timeout, "timeout", terminal.DefaultTimeout, "how long to wait for the connection and for each answer")
+	flags.BoolVar(&o.TLS.Enabled, "tls", false, "speak TLS (any of the four flags below says so, too)")
+	flags.StringVar(&o.TLS.CA, "ca", "", "PEM file of the authorities of the host's certificate (default the system's)")
+	flags.StringVar(&o.TLS.Certificate, "cert", "", "PEM file of the terminal's certificate")
+	flags.StringVar(&o.TLS.Key, "key", "", "PEM file of its key")
+	flags.BoolVar(&o.TLS.Insecure, "insecure", false, "accept any certificate of the host")
+	for _, t := range terminalCommands() {
+		command.AddCommand(newTerminalOperation(g, &o, t))
+	}
+	command.AddCommand(newTerminalSettle())
+	return command
+}
+
+// terminalCommand is one operation with the flags it has.
+type terminalCommand struct {
+	operation terminal.Operation
+	short     string
+	flags     string // names of flag groups: amount card original
+}
+
+func terminalCommands() []terminalCommand {
+	return []terminalCommand{
+		{terminal.Echo, "Test the line (0800)", ""},
+		{terminal.Logon, "Sign the terminal on (0800)", ""},
+		{terminal.Sale, "Sell, with cashback or without (0200/00, 0200/09)", "amount card invoice"},
+		{terminal.Preauth, "Reserve an amount (0100/00)", "amount card invoice"},
+		{terminal.Complete, "Capture what the last preauth reserved (0220/00)", "amount card invoice original"},
+		{terminal.Void, "Void the last sale (0200/02)", "amount card invoice original"},
+		{terminal.Refund, "Refund the last sale (0200/20)", "amount card invoice original"},
+		{terminal.Cancel, "Cancel the last transaction; the host decides whether that is a void or a refund (0200/29)", "amount card invoice original"},
+		{terminal.Reversal, "Reverse the last transaction, answered or not (0400)", "amount card invoice original"},
+		{terminal.Balance, "Ask what the card has available (0200/31)", "card"},
+	}
+}
+
+func newTerminalOperation(g *globals, o *terminal.Options, t terminalCommand) *cobra.Command {
+	r := terminal.Request{Operation: t.operation}
+	var n terminal.Repetition
+	var minor int64
+	command := &cobra.Command{Use: string(t.operation), Short: t.short, Args: cobra.NoArgs}
+	flags := command.Flags()
+	flags.StringVar(&r.STAN, "stan", "", "STAN, or with --repeat the STAN of the message to repeat (default the terminal's counter)")
+	flags.BoolVar(&r.Repeat, "repeat", false, "send the last "+string(t.operation)+" again, byte for byte")
+	flags.IntVar(&n.Count, "count", 1, "how often")
+	flags.DurationVar(&n.Pause, "pause", 0, "time between an answer and the next request")
+	if !strings.Contains(t.short, "0800") {
+		flags.BoolVar(&r.Mark, "mark", false, "mark the repeat in the message type (0201, 0221, 0401, 0421)")
+	}
+	for group := range strings.FieldsSeq(t.flags) {
+		switch group {
+		case "amount":
+			flags.StringVar(&r.Amount, "amount", "", "amount in the merchant's currency, such as 12.34")
+			flags.Int64Var(&minor, "minor", 0, "the same in minor units, such as 1234")
+		case "card":
+			flags.StringVar(&r.Card, "card", "", "card of sandbox.json: its position from 0, its behaviour or its number (default approve)")
+			flags.StringVar(&r.PAN, "pan", "", "card number of a test card")
+			flags.StringVar(&r.Expiry, "expiry", "", "expiry date, YYMM")
+			flags.StringVar(&r.Track2, "track2", "", "track 2 of a test card")
+			flags.BoolVar(&r.Keyed, "keyed", false, "key the card in (F2 and F14) instead of swiping it (F35)")
+		case "invoice":
+			flags.StringVar(&r.Invoice, "invoice", "", "invoice number, F62, nac only (default the STAN, or the original's)")
+		case "original":
+			flags.StringVar(&r.RRN, "rrn", "", "RRN of the original (default the last one that fits)")
+			flags.StringVar(&r.OriginalSTAN, "original-stan", "", "STAN of the original, to name it without its RRN")
+		}
+	}
+	switch t.operation {
+	case terminal.Sale:
+		flags.StringVar(&r.Cashback, "cashback", "", "part of the amount that is paid out in cash")
+	case terminal.Refund:
+		flags.BoolVar(&r.Unreferenced, "unreferenced", false, "refund without an original")
+	case terminal.Reversal:
+		flags.StringVar(&r.Replacement, "replacement-amount", "", "reverse in part: what remains (F95)")
+		flags.BoolVar(&r.Advice, "advice", false, "send it as an advice (0420)")
+	default:
+	}
+	command.RunE = func(c *cobra.Command, _ []string) error {
+		if c.Flags().Changed("minor") {
+			r.AmountMinor = &minor
+		}
+		t, err := terminal.New(*o)
+		if err != nil {
+			return terminalExit(err)
+		}
+		return terminalExit(t.Run(c.Context(), r, n, func(report *terminal.Report) error {
+			return g.print(report, report.WriteText)
+		}))
+	}
+	return command
+}
+
+// newTerminalSettle says what is missing: totals are a batch's, and there are no batches yet.
+func newTerminalSettle() *cobra.Command {
+	return &cobra.Command{
+		Use:   "settle",
+		Short: "Settle the terminal's batch (0500): comes with batches, not in this version",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return withExit(exitFailure, errors.New("settlement comes with batches, which this version does not have: nothing was sent"))
+		},
+	}
+}
+
+// terminalExit gives an error of the terminal its exit code.
+func terminalExit(err error) error {
+	e, ok := errors.AsType[*terminal.Error](err)
+	if !ok {
+		if err == nil {
+			return nil
+		}
+		return fmt.Errorf("terminal: %w", err)
+	}
+	code := exitFailure
+	switch e.Kind {
+	case terminal.KindUsage:
+		code = exitUsage
+	case terminal.KindConfiguration:
+		code = exitConfiguration
+	case terminal.KindUnreachable:
+		code = exitUnreachable
+	case terminal.KindFailure, terminal.KindDeclined:
+	}
+	return withExit(code, err)
+}

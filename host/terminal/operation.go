@@ -1,0 +1,66 @@
+package terminal
+
+import "slices"
+
+// Operation is something a terminal does.
+type Operation string
+
+// The operations, by the names of their commands.
+const (
+	Echo     Operation = "echo"
+	Logon    Operation = "logon"
+	Sale     Operation = "sale"
+	Preauth  Operation = "preauth"
+	Complete Operation = "complete"
+	Void     Operation = "void"
+	Refund   Operation = "refund"
+	Cancel   Operation = "cancel"
+	Reversal Operation = "reversal"
+	Balance  Operation = "balance"
+)
+
+// form is an operation's message: type, processing code, and what it stands on.
+type form struct {
+	mti        string
+	processing string
+	// originals are the operations it speaks of; the last approved one is taken
+	// where the user names none.
+	originals []Operation
+	// card is true where the message makes no sense without one.
+	card bool
+	// amount is true where the message carries one.
+	amount bool
+}
+
+// cashbackProcessing is the processing code of a sale with cashback.
+const cashbackProcessing = "090000"
+
+func (o Operation) form() (form, bool) {
+	f, ok := map[Operation]form{
+		Echo:     {mti: "0800", processing: "990000"},
+		Logon:    {mti: "0800", processing: "920000"},
+		Sale:     {mti: "0200", processing: "000000", card: true, amount: true},
+		Preauth:  {mti: "0100", processing: "000000", card: true, amount: true},
+		Balance:  {mti: "0200", processing: "310000", card: true},
+		Complete: {mti: "0220", processing: "000000", amount: true, originals: []Operation{Preauth}},
+		Void:     {mti: "0200", processing: "020000", amount: true, originals: []Operation{Sale, Complete}},
+		Refund:   {mti: "0200", processing: "200000", amount: true, originals: []Operation{Sale, Complete}},
+		Cancel:   {mti: "0200", processing: "290000", amount: true, originals: []Operation{Sale, Complete, Preauth}},
+		Reversal: {mti: "0400", amount: true, originals: []Operation{Sale, Preauth, Complete, Void, Refund, Cancel}},
+	}[o]
+	return f, ok
+}
+
+// network tells the operations that manage the line and move no money: they
+// carry no MAC.
+func (o Operation) network() bool { return o == Echo || o == Logon }
+
+// function is F70 of an ASCII network message: 301 tests, 001 signs on.
+func (o Operation) function() string {
+	if o == Echo {
+		return "301"
+	}
+	return "001"
+}
+
+func (f form) refersTo(o Operation) bool { return slices.Contains(f.originals, o) }
