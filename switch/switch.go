@@ -120,6 +120,9 @@ func (s *Switch) setDirectory(d *Directory) {
 // Directory is the reference data the switch works with now.
 func (s *Switch) Directory() *Directory { return s.directory.Load() }
 
+// Terminal as the switch knows it now; nil if it does not.
+func (s *Switch) Terminal(tid string) *Terminal { return s.Directory().Terminal(tid) }
+
 // Submit takes a request and calls done with its response, once: from this
 // call for what is decided without the ledger, from a lane's goroutine
 // otherwise. done must not block.
@@ -159,8 +162,12 @@ func (r *Request) Merchant() *Merchant { return r.merchant }
 
 func (s *Switch) laneOf(bucket int16) *lane { return s.lanes[int(bucket)%len(s.lanes)] }
 
-// answer calls a job's done and counts it.
+// answer calls a job's done, with the time as the merchant's clocks show it,
+// and counts it.
 func (s *Switch) answer(j *job, r Response) {
+	if m := j.request.merchant; m != nil && !r.AcceptedAt.IsZero() {
+		r.AcceptedAt = r.AcceptedAt.In(m.zone)
+	}
 	s.metrics.answered(j, r)
 	j.done(r)
 }

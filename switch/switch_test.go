@@ -125,3 +125,19 @@ func TestInspection(t *testing.T) {
 		t.Fatalf("list: %+v", list)
 	}
 }
+
+// TestAnswersShowTheMerchantsTime: first answers and repeats, of what is stored
+// and of what is not.
+func TestAnswersShowTheMerchantsTime(t *testing.T) {
+	w := newWorld(t)
+	w.clock.set(time.Date(2026, 3, 10, 20, 30, 0, 0, time.UTC))
+	sale := w.request(switching.KindSale, 1_00)
+	again := *sale
+	for name, r := range map[string]*switching.Request{
+		"sale": sale, "repeat": &again, "logon": w.request(switching.KindLogon, 0), "declined": w.request(switching.KindSale, 50_000_00),
+	} {
+		if got := w.ask(r).AcceptedAt.Format("0102 15:04 -07:00"); got != "0311 04:30 +08:00" {
+			t.Errorf("%s: answered at %s, want Shanghai's time", name, got)
+		}
+	}
+}
