@@ -46,7 +46,7 @@ func openPrivate(ctx context.Context, dir string, ephemeral bool, logger *slog.L
 		if inUse, ok := errors.AsType[*pglocal.InUseError](err); ok {
 			return nil, &InUseError{Dir: dir, Owner: inUse.Owner}
 		}
-		return nil, err //nolint:wrapcheck // says what it was about
+		return nil, err
 	}
 	d := &database{url: server.URL(), server: server, close: server.Stop}
 	if ephemeral {

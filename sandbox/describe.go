@@ -84,7 +84,7 @@ func (m *merchant) describeCards(ctx context.Context, db ledger.Querier) ([]Card
 func pairs[K comparable, V any](ctx context.Context, db ledger.Querier, sql string, args ...any) (map[K]V, error) {
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // wrapped by the callers
+		return nil, fmt.Errorf("query: %w", err)
 	}
 	var key K
 	var value V
@@ -93,7 +93,10 @@ func pairs[K comparable, V any](ctx context.Context, db ledger.Querier, sql stri
 		found[key] = value
 		return nil
 	})
-	return found, err //nolint:wrapcheck // as above
+	if err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	return found, nil
 }
 
 func upperHex(b []byte) string { return strings.ToUpper(hex.EncodeToString(b)) }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -92,7 +93,7 @@ func makeDirectory(dir string) (made []string, err error) {
 		return nil, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, err //nolint:wrapcheck // names the path, wrapped by the caller
+		return nil, err
 	}
 	if parent := filepath.Dir(dir); parent != dir {
 		if made, err = makeDirectory(parent); err != nil {
@@ -104,10 +105,10 @@ func makeDirectory(dir string) (made []string, err error) {
 		return made, nil
 	}
 	if err != nil {
-		return nil, err //nolint:wrapcheck // as above
+		return nil, err
 	}
 	// The umask may have taken what the mode gave.
-	return append(made, dir), os.Chmod(dir, directoryMode()) //nolint:wrapcheck // as above
+	return append(made, dir), os.Chmod(dir, directoryMode())
 }
 
 // maxOwnerBytes bounds what is read of the note in a lock file: a process id.
@@ -125,7 +126,7 @@ func (h *home) acquire(flags int) error {
 			return fmt.Errorf("lock the data directory: %w", err)
 		}
 		if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-			owner, _ := io.ReadAll(io.LimitReader(file, maxOwnerBytes)) //nolint:errcheck // for people only
+			owner, _ := io.ReadAll(io.LimitReader(file, maxOwnerBytes)) // for people only
 			closing := file.Close()
 			if errors.Is(err, syscall.EWOULDBLOCK) {
 				return &InUseError{Dir: h.dir, Owner: strings.TrimSpace(string(owner))}
@@ -135,7 +136,7 @@ func (h *home) acquire(flags int) error {
 		held, heldErr := file.Stat()
 		named, namedErr := os.Stat(path)
 		if heldErr != nil || namedErr != nil || !os.SameFile(held, named) {
-			_ = file.Close() //nolint:errcheck // a lock on a file that nobody else will find protects nothing
+			_ = file.Close() // a lock on a file that nobody else will find protects nothing
 			continue
 		}
 		h.lock = file
@@ -218,7 +219,7 @@ func (h *home) removeFiles(pattern string) error {
 }
 
 func (h *home) removeMade() {
-	for i := len(h.made) - 1; i >= 0; i-- {
-		_ = os.Remove(h.made[i]) //nolint:errcheck // somebody put something there: it is theirs
+	for _, dir := range slices.Backward(h.made) {
+		_ = os.Remove(dir) // somebody put something there: it is theirs
 	}
 }

@@ -89,7 +89,7 @@ func ReadManifest(dataDir string) (*Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the sandbox's file: %w", err)
 	}
-	defer func() { _ = file.Close() }() //nolint:errcheck // it was only read
+	defer file.Close()
 	var m Manifest
 	if err := json.NewDecoder(io.LimitReader(file, maxManifestBytes)).Decode(&m); err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)

@@ -69,7 +69,7 @@ func (o *Options) setDefaults() {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Now == nil {
-		o.Now = time.Now //nolint:forbidigo // the clock's default; everything below takes it from here
+		o.Now = time.Now
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,7 @@ type Sandbox struct {
 	logger   *slog.Logger
 	home     *home
 	database *database
+	vault    *vault.Vault
 	node     *node.Node
 	manifest Manifest
 
@@ -128,19 +130,18 @@ func (s *Sandbox) prepare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
-	v, err := vault.Open(vault.SandboxMasterKey())
-	if err != nil {
+	if s.vault, err = vault.Open(vault.SandboxMasterKey()); err != nil {
 		return fmt.Errorf("open the vault: %w", err)
 	}
 	conn, err := connect(ctx, s.database.url)
 	if err != nil {
 		return err
 	}
-	changed, err := seed(ctx, conn, v, s.options.Now())
+	changed, err := seed(ctx, conn, s.vault, s.options.Now())
 	if err == nil {
 		err = describe(ctx, conn, &s.manifest)
 	}
-	if err = errors.Join(err, conn.Close(ctx)); err != nil {
+	if err := errors.Join(err, conn.Close(ctx)); err != nil {
 		return err
 	}
 	s.logger.Info("database is ready", "schema_version", version, "seeds_changed", changed)
@@ -163,13 +164,10 @@ const (
 )
 
 func (s *Sandbox) startNode(ctx context.Context) error {
-	v, err := vault.Open(vault.SandboxMasterKey())
-	if err != nil {
-		return fmt.Errorf("open the vault: %w", err)
-	}
+	var err error
 	s.node, err = node.Start(ctx, node.Config{
 		DatabaseURL: s.database.url,
-		Vault:       v,
+		Vault:       s.vault,
 		Listeners: []node.Listener{
 			{
 				Dialect: listenerNAC,
@@ -205,7 +203,7 @@ func (s *Sandbox) shutDownNode() error {
 	}
 	n := s.node
 	s.node = nil
-	return n.Shutdown() //nolint:wrapcheck // says what it was about
+	return n.Shutdown()
 }
 
 // publish tells the world.
@@ -266,9 +264,9 @@ func (s *Sandbox) Close() error { return s.unwind() }
 // unwind gives everything back, whatever the caller's context says.
 func (s *Sandbox) unwind() error {
 	var errs []error
-	for i := len(s.undo) - 1; i >= 0; i-- {
+	for _, undo := range slices.Backward(s.undo) {
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		errs = append(errs, s.undo[i](ctx))
+		errs = append(errs, undo(ctx))
 		cancel()
 	}
 	s.undo = nil
