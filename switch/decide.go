@@ -49,6 +49,8 @@ type decision struct {
 	policy  *Policy
 	window  ledger.Window
 	verdict Verdict
+	// hypothetical: asked only to be told, not to be done.
+	hypothetical bool
 }
 
 func begin(f *Facts, r *Request, id Identity, key Key) *decision {

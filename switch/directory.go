@@ -19,6 +19,12 @@ type Directory struct {
 	calendars map[int16]*ledger.Calendar
 	buckets   []int16
 	ranges    []binRange // by low
+	operators map[operatorKey]*Operator
+}
+
+type operatorKey struct {
+	merchantID int32
+	number     string
 }
 
 // Merchant as a host knows it.
@@ -31,6 +37,10 @@ type Merchant struct {
 	CalendarID int16
 	Policy     *Policy
 	Active     bool
+	// AllowVoid and AllowRefund can be suspended below the policy.
+	AllowVoid, AllowRefund bool
+	// ReviewRefunds: the merchant is flagged, and every refund is reviewed.
+	ReviewRefunds bool
 
 	zone *time.Location
 }
@@ -50,6 +60,8 @@ type Terminal struct {
 	// MACKeyWrapped is opened by whoever checks MACs; nothing here is in clear.
 	MACKeyWrapped     []byte
 	CertificateSHA256 []byte // nil if the terminal is bound to none
+	// AllowVoid and AllowRefund can be suspended below the merchant.
+	AllowVoid, AllowRefund bool
 }
 
 // CancelMode is who chooses between void and refund.
@@ -79,6 +91,43 @@ type Policy struct {
 	AllowRefund        bool
 	RefundWindowDays   int
 	MaxRefunds         int
+
+	// VoidWindow after the original's acceptance; 0 is until the cutoff.
+	VoidWindow time.Duration
+	// MaxVoidsPerDay and MaxVoidMinorPerDay of a terminal; negative is no limit.
+	MaxVoidsPerDay     int
+	MaxVoidMinorPerDay int64
+	// ReviewThresholdMinor: a refund over it is reviewed; nil reviews none.
+	ReviewThresholdMinor    *int64
+	AllowUnreferencedRefund bool
+	MaxUnreferencedMinor    int64
+	// MinBalanceMinor is what a refund must leave of what the merchant is owed.
+	MinBalanceMinor     *int64
+	RequireOperator     bool
+	SupervisorForVoid   bool
+	SupervisorForRefund bool
+	RefundToLost        CardPolicy
+	RefundToFrozen      CardPolicy
+	RefundToClosed      CardPolicy
+}
+
+// CardPolicy is what a refund to a card out of use comes to.
+type CardPolicy string
+
+const (
+	// CardAllow pays it back all the same; the money is the issuer's to place.
+	CardAllow CardPolicy = "allow"
+	// CardReview leaves it to a person.
+	CardReview CardPolicy = "review"
+	// CardDecline refuses.
+	CardDecline CardPolicy = "decline"
+)
+
+// Operator of a merchant's terminals.
+type Operator struct {
+	Number       string
+	Supervisor   bool
+	PasswordHash string // argon2id
 }
 
 // binRange leads the cards of a range to a route; both ends are 19 digits.

@@ -3,6 +3,7 @@ package switching
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,6 +15,7 @@ import (
 func LoadDirectory(ctx context.Context, db ledger.TxBeginner) (*Directory, error) {
 	d := &Directory{
 		merchants: map[string]*Merchant{}, terminals: map[string]*Terminal{}, calendars: map[int16]*ledger.Calendar{},
+		operators: map[operatorKey]*Operator{},
 	}
 	err := inSnapshot(ctx, db, func(tx pgx.Tx) error { return d.read(ctx, tx) })
 	if err != nil {
@@ -59,6 +61,7 @@ func (d *Directory) read(ctx context.Context, tx pgx.Tx) error {
 		func(ctx context.Context, tx pgx.Tx) error { return d.readMerchants(ctx, tx, policies, byID) },
 		func(ctx context.Context, tx pgx.Tx) error { return d.readTerminals(ctx, tx, byID) },
 		d.readRanges,
+		d.readOperators,
 	} {
 		if err := step(ctx, tx); err != nil {
 			return err
@@ -82,20 +85,29 @@ func readPolicies(ctx context.Context, tx pgx.Tx, into map[int32]*Policy) error 
 	rows, err := tx.Query(ctx, `
 		SELECT policy_id, name, cancel_mode, coalesce(max_amount_minor, 0), coalesce(max_cashback_minor, 0),
 			completion_percent, hold_days, allow_authorization, allow_cashback, allow_offline_advice,
-			allow_void, allow_refund, refund_window_days, max_refunds
+			allow_void, allow_refund, refund_window_days, max_refunds,
+			coalesce(void_window_minutes, 0), coalesce(max_voids_per_day, -1), coalesce(max_void_minor_per_day, -1),
+			review_threshold_minor, allow_unreferenced_refund, coalesce(max_unreferenced_minor, 0), min_balance_minor,
+			require_operator, supervisor_for_void, supervisor_for_refund, refund_to_lost, refund_to_frozen, refund_to_closed
 		FROM policies`)
 	if err != nil {
 		return fmt.Errorf("policies: %w", err)
 	}
 	var id int32
 	var p Policy
+	var voidMinutes int
 	_, err = pgx.ForEachRow(rows, []any{
 		&id, &p.Name, &p.CancelMode, &p.MaxAmountMinor, &p.MaxCashbackMinor,
 		&p.CompletionPercent, &p.HoldDays, &p.AllowAuthorization, &p.AllowCashback, &p.AllowOfflineAdvice,
 		&p.AllowVoid, &p.AllowRefund, &p.RefundWindowDays, &p.MaxRefunds,
+		&voidMinutes, &p.MaxVoidsPerDay, &p.MaxVoidMinorPerDay,
+		&p.ReviewThresholdMinor, &p.AllowUnreferencedRefund, &p.MaxUnreferencedMinor, &p.MinBalanceMinor,
+		&p.RequireOperator, &p.SupervisorForVoid, &p.SupervisorForRefund, &p.RefundToLost, &p.RefundToFrozen, &p.RefundToClosed,
 	}, func() error {
 		one := p
+		one.VoidWindow = time.Duration(voidMinutes) * time.Minute
 		into[id] = &one
+		p.ReviewThresholdMinor, p.MinBalanceMinor = nil, nil // the next row must not write into this one's
 		return nil
 	})
 	if err != nil {
@@ -106,7 +118,8 @@ func readPolicies(ctx context.Context, tx pgx.Tx, into map[int32]*Policy) error 
 
 func (d *Directory) readMerchants(ctx context.Context, tx pgx.Tx, policies map[int32]*Policy, byID map[int32]*Merchant) error {
 	rows, err := tx.Query(ctx, `
-		SELECT merchant_id, bucket, mid, name, currency, calendar_id, policy_id, active FROM merchants`)
+		SELECT merchant_id, bucket, mid, name, currency, calendar_id, policy_id, active, allow_void, allow_refund, review_refunds
+		FROM merchants`)
 	if err != nil {
 		return fmt.Errorf("merchants: %w", err)
 	}
@@ -114,6 +127,7 @@ func (d *Directory) readMerchants(ctx context.Context, tx pgx.Tx, policies map[i
 	var policyID int32
 	_, err = pgx.ForEachRow(rows, []any{
 		&m.ID, &m.Bucket, &m.MID, &m.Name, &m.Currency, &m.CalendarID, &policyID, &m.Active,
+		&m.AllowVoid, &m.AllowRefund, &m.ReviewRefunds,
 	}, func() error {
 		one := m
 		one.Policy, one.zone = policies[policyID], d.calendars[m.CalendarID].Zone
@@ -128,13 +142,15 @@ func (d *Directory) readMerchants(ctx context.Context, tx pgx.Tx, policies map[i
 
 func (d *Directory) readTerminals(ctx context.Context, tx pgx.Tx, byID map[int32]*Merchant) error {
 	rows, err := tx.Query(ctx, `
-		SELECT terminal_id, tid, merchant_id, dialect, active, mac_algorithm, mak_wrapped, certificate_sha256 FROM terminals`)
+		SELECT terminal_id, tid, merchant_id, dialect, active, mac_algorithm, mak_wrapped, certificate_sha256, allow_void, allow_refund
+		FROM terminals`)
 	if err != nil {
 		return fmt.Errorf("terminals: %w", err)
 	}
 	var t Terminal
 	_, err = pgx.ForEachRow(rows, []any{
 		&t.ID, &t.TID, &t.MerchantID, &t.Dialect, &t.Active, &t.MACAlgorithm, &t.MACKeyWrapped, &t.CertificateSHA256,
+		&t.AllowVoid, &t.AllowRefund,
 	}, func() error {
 		one := t
 		one.MID = byID[t.MerchantID].MID
@@ -159,6 +175,24 @@ func (d *Directory) readRanges(ctx context.Context, tx pgx.Tx) error {
 	})
 	if err != nil {
 		return fmt.Errorf("card ranges: %w", err)
+	}
+	return nil
+}
+
+func (d *Directory) readOperators(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `SELECT merchant_id, operator_no, supervisor, password_hash FROM operators WHERE active`)
+	if err != nil {
+		return fmt.Errorf("operators: %w", err)
+	}
+	var merchantID int32
+	var o Operator
+	_, err = pgx.ForEachRow(rows, []any{&merchantID, &o.Number, &o.Supervisor, &o.PasswordHash}, func() error {
+		one := o
+		d.operators[operatorKey{merchantID, o.Number}] = &one
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("operators: %w", err)
 	}
 	return nil
 }

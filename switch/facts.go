@@ -26,9 +26,30 @@ type Facts struct {
 	holds      map[uuid.UUID]*ledger.Hold
 	cards      map[[16]byte]*ledger.CardAccount
 	cardsByID  map[int64]*ledger.CardAccount
+	voids      map[int32]voidsToday      // by terminal, where its policy limits them
+	sessions   map[int32]operatorSession // by terminal, where its policy asks for operators
+	balances   map[int32]int64           // by merchant, where its policy sets a minimum
 	references *Directory
 
 	changes changes
+}
+
+// voidsToday is what a terminal has voided in the business date of now.
+type voidsToday struct {
+	count int
+	minor int64
+}
+
+// operatorSession is who is signed on at a terminal.
+type operatorSession struct {
+	number     string
+	supervisor bool
+}
+
+// newReview is a refund that a person must decide, and why.
+type newReview struct {
+	record *Record
+	cause  string
 }
 
 // keyEntry is a stored key; it is a tombstone while only a reversal has come.
@@ -59,6 +80,7 @@ type changes struct {
 	dirtyHolds map[*ledger.Hold]struct{}
 	dirtyCards map[*ledger.CardAccount]struct{}
 	exceptions []Exception
+	reviews    []newReview
 	isNew      map[any]struct{}
 }
 
@@ -91,6 +113,9 @@ func newFacts(bucket int16, now time.Time, dir *Directory) *Facts {
 		holds:     map[uuid.UUID]*ledger.Hold{},
 		cards:     map[[16]byte]*ledger.CardAccount{},
 		cardsByID: map[int64]*ledger.CardAccount{},
+		voids:     map[int32]voidsToday{},
+		sessions:  map[int32]operatorSession{},
+		balances:  map[int32]int64{},
 		changes: changes{
 			newBatches: map[int32]int32{},
 			dirty:      map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},
@@ -213,6 +238,7 @@ func (f *Facts) apply(v *Verdict) {
 	for _, o := range v.Originals {
 		have := f.records[o.ID]
 		have.State, have.CapturedMinor, have.RefundedMinor, have.RefundCount = o.State, o.CapturedMinor, o.RefundedMinor, o.RefundCount
+		have.ReviewedMinor = o.ReviewedMinor
 		if _, fresh := c.isNew[have]; !fresh {
 			c.dirty[have] = struct{}{}
 		}
@@ -224,6 +250,16 @@ func (f *Facts) apply(v *Verdict) {
 		c.dirtyCards[account] = struct{}{}
 	}
 	c.exceptions = append(c.exceptions, v.Exceptions...)
+	if v.Review != "" {
+		c.reviews = append(c.reviews, newReview{v.Record, v.Review})
+	}
+	if v.VoidedMinor != 0 {
+		today := f.voids[v.Record.TerminalID]
+		f.voids[v.Record.TerminalID] = voidsToday{today.count + 1, today.minor + v.VoidedMinor}
+	}
+	if balance, limited := f.balances[v.Record.MerchantID]; limited && v.Record.Kind == KindRefund && v.Record.State == StateApproved {
+		f.balances[v.Record.MerchantID] = balance - v.Record.AmountMinor
+	}
 }
 
 func (f *Facts) touch(dirty map[*ledger.Hold]struct{}, h *ledger.Hold) {
@@ -256,6 +292,10 @@ type Verdict struct {
 	Card      CardChange
 	// Exceptions for people.
 	Exceptions []Exception
+	// Review, when not empty, is why a person must decide this refund.
+	Review string
+	// VoidedMinor counts against the terminal's limits of the day.
+	VoidedMinor int64
 }
 
 // CardChange moves an on-us card's balance and what is held of it.

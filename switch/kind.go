@@ -92,11 +92,14 @@ const (
 	// StateAbandoned was undone by the host: it had to answer before it knew
 	// whether the transaction was committed.
 	StateAbandoned State = 7
+	// StateUnderReview is a refund that waits for a person. Nothing is posted.
+	StateUnderReview State = 8
 )
 
 var stateNames = [...]string{
 	StateDeclined: "declined", StateApproved: "approved", StateCompleted: "completed", StateVoided: "voided",
 	StateReversed: "reversed", StateExpired: "expired", StateAbandoned: "abandoned",
+	StateUnderReview: "under_review",
 }
 
 // String names the state.

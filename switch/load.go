@@ -98,6 +98,7 @@ func (l *loader) first(ctx context.Context, withCards bool) error {
 	l.queueBatches(b)
 	l.queueKeys(b)
 	l.queueReferences(b)
+	l.queueSessions(b)
 	if withCards {
 		ledger.QueueLockCards(b, l.tokens(), nil, l.facts.addCard)
 	}
@@ -315,6 +316,7 @@ func (l *loader) holdsAndCards(ctx context.Context) error {
 		}
 	}
 	b := &pgx.Batch{}
+	l.queueVoidsToday(b)
 	ledger.QueueLockHolds(b, l.facts.Bucket, holds, func(h *ledger.Hold) { l.facts.holds[h.ID] = h })
 	ledger.QueueLockCards(b, l.tokens(), cards, l.facts.addCard)
 	if b.Len() == 0 {
@@ -324,4 +326,61 @@ func (l *loader) holdsAndCards(ctx context.Context) error {
 		return fmt.Errorf("load holds and cards: %w", err)
 	}
 	return nil
+}
+
+// terminalsWith lists the terminals of cancels whose policy makes a fact matter.
+func (l *loader) terminalsWith(matters func(*Policy) bool) []int32 {
+	var list []int32
+	seen := map[int32]bool{}
+	for _, j := range l.jobs {
+		r := j.request
+		if r.Kind.Cancels() && matters(r.merchant.Policy) && !seen[r.terminal.ID] {
+			seen[r.terminal.ID] = true
+			list = append(list, r.terminal.ID)
+		}
+	}
+	return list
+}
+
+func (l *loader) queueSessions(b *pgx.Batch) {
+	terminals := l.terminalsWith(func(p *Policy) bool {
+		return p.RequireOperator || p.SupervisorForVoid || p.SupervisorForRefund
+	})
+	if len(terminals) == 0 {
+		return
+	}
+	b.Queue(sessionsSQL, l.facts.Bucket, terminals).Query(func(rows pgx.Rows) error {
+		var terminal int32
+		var s operatorSession
+		_, err := pgx.ForEachRow(rows, []any{&terminal, &s.number, &s.supervisor}, func() error {
+			l.facts.sessions[terminal] = s
+			return nil
+		})
+		return err //nolint:wrapcheck // wrapped by first
+	})
+}
+
+// queueVoidsToday counts voids by business date, one statement for each date
+// that is open now.
+func (l *loader) queueVoidsToday(b *pgx.Batch) {
+	terminals := l.terminalsWith(func(p *Policy) bool { return p.MaxVoidsPerDay >= 0 || p.MaxVoidMinorPerDay >= 0 })
+	if len(terminals) == 0 {
+		return
+	}
+	dates := map[ledger.Date]bool{}
+	for _, w := range l.facts.windows {
+		dates[w.Date] = true
+	}
+	for date := range dates {
+		b.Queue(voidsTodaySQL, l.facts.Bucket, date.Time(), terminals).Query(func(rows pgx.Rows) error {
+			var terminal int32
+			var v voidsToday
+			_, err := pgx.ForEachRow(rows, []any{&terminal, &v.count, &v.minor}, func() error {
+				have := l.facts.voids[terminal]
+				l.facts.voids[terminal] = voidsToday{have.count + v.count, have.minor + v.minor}
+				return nil
+			})
+			return err //nolint:wrapcheck // wrapped by holdsAndCards
+		})
+	}
 }

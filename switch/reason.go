@@ -38,6 +38,12 @@ const (
 	CutoffInProgress       Reason = 31
 	WrongExpiry            Reason = 32
 	CardMismatch           Reason = 33 // not the original's card
+	OperatorNotSignedOn    Reason = 34
+	OperatorNotAllowed     Reason = 35 // a supervisor would be
+	WrongOperatorPassword  Reason = 36
+	OperatorLocked         Reason = 37
+	UnderReview            Reason = 38
+	ReviewRejected         Reason = 39
 )
 
 var reasonNames = [...]string{
@@ -53,6 +59,9 @@ var reasonNames = [...]string{
 	SystemMalfunction: "system_malfunction", StoreUnavailable: "store_unavailable",
 	CurrencyMismatch: "currency_mismatch", ReversedBefore: "reversed_before", WrongTerminal: "wrong_terminal",
 	CutoffInProgress: "cutoff_in_progress", WrongExpiry: "wrong_expiry", CardMismatch: "card_mismatch",
+	OperatorNotSignedOn: "operator_not_signed_on", OperatorNotAllowed: "operator_not_allowed",
+	WrongOperatorPassword: "wrong_operator_password", OperatorLocked: "operator_locked",
+	UnderReview: "under_review", ReviewRejected: "review_rejected",
 }
 
 // Reasons lists every reason, for tables that must have an entry for each.

@@ -23,6 +23,8 @@ type Record struct {
 	// CapturedMinor is what stands of a sale, completion or advice, before refunds.
 	CapturedMinor int64
 	RefundedMinor int64
+	// ReviewedMinor is what refunds under review would pay back.
+	ReviewedMinor int64
 	RefundCount   int16
 	MerchantID    int32
 	TerminalID    int32
@@ -46,6 +48,13 @@ type Record struct {
 	OriginalDate  ledger.Date
 	OriginalID    uuid.UUID // zero without one
 	Decision      json.RawMessage
+	// PostedDate is the business date its transfers are in, where that is not
+	// its own: a refund that was reviewed; 0 otherwise.
+	PostedDate ledger.Date
+	// OperatorNo that was signed on, where the policy asks for one.
+	OperatorNo string
+	// WindowClosesAt is loaded with a record, not stored: when its business date ends.
+	WindowClosesAt time.Time
 }
 
 // Key of the record, in its class.
@@ -60,6 +69,9 @@ func (r *Record) response() Response {
 		BusinessDate: r.BusinessDate, HasBusinessDate: true, AcceptedAt: r.AcceptedAt,
 		BalanceMinor: r.BalanceMinor, HasBalance: r.HasBalance, Currency: r.Currency, Echo: r.Echo,
 	}
+	if r.PostedDate != 0 {
+		out.BusinessDate = r.PostedDate
+	}
 	if r.State == StateAbandoned {
 		// The terminal was told that the system failed, and so it stays.
 		out.Reason, out.AuthCode, out.HasBalance = SystemMalfunction, "", false
@@ -68,8 +80,8 @@ func (r *Record) response() Response {
 	return out
 }
 
-// remainingMinor is what may still be refunded.
-func (r *Record) remainingMinor() int64 { return r.CapturedMinor - r.RefundedMinor }
+// remainingMinor is what may still be refunded, reviews under way included.
+func (r *Record) remainingMinor() int64 { return r.CapturedMinor - r.RefundedMinor - r.ReviewedMinor }
 
 // captures tells whether this kind of transaction moved money from a card to a merchant.
 func (r *Record) captures() bool {

@@ -21,6 +21,15 @@ func (r Rule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 func (r Rule) Sentence() string { return ruleSentences[r] }
 
 var ruleSentences = map[Rule]string{
+	1:  "the terminal or merchant is not known, or the message is not authentic",
+	2:  "the request was taken before: it is answered again, or differs and is refused",
+	3:  "the batch is not the terminal's current one, or the terminal is not signed in",
+	4:  "no operator is signed on, or not one who may do this",
+	6:  "the original's business date is being closed and its lock was not won in time",
+	11: "the original is in flight or its outcome is unknown",
+	20: "the time, count or amount limit of voids is exceeded",
+	26: "the refund is over the review threshold, or the merchant is flagged: a person decides",
+	27: "the merchant's balance would fall below its minimum",
 	5:  "the merchant or terminal may not void or refund",
 	7:  "the original was not found",
 	8:  "the reference matches more than one transaction",

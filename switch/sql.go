@@ -34,7 +34,9 @@ JOIN transactions t ON t.bucket = $1 AND t.terminal_id = u.terminal_id AND t.inv
 const recordColumns = `t.business_date, t.transaction_id, t.accepted_at, t.rrn, coalesce(t.card_id, 0), t.amount_minor, t.cashback_minor,
 	t.captured_minor, t.refunded_minor, t.refund_count, t.merchant_id, t.terminal_id, t.batch_no, t.stan, t.calendar_id, t.currency,
 	t.asked, t.kind, t.state, t.reason, t.rule, t.digest, coalesce(t.auth_code, ''), t.pan_token, coalesce(t.pan_masked, ''),
-	coalesce(t.invoice, ''), t.echo, t.balance_minor, t.original_date, t.original_id, t.decision`
+	coalesce(t.invoice, ''), t.echo, t.balance_minor, t.original_date, t.original_id, t.decision,
+	t.reviewed_minor, t.posted_date, coalesce(t.operator_no, ''),
+	(SELECT d.closes_at FROM business_days d WHERE d.calendar_id = t.calendar_id AND d.business_date = t.business_date)`
 
 const lockRecordsSQL = `
 SELECT ` + recordColumns + `
@@ -48,7 +50,7 @@ func scanRecord(row pgx.CollectableRow) (*Record, error) { return scanRecordAfte
 func scanRecordAfter(row pgx.CollectableRow, before ...any) (*Record, error) {
 	var r Record
 	var date time.Time
-	var originalDate *time.Time
+	var originalDate, postedDate, closesAt *time.Time
 	var id [16]byte
 	var originalID *[16]byte
 	var token []byte
@@ -56,7 +58,8 @@ func scanRecordAfter(row pgx.CollectableRow, before ...any) (*Record, error) {
 	if err := row.Scan(append(before, &date, &id, &r.AcceptedAt, &r.RRN, &r.CardID, &r.AmountMinor, &r.CashbackMinor,
 		&r.CapturedMinor, &r.RefundedMinor, &r.RefundCount, &r.MerchantID, &r.TerminalID, &r.BatchNo, &r.STAN, &r.CalendarID, &r.Currency,
 		&r.Asked, &r.Kind, &r.State, &r.Reason, &r.Rule, &r.Digest, &r.AuthCode, &token, &r.Masked,
-		&r.Invoice, &r.Echo, &balance, &originalDate, &originalID, &r.Decision)...); err != nil {
+		&r.Invoice, &r.Echo, &balance, &originalDate, &originalID, &r.Decision,
+		&r.ReviewedMinor, &postedDate, &r.OperatorNo, &closesAt)...); err != nil {
 		return nil, fmt.Errorf("scan transaction: %w", err)
 	}
 	r.BusinessDate, r.ID = ledger.DateOf(date), uuid.UUID(id)
@@ -67,6 +70,12 @@ func scanRecordAfter(row pgx.CollectableRow, before ...any) (*Record, error) {
 	if originalID != nil && originalDate != nil {
 		r.OriginalID, r.OriginalDate = uuid.UUID(*originalID), ledger.DateOf(*originalDate)
 	}
+	if postedDate != nil {
+		r.PostedDate = ledger.DateOf(*postedDate)
+	}
+	if closesAt != nil {
+		r.WindowClosesAt = *closesAt
+	}
 	return &r, nil
 }
 
@@ -74,19 +83,19 @@ const insertRecordsSQL = `
 INSERT INTO transactions (bucket, business_date, transaction_id, accepted_at, rrn, card_id, amount_minor, cashback_minor,
 	captured_minor, refunded_minor, refund_count, merchant_id, terminal_id, batch_no, stan, calendar_id, currency,
 	asked, kind, state, reason, rule, digest, auth_code, pan_token, pan_masked, invoice, echo, balance_minor,
-	original_date, original_id, decision)
+	original_date, original_id, decision, operator_no)
 SELECT b.bucket, u.business_date, u.transaction_id, u.accepted_at, u.rrn, nullif(u.card_id, 0), u.amount_minor, u.cashback_minor,
 	u.captured_minor, u.refunded_minor, u.refund_count, u.merchant_id, u.terminal_id, u.batch_no, u.stan, u.calendar_id, u.currency,
 	u.asked, u.kind, u.state, u.reason, u.rule, u.digest, nullif(u.auth_code, ''), u.pan_token, nullif(u.pan_masked, ''),
-	nullif(u.invoice, ''), u.echo, u.balance_minor, u.original_date, u.original_id, u.decision
+	nullif(u.invoice, ''), u.echo, u.balance_minor, u.original_date, u.original_id, u.decision, nullif(u.operator_no, '')
 FROM buckets b, unnest($2::date[], $3::uuid[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
 	$9::bigint[], $10::bigint[], $11::smallint[], $12::int[], $13::int[], $14::int[], $15::int[], $16::smallint[], $17::smallint[],
 	$18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::smallint[], $23::bytea[], $24::text[], $25::bytea[], $26::text[],
-	$27::text[], $28::bytea[], $29::bigint[], $30::date[], $31::uuid[], $32::jsonb[])
+	$27::text[], $28::bytea[], $29::bigint[], $30::date[], $31::uuid[], $32::jsonb[], $33::text[])
 	AS u(business_date, transaction_id, accepted_at, rrn, card_id, amount_minor, cashback_minor,
 	captured_minor, refunded_minor, refund_count, merchant_id, terminal_id, batch_no, stan, calendar_id, currency,
 	asked, kind, state, reason, rule, digest, auth_code, pan_token, pan_masked, invoice, echo, balance_minor,
-	original_date, original_id, decision)
+	original_date, original_id, decision, operator_no)
 WHERE b.bucket = $1`
 
 // recordColumn arrays, in the order of insertRecordsSQL.
@@ -98,7 +107,7 @@ type recordArrays struct {
 	refunds, calendars, currencies, asked, kinds, states []int16
 	reasons, rules                                       []int16
 	digests, tokens, echoes                              [][]byte
-	authCodes, masked, invoices                          []string
+	authCodes, masked, invoices, operators               []string
 	balances                                             []*int64
 	originalDates                                        []*time.Time
 	originalIDs                                          []*[16]byte
@@ -116,7 +125,7 @@ func queueRecords(b *pgx.Batch, bucket int16, records []*Record) {
 	b.Queue(insertRecordsSQL, bucket, a.dates, a.ids, a.accepted, a.rrns, a.cards, a.amounts, a.cashbacks,
 		a.captured, a.refunded, a.refunds, a.merchants, a.terminals, a.batches, a.stans, a.calendars, a.currencies,
 		a.asked, a.kinds, a.states, a.reasons, a.rules, a.digests, a.authCodes, a.tokens, a.masked,
-		a.invoices, a.echoes, a.balances, a.originalDates, a.originalIDs, a.decisions)
+		a.invoices, a.echoes, a.balances, a.originalDates, a.originalIDs, a.decisions, a.operators)
 }
 
 func (a *recordArrays) add(r *Record) {
@@ -137,6 +146,7 @@ func (a *recordArrays) add(r *Record) {
 	a.balances = append(a.balances, optional(r.HasBalance, r.BalanceMinor))
 	a.originalDates = append(a.originalDates, optional(r.OriginalID != uuid.Nil, r.OriginalDate.Time()))
 	a.originalIDs = append(a.originalIDs, optional(r.OriginalID != uuid.Nil, [16]byte(r.OriginalID)))
+	a.operators = append(a.operators, r.OperatorNo)
 	a.decisions = append(a.decisions, optional(r.Decision != nil, string(r.Decision)))
 }
 
@@ -209,9 +219,10 @@ func queueKeyChanges(b *pgx.Batch, bucket int16, changes []keyChange) {
 }
 
 const updateRecordsSQL = `
-UPDATE transactions t SET state = u.state, captured_minor = u.captured_minor, refunded_minor = u.refunded_minor, refund_count = u.refund_count
-FROM unnest($2::date[], $3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[], $7::smallint[])
-	AS u(business_date, transaction_id, state, captured_minor, refunded_minor, refund_count)
+UPDATE transactions t SET state = u.state, captured_minor = u.captured_minor, refunded_minor = u.refunded_minor,
+	refund_count = u.refund_count, reviewed_minor = u.reviewed_minor
+FROM unnest($2::date[], $3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::bigint[])
+	AS u(business_date, transaction_id, state, captured_minor, refunded_minor, refund_count, reviewed_minor)
 WHERE t.bucket = $1 AND t.business_date = u.business_date AND t.transaction_id = u.transaction_id`
 
 func queueRecordChanges(b *pgx.Batch, bucket int16, records map[*Record]struct{}) {
@@ -221,13 +232,14 @@ func queueRecordChanges(b *pgx.Batch, bucket int16, records map[*Record]struct{}
 	var dates []time.Time
 	var ids [][16]byte
 	var states, counts []int16
-	var captured, refunded []int64
+	var captured, refunded, reviewed []int64
 	for r := range records {
 		dates, ids = append(dates, r.BusinessDate.Time()), append(ids, r.ID)
 		states, counts = append(states, int16(r.State)), append(counts, r.RefundCount)
 		captured, refunded = append(captured, r.CapturedMinor), append(refunded, r.RefundedMinor)
+		reviewed = append(reviewed, r.ReviewedMinor)
 	}
-	b.Queue(updateRecordsSQL, bucket, dates, ids, states, captured, refunded, counts)
+	b.Queue(updateRecordsSQL, bucket, dates, ids, states, captured, refunded, counts, reviewed)
 }
 
 const insertBatchesSQL = `
@@ -268,6 +280,35 @@ func queueExceptions(b *pgx.Batch, bucket int16, list []Exception, now time.Time
 	}
 	b.Queue(insertExceptionsSQL, bucket, now, ids, kinds, dates, transactions, details)
 }
+
+const insertReviewsSQL = `
+INSERT INTO reviews (bucket, review_id, business_date, merchant_id, raised_at, cause)
+SELECT b.bucket, u.review_id, u.business_date, u.merchant_id, $2, u.cause
+FROM buckets b, unnest($3::uuid[], $4::date[], $5::int[], $6::text[]) AS u(review_id, business_date, merchant_id, cause)
+WHERE b.bucket = $1`
+
+func queueReviews(b *pgx.Batch, bucket int16, list []newReview, now time.Time) {
+	if len(list) == 0 {
+		return
+	}
+	var ids [][16]byte
+	var dates []time.Time
+	var merchants []int32
+	var causes []string
+	for _, r := range list {
+		ids, dates = append(ids, r.record.ID), append(dates, r.record.BusinessDate.Time())
+		merchants, causes = append(merchants, r.record.MerchantID), append(causes, r.cause)
+	}
+	b.Queue(insertReviewsSQL, bucket, now, ids, dates, merchants, causes)
+}
+
+const voidsTodaySQL = `
+SELECT terminal_id, count(*), coalesce(sum(amount_minor), 0)::bigint
+FROM transactions WHERE bucket = $1 AND business_date = $2 AND terminal_id = ANY($3::int[]) AND kind = 5 AND state = 2
+GROUP BY terminal_id`
+
+const sessionsSQL = `
+SELECT terminal_id, operator_no, supervisor FROM terminal_sessions WHERE bucket = $1 AND terminal_id = ANY($2::int[])`
 
 // rrnBlockSQL hands out a block of $3 sequence numbers of the day $1 of year $2.
 const rrnBlockSQL = `

@@ -17,6 +17,7 @@ func queueStore(b *pgx.Batch, bucket int16, f *Facts) {
 	ledger.QueueNewHolds(b, bucket, c.newHolds)
 	ledger.QueueHoldChanges(b, bucket, keysOf(c.dirtyHolds))
 	ledger.QueueCardChanges(b, keysOf(c.dirtyCards))
+	queueReviews(b, bucket, c.reviews, f.Now)
 	queueExceptions(b, bucket, c.exceptions, f.Now)
 }
 

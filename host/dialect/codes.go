@@ -35,6 +35,12 @@ var iso87Codes = map[switching.Reason]string{
 	switching.StoreUnavailable:       "91",
 	switching.RepeatDiffers:          "94",
 	switching.SystemMalfunction:      "96",
+	switching.OperatorNotSignedOn:    "58",
+	switching.OperatorNotAllowed:     "58",
+	switching.WrongOperatorPassword:  "55",
+	switching.OperatorLocked:         "75",
+	switching.UnderReview:            "01",
+	switching.ReviewRejected:         "05",
 	switching.UnknownTerminal:        "97",
 	switching.TerminalNotOfMerchant:  "97",
 }

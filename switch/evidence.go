@@ -1,0 +1,106 @@
+package switching
+
+import (
+	"encoding/json"
+	"time"
+
+	"meridian/ledger"
+)
+
+// Evidence is what a cancel was decided on, as it is stored with it.
+type Evidence struct {
+	DecidedAt        time.Time    `json:"decided_at"`
+	Asked            Kind         `json:"asked"`
+	CancelMode       CancelMode   `json:"cancel_mode"`
+	WindowDate       ledger.Date  `json:"window_date"`
+	WindowClosesAt   time.Time    `json:"window_closes_at"`
+	Matches          int          `json:"matches"`
+	OriginalRRN      string       `json:"original_rrn,omitempty"`
+	OriginalKind     Kind         `json:"original_kind,omitempty"`
+	OriginalState    State        `json:"original_state,omitempty"`
+	OriginalDate     *ledger.Date `json:"original_business_date,omitempty"`
+	OriginalClosesAt *time.Time   `json:"original_window_closes_at,omitempty"`
+	OriginalCaptured int64        `json:"original_captured_minor"`
+	OriginalRefunded int64        `json:"original_refunded_minor"`
+	OriginalReviewed int64        `json:"original_in_review_minor"`
+	OriginalRefunds  int16        `json:"original_refunds"`
+	Settled          bool         `json:"settled"`
+	AmountMinor      int64        `json:"amount_minor"`
+	RefundWindowDays int          `json:"refund_window_days"`
+	Rules            []Rule       `json:"rules"`
+	Outcome          string       `json:"outcome"` // void, refund, review, decline
+	Reason           Reason       `json:"reason"`
+	// Counterfactual is what the same request had become on the other side of
+	// the original's cutoff, if that makes a difference.
+	Counterfactual string `json:"counterfactual,omitempty"`
+}
+
+func (c *cancelCase) evidence(outcome ruleOutcome) json.RawMessage {
+	e := Evidence{
+		DecidedAt: c.facts.Now, Asked: c.request.Kind, CancelMode: c.policy.CancelMode,
+		WindowDate: c.window.Date, WindowClosesAt: c.window.ClosesAt, Matches: len(c.found),
+		Settled: c.settledNow, AmountMinor: c.amountMinor, Rules: c.trace, Reason: c.reason,
+		RefundWindowDays: c.policy.RefundWindowDays,
+	}
+	// Another merchant's transaction is none of this one's evidence.
+	if o := c.original; o != nil && o.MerchantID == c.request.merchant.ID {
+		e.OriginalRRN, e.OriginalKind, e.OriginalState, e.OriginalDate = rrnText(o.RRN), o.Kind, o.State, &o.BusinessDate
+		e.OriginalCaptured, e.OriginalRefunded = o.CapturedMinor, o.RefundedMinor
+		e.OriginalReviewed, e.OriginalRefunds = o.ReviewedMinor, o.RefundCount
+		if !o.WindowClosesAt.IsZero() {
+			e.OriginalClosesAt = &o.WindowClosesAt
+		}
+		e.Counterfactual = c.counterfactual()
+	}
+	switch outcome {
+	case voided:
+		e.Outcome, e.Reason = "void", Approved
+	case refunded:
+		e.Outcome, e.Reason = "refund", Approved
+	case reviewed:
+		e.Outcome, e.Reason = "review", UnderReview
+	default:
+		e.Outcome = "decline"
+	}
+	b, err := json.Marshal(e)
+	if err != nil {
+		return nil // plain values always marshal
+	}
+	return b
+}
+
+// counterfactual decides the same request over the same facts on the other side
+// of the original's cutoff.
+func (c *cancelCase) counterfactual() string {
+	o := c.original
+	if c.hypothetical || o.WindowClosesAt.IsZero() {
+		return ""
+	}
+	other := *c.facts
+	other.windows = map[int16]ledger.Window{}
+	var when string
+	if c.settledNow {
+		other.Now = o.WindowClosesAt.Add(-time.Nanosecond)
+		other.windows[o.CalendarID] = ledger.Window{
+			BusinessDay: ledger.BusinessDay{CalendarID: o.CalendarID, Date: o.BusinessDate, ClosesAt: o.WindowClosesAt}, State: ledger.WindowOpen,
+		}
+		when = "before the cutoff at " + o.WindowClosesAt.UTC().Format(time.RFC3339)
+	} else {
+		other.Now = o.WindowClosesAt
+		other.windows[o.CalendarID] = ledger.Window{
+			BusinessDay: ledger.BusinessDay{CalendarID: o.CalendarID, Date: o.BusinessDate.AddDays(1), ClosesAt: o.WindowClosesAt.AddDate(0, 0, 1)},
+			State:       ledger.WindowOpen,
+		}
+		when = "from the cutoff at " + o.WindowClosesAt.UTC().Format(time.RFC3339) + " on"
+	}
+	d := begin(&other, c.request, Identity{}, Key{BatchNo: c.verdict.Record.BatchNo})
+	d.hypothetical = true
+	v := d.cancel()
+	verdict := "DECLINE"
+	if v.Response.Approved() {
+		verdict = map[Kind]string{KindVoid: "VOID", KindRefund: "REFUND"}[v.Response.Became]
+	} else if v.Response.Reason == UnderReview {
+		verdict = "REVIEW"
+	}
+	return when + ": " + verdict + " " + v.Response.Rule.String()
+}
