@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -18,10 +15,8 @@ import (
 	"meridian/internal/config"
 	"meridian/internal/postgres"
 	"meridian/migrations"
+	"meridian/sandbox"
 )
-
-// defaultDataDir is where a sandbox lives that was started without --data-dir.
-const defaultDataDir = ".meridian"
 
 // databaseFlags are the flags of every command that touches data.
 //
@@ -36,8 +31,9 @@ type databaseFlags struct {
 func newDatabaseFlags(command *cobra.Command) *databaseFlags {
 	d := &databaseFlags{command: command}
 	flags := command.PersistentFlags()
-	flags.StringVar(&d.url, "database-url", "", "the database, as postgres://… (default $MERIDIAN_DATABASE_URL, else the configuration file's)")
-	flags.StringVar(&d.dataDir, "data-dir", defaultDataDir, "take the database of the sandbox that runs on this directory")
+	flags.StringVar(&d.url, "database-url", "",
+		"the database, as postgres://… (default $MERIDIAN_DATABASE_URL, else from the configuration file)")
+	flags.StringVar(&d.dataDir, "data-dir", sandbox.DefaultDataDir, "take the database of the sandbox that runs on this directory")
 	return d
 }
 
@@ -66,7 +62,7 @@ func (d *databaseFlags) load(g *globals) (*config.Loaded, error) {
 	url, err := sandboxDatabase(d.dataDir)
 	if err != nil {
 		return nil, withExit(exitConfiguration, fmt.Errorf(
-			"no database is given: use --database-url, %s, %s or the configuration file; and no sandbox is running here: %w",
+			"no database is given: use --database-url, %s, %s or the configuration file; nor a sandbox (--data-dir): %w",
 			config.Variable("database.url"), config.Variable("database.url_file"), err))
 	}
 	return g.load(config.Flag{Name: "--data-dir", Key: "database.url", Value: url})
@@ -81,27 +77,16 @@ func (g *globals) load(flags ...config.Flag) (*config.Loaded, error) {
 	return loaded, nil
 }
 
-// maxSandboxFile bounds sandbox.json: the seeds' merchants and cards are some 20 KiB.
-const maxSandboxFile = 4 << 20
-
 // sandboxDatabase returns the database of a running sandbox, as its sandbox.json says.
 func sandboxDatabase(dataDir string) (string, error) {
-	path := filepath.Join(dataDir, "sandbox.json")
-	file, err := os.Open(path)
+	running, err := sandbox.ReadManifest(dataDir)
 	if err != nil {
-		return "", fmt.Errorf("look for a sandbox: %w", err)
+		return "", err
 	}
-	defer file.Close()
-	var sandbox struct {
-		DatabaseURL string `json:"database_url"`
+	if running.DatabaseURL == "" {
+		return "", fmt.Errorf("%s in %s names no database", sandbox.ManifestName, dataDir)
 	}
-	if err := json.NewDecoder(io.LimitReader(file, maxSandboxFile)).Decode(&sandbox); err != nil {
-		return "", fmt.Errorf("look for a sandbox: read %s: %w", path, err)
-	}
-	if sandbox.DatabaseURL == "" {
-		return "", fmt.Errorf("look for a sandbox: %s names no database", path)
-	}
-	return sandbox.DatabaseURL, nil
+	return running.DatabaseURL, nil
 }
 
 // commandConnections is enough for a command: it works one statement after the other.
@@ -190,7 +175,7 @@ func serverError(pgError *pgconn.PgError, err error) error {
 		return withExit(exitConfiguration, fmt.Errorf("the database has no Meridian schema: run meridian migrate (%w)", err))
 	case pgError.Code == "42501" && strings.Contains(err.Error(), migrations.ServiceRole):
 		return withExit(exitConfiguration, fmt.Errorf(
-			"the login may not assume the service's role; an administrator grants it: GRANT %s TO the login (%w)", migrations.ServiceRole, err))
+			"the login may not assume the service's role: an administrator has to GRANT %s TO it (%w)", migrations.ServiceRole, err))
 	case pgError.Code == "42501", // insufficient_privilege
 		pgError.Code == "3D000",               // no such database
 		strings.HasPrefix(pgError.Code, "28"): // no such login, wrong password, not let in by pg_hba.conf

@@ -66,7 +66,8 @@ of a text; without a length in front of the messages (--length none) each line i
 	}
 	flags := command.Flags()
 	flags.StringVar(&o.dialect, "dialect", "", "nac or ascii (default: as the message type is written)")
-	flags.StringVar(&o.length, "length", lengthAuto, "length in front of each message: binary, bcd, ascii, none, or auto for the one that fits")
+	flags.StringVar(&o.length, "length", lengthAuto,
+		"length in front of each message: binary, bcd, ascii, none, or auto for the one that fits")
 	flags.StringVar(&o.spec, "spec", "", "JSON file with the field table to use instead of the dialect's")
 	flags.StringVar(&o.file, "file", "", "file with the hexadecimal digits")
 	command.RunE = func(c *cobra.Command, arguments []string) error {

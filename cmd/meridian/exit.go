@@ -66,8 +66,11 @@ type failure struct {
 func (g *globals) fail(failed *cobra.Command, err error) {
 	code := exitCode(err)
 	if g.json() {
-		// An encoder's error is the stream's: there is nobody left to tell.
-		_ = json.NewEncoder(g.stderr).Encode(failure{Error: err.Error(), Code: code})
+		line, err := json.Marshal(failure{Error: err.Error(), Code: code})
+		if err != nil { // a text and a number always marshal
+			line = []byte(err.Error())
+		}
+		_, _ = g.stderr.Write(append(line, '\n'))
 		return
 	}
 	_, _ = fmt.Fprintf(g.stderr, "meridian: %s\n", err)

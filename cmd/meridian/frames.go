@@ -64,7 +64,8 @@ func cutByLength(data []byte, format wire.LengthFormat) []cutFrame {
 		case errors.Is(err, io.EOF) && len(frames) > 0:
 			return frames
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-			return append(frames, cutFrame{offset: offset, err: fmt.Errorf("the bytes end before the frame does (%d are there)", len(data)-offset)})
+			short := fmt.Errorf("the bytes end before the frame does (%d are there)", len(data)-offset)
+			return append(frames, cutFrame{offset: offset, err: short})
 		case err != nil:
 			return append(frames, cutFrame{offset: offset, err: err})
 		}
@@ -93,7 +94,16 @@ func startsMessage(data []byte) bool {
 	if hasTPDU(data) {
 		data = data[tpduBytes:]
 	}
-	return isASCIIType(data) || len(data) >= 2 && data[0]>>4 <= 2 && data[0]&0xF >= 1 && data[0]&0xF <= 9 && data[1]>>4 <= 9 && data[1]&0xF <= 9
+	return isASCIIType(data) || isBCDType(data)
+}
+
+// isBCDType tells whether bytes begin with a message type in BCD: a version up to 2 (2003), a class, and two more digits.
+func isBCDType(data []byte) bool {
+	if len(data) < 2 {
+		return false
+	}
+	version, class := data[0]>>4, data[0]&0xF
+	return version <= 2 && class >= 1 && class <= 9 && data[1]>>4 <= 9 && data[1]&0xF <= 9
 }
 
 // isASCIIType tells whether bytes begin with a message type in ASCII digits.

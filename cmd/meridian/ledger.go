@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -111,6 +113,7 @@ func newTrialBalance(positions []ledger.Position) trialBalance {
 		total.DifferenceMinor += p.DebitsPostedMinor - p.CreditsPostedMinor
 		total.PendingDifference += p.DebitsPendingMinor - p.CreditsPendingMinor
 	}
+	slices.SortFunc(t.Totals, func(a, b currencyTotal) int { return strings.Compare(a.Currency.Alpha(), b.Currency.Alpha()) })
 	return t
 }
 

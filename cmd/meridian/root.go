@@ -29,9 +29,12 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.AddCommand(
 		newConfigCommand(g),
 		newDecodeCommand(g),
+		newDoctorCommand(g),
 		newLedgerCommand(g),
 		newMigrateCommand(g),
+		newSandboxCommand(g),
 		newServeCommand(g),
+		newTerminalCommand(g),
 		newTransactionCommand(g),
 		newVersionCommand(g),
 	)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +75,7 @@ func serve(ctx context.Context, g *globals, loaded *config.Loaded) error {
 	settings.Vault = keys
 	host, err := node.Start(ctx, settings)
 	if err != nil {
-		return startError(err)
+		return startError(loaded, err)
 	}
 	addresses := host.Addresses()
 	attributes := make([]any, 0, len(addresses)+2)
@@ -87,22 +88,35 @@ func serve(ctx context.Context, g *globals, loaded *config.Loaded) error {
 }
 
 // startError gives an error of a host's start its exit code.
-func startError(err error) error {
-	switch {
-	case errors.Is(err, node.ErrSchema):
+func startError(loaded *config.Loaded, err error) error {
+	if errors.Is(err, node.ErrSchema) {
 		return withExit(exitConfiguration, err)
-	case errors.Is(err, node.ErrUnreachable):
-		// What the server says, such as a wrong password, is more than that it was not reached.
-		return withExit(exitUnreachable, databaseError(err))
 	}
-	return databaseError(err)
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "listen" {
+		return wrongSetting(loaded, addressKey(loaded.Config, op.Addr), err.Error())
+	}
+	// What the server says, such as a wrong password, is more than that it was not reached.
+	if err = databaseError(err); errors.Is(err, node.ErrUnreachable) {
+		return withExit(exitUnreachable, err)
+	}
+	return err
+}
+
+// addressKey is the key of the address that could not be listened on: of its listener, else of the ops address.
+func addressKey(c config.Config, failed net.Addr) string {
+	for i, l := range c.Listeners {
+		if resolved, err := net.ResolveTCPAddr("tcp", l.Address); err == nil && failed != nil && resolved.String() == failed.String() {
+			return fmt.Sprintf("listeners[%d].address", i)
+		}
+	}
+	return "ops.address"
 }
 
 // openVault reads the master key.
 func openVault(loaded *config.Loaded) (*vault.Vault, error) {
 	if loaded.Config.MasterKeyFile == "" {
 		return nil, wrongSetting(loaded, "master_key_file", fmt.Sprintf(
-			"is missing: name a file with the key that wraps all others, here, by %s or by --master-key-file (openssl rand -hex 32 makes one)",
+			"is missing: name a file with the key that wraps all others, by %s or --master-key-file too (openssl rand -hex 32 makes one)",
 			config.Variable("master_key_file")))
 	}
 	master, err := vault.LoadMasterKey(loaded.Config.MasterKeyFile)

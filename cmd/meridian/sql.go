@@ -69,20 +69,17 @@ func transfersOfAccount(ctx context.Context, db ledger.Querier, account ledger.A
 
 // server is what doctor asks of a Postgres.
 type server struct {
-	versionNumber  int // such as 150014
-	version        string
-	now            time.Time // its clock
-	maxConnections int
-	superuser      bool
-	synchronous    string
+	versionNumber int // such as 150014
+	version       string
+	now           time.Time // its clock
+	superuser     bool      // the login
 }
 
 func readServer(ctx context.Context, db ledger.Querier) (s server, err error) {
 	err = db.QueryRow(ctx, `
-		SELECT current_setting('server_version_num')::int, current_setting('server_version'), clock_timestamp(),
-			current_setting('max_connections')::int, rolsuper, current_setting('synchronous_commit')
+		SELECT current_setting('server_version_num')::int, current_setting('server_version'), clock_timestamp(), rolsuper
 		FROM pg_roles WHERE rolname = current_user`).
-		Scan(&s.versionNumber, &s.version, &s.now, &s.maxConnections, &s.superuser, &s.synchronous)
+		Scan(&s.versionNumber, &s.version, &s.now, &s.superuser)
 	if err != nil {
 		return s, fmt.Errorf("ask the server: %w", err)
 	}
@@ -158,4 +155,11 @@ func texts(ctx context.Context, db ledger.Querier, action, query string, argumen
 		return nil, fmt.Errorf("%s: %w", action, err)
 	}
 	return list, nil
+}
+
+// unsafeSettings names the server's settings that let a crash lose what was approved.
+func unsafeSettings(ctx context.Context, db ledger.Querier) ([]string, error) {
+	return texts(ctx, db, "look at the server's settings", `
+		SELECT name || ' is ' || setting FROM pg_settings
+		WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting IN ('off', 'local') ORDER BY name`)
 }

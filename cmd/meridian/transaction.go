@@ -127,7 +127,8 @@ func writeTransactions(w io.Writer, list []*switching.Inspection) {
 	for _, i := range list {
 		rows = append(rows, []string{
 			i.RRN, i.AcceptedAt.Format("2006-01-02 15:04:05"), i.BusinessDate.String(), i.MID, i.TID,
-			became(i), money.Amount{Minor: i.AmountMinor, Currency: i.Currency}.String(), orDash(i.Card), i.State.String(), i.Reason.String(),
+			became(i), money.Amount{Minor: i.AmountMinor, Currency: i.Currency}.String(), orDash(i.Card),
+			i.State.String(), i.Reason.String(),
 		})
 	}
 	table(w, []string{"RRN", "ACCEPTED (UTC)", "DATE", "MERCHANT", "TERMINAL", "KIND", "AMOUNT", "CARD", "STATE", "REASON"}, rows)
