@@ -2,6 +2,7 @@ package switching
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"meridian/ledger"
@@ -103,4 +104,11 @@ func (c *cancelCase) counterfactual() string {
 		verdict = "REVIEW"
 	}
 	return when + ": " + verdict + " " + v.Response.Rule.String()
+}
+
+func decodeEvidence(b json.RawMessage, e *Evidence) error {
+	if err := json.Unmarshal(b, e); err != nil {
+		return fmt.Errorf("read evidence: %w", err)
+	}
+	return nil
 }

@@ -25,7 +25,7 @@ func (s *Switch) keepHouse(ctx context.Context) {
 		case <-tick.C:
 		}
 		step, cancel := context.WithTimeout(ctx, 10*s.opts.Refresh)
-		if err := s.refresh(step); err != nil {
+		if err := s.Refresh(step); err != nil {
 			s.log.Warn("cannot read reference data; working with what is known", "error", err)
 		}
 		if today := ledger.DateOf(s.now().UTC()); today != ensured {
@@ -42,7 +42,8 @@ func (s *Switch) keepHouse(ctx context.Context) {
 	}
 }
 
-func (s *Switch) refresh(ctx context.Context) error {
+// Refresh reads the reference data if its version has moved.
+func (s *Switch) Refresh(ctx context.Context) error {
 	version, err := DirectoryVersion(ctx, s.pool)
 	if err != nil {
 		return err

@@ -1,5 +1,7 @@
 package switching
 
+import "fmt"
+
 // Kind is what a request asks for, and what a transaction became. Kinds are
 // stored: a number keeps its meaning for ever.
 type Kind uint8
@@ -112,3 +114,25 @@ func (s State) String() string {
 
 // MarshalText is the state's name.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads the name.
+func (k *Kind) UnmarshalText(text []byte) error {
+	for value, name := range kindNames {
+		if name != "" && name == string(text) {
+			*k = Kind(value)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no kind", text)
+}
+
+// UnmarshalText reads the name.
+func (s *State) UnmarshalText(text []byte) error {
+	for value, name := range stateNames {
+		if name != "" && name == string(text) {
+			*s = State(value)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no state", text)
+}

@@ -35,6 +35,7 @@ type loader struct {
 
 	wanted map[uuid.UUID]located // records that are referred to and not loaded yet
 	stored map[Key]storedKey
+	begun  bool // somebody else has begun the transaction
 }
 
 // located is where a record is stored.
@@ -91,7 +92,9 @@ func (l *loader) refers() bool {
 
 func (l *loader) first(ctx context.Context, withCards bool) error {
 	b := &pgx.Batch{}
-	b.Queue("BEGIN")
+	if !l.begun {
+		b.Queue("BEGIN")
+	}
 	ledger.QueueShareWindows(b, l.facts.Bucket, l.calendars(), l.facts.Now, func(w ledger.Window) {
 		l.facts.windows[w.CalendarID] = w
 	})

@@ -1,5 +1,7 @@
 package switching
 
+import "fmt"
+
 // Reason is why a request was answered the way it was. A dialect has its own
 // characters for each. Reasons are stored: a number keeps its meaning for ever.
 type Reason uint8
@@ -85,3 +87,14 @@ func (r Reason) String() string {
 
 // MarshalText is the reason's name.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads the name.
+func (r *Reason) UnmarshalText(text []byte) error {
+	for value, name := range reasonNames {
+		if name != "" && name == string(text) {
+			*r = Reason(value)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no reason", text)
+}

@@ -1,6 +1,10 @@
 package switching
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
 
 // Rule is a row of the void-or-refund decision: R1 to R32, 0 for none. Rules
 // are stored and told to terminals: a number keeps its meaning for ever.
@@ -16,6 +20,16 @@ func (r Rule) String() string {
 
 // MarshalText is the rule's code.
 func (r Rule) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads the rule's code.
+func (r *Rule) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(strings.TrimPrefix(string(text), "R"), 10, 8)
+	if err != nil {
+		return fmt.Errorf("%q is no rule", text)
+	}
+	*r = Rule(n)
+	return nil
+}
 
 // Sentence says what the rule is, for people.
 func (r Rule) Sentence() string { return ruleSentences[r] }

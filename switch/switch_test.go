@@ -141,3 +141,104 @@ func TestAnswersShowTheMerchantsTime(t *testing.T) {
 		}
 	}
 }
+
+// policy changes columns of the merchants' policy, and the switch reads it.
+func (w *world) policy(set string) {
+	w.t.Helper()
+	w.sql("UPDATE policies SET " + set)
+	w.sql("UPDATE installation SET directory_version = directory_version + 1")
+	w.must(w.sw.Refresh(w.t.Context()))
+}
+
+func TestReviewOfARefund(t *testing.T) {
+	w := newWorld(t)
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 100_00))
+	w.clock.advance(24 * time.Hour)
+	w.policy("review_threshold_minor = 5000")
+	big := w.request(switching.KindRefund, 60_00, of(sale))
+	first := w.do(switching.UnderReview, big)
+	if first.Rule.String() != "R26" {
+		t.Fatalf("rule %s", first.Rule)
+	}
+	w.wantAvailable(100_00)
+	// What waits for a review is reserved.
+	w.do(switching.ExceedsAmountLimit, w.request(switching.KindRefund, 40_01, of(sale)))
+	open, err := switching.Reviews(t.Context(), w.pool, false)
+	w.must(err)
+	if len(open) != 1 || open[0].Amount != 60_00 {
+		t.Fatalf("open reviews: %+v", open)
+	}
+	repeat := *big
+	w.do(switching.UnderReview, &repeat)
+	w.clock.advance(24 * time.Hour)
+	decision := switching.ReviewDecision{RRN: first.RRN, Approve: true, Who: "ann", Why: "receipt seen"}
+	w.must(switching.DecideReview(t.Context(), w.pool, w.clock.Now(), decision))
+	if err := switching.DecideReview(t.Context(), w.pool, w.clock.Now(), decision); err == nil {
+		t.Fatal("decided twice")
+	}
+	w.verify()
+	w.wantAvailable(40_00)
+	final := w.do(switching.Approved, &repeat)
+	if final.RRN != first.RRN || final.BusinessDate.String() != "2026-03-12" || final.AuthCode == "" {
+		t.Fatalf("final answer %+v", final)
+	}
+	second := w.request(switching.KindRefund, 40_00, of(sale))
+	w.policy("review_threshold_minor = 1000")
+	w.do(switching.UnderReview, second)
+	found, err := switching.Reviews(t.Context(), w.pool, false)
+	w.must(err)
+	var rrn int64
+	for _, c := range found[0].RRN {
+		rrn = rrn*10 + int64(c-'0')
+	}
+	w.must(switching.DecideReview(t.Context(), w.pool, w.clock.Now(), switching.ReviewDecision{RRN: rrn, Who: "ann", Why: "no receipt"}))
+	w.do(switching.ReviewRejected, second)
+	w.wantAvailable(40_00)
+	w.policy("review_threshold_minor = NULL")
+	w.do(switching.Approved, w.request(switching.KindRefund, 40_00, of(sale)))
+	w.wantAvailable(0)
+}
+
+func TestLimitsOfVoids(t *testing.T) {
+	w := newWorld(t)
+	var sales []switching.Response
+	for range 4 {
+		sales = append(sales, w.do(switching.Approved, w.request(switching.KindSale, 10_00)))
+	}
+	w.policy("max_voids_per_day = 1")
+	w.do(switching.Approved, w.request(switching.KindVoid, 0, of(sales[0])))
+	over := w.do(switching.ExceedsCountLimit, w.request(switching.KindVoid, 0, of(sales[1])))
+	if over.Rule.String() != "R20" {
+		t.Fatalf("rule %s", over.Rule)
+	}
+	w.policy("max_voids_per_day = NULL, max_void_minor_per_day = 1999")
+	w.do(switching.ExceedsAmountLimit, w.request(switching.KindVoid, 0, of(sales[1])))
+	w.policy("max_void_minor_per_day = NULL, void_window_minutes = 30")
+	w.clock.advance(30*time.Minute + time.Nanosecond)
+	w.do(switching.NotAllowedNow, w.request(switching.KindVoid, 0, of(sales[1])))
+	w.policy("void_window_minutes = NULL, allow_void = false")
+	forbidden := w.do(switching.NotPermittedToTerminal, w.request(switching.KindCancel, 0, of(sales[1])))
+	if forbidden.Rule.String() != "R5" {
+		t.Fatalf("rule %s", forbidden.Rule)
+	}
+}
+
+func TestPreviewOfACancel(t *testing.T) {
+	w := newWorld(t)
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	before, err := switching.PreviewCancel(t.Context(), w.pool, w.clock.Now(), sale.RRN)
+	w.must(err)
+	cutoff := time.Date(2026, 3, 10, 15, 0, 0, 0, time.UTC)
+	if before.Verdict != "VOID" || before.Rule != 16 || before.VoidableUntil == nil || !before.VoidableUntil.Equal(cutoff) ||
+		before.Counterfactual != "from the cutoff at 2026-03-10T15:00:00Z on: REFUND R29" {
+		t.Fatalf("before the cutoff: %+v", before)
+	}
+	after, err := switching.PreviewCancel(t.Context(), w.pool, cutoff, sale.RRN)
+	w.must(err)
+	if after.Verdict != "REFUND" || after.Rule != 29 || after.VoidableUntil != nil ||
+		after.Counterfactual != "before the cutoff at 2026-03-10T15:00:00Z: VOID R16" {
+		t.Fatalf("from the cutoff on: %+v", after)
+	}
+	w.wantAvailable(10_00) // nothing was done
+	w.verify()
+}

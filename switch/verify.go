@@ -52,7 +52,7 @@ func Verify(ctx context.Context, db ledger.TxBeginner) (*Verification, error) {
 // stored numbers of this package and of ledger:
 //
 //	transaction kinds 1 authorization, 2 sale, 3 completion, 4 advice, 5 void, 6 refund, 8 reversal, 9 balance
-//	states            1 declined, 2 approved, 3 completed, 4 voided, 5 reversed, 6 expired, 7 abandoned
+//	states            1 declined, 2 approved, 3 completed, 4 voided, 5 reversed, 6 expired, 7 abandoned, 8 under review
 //	transfer kinds    1 load, 2 sale, 3 cashback, 4 hold, 5 completion, 6 release, 7 expiry, 8 advice,
 //	                  9 void, 10 refund, 11 reversal, 12 adjustment, 13 reinstate
 var checks = []ledger.Check{
@@ -71,7 +71,7 @@ var checks = []ledger.Check{
 			'kind ' || t.kind || ', state ' || t.state || ', amount ' || t.amount_minor || ', transfers ' || coalesce(j.all_legs, 0)
 		FROM transactions t LEFT JOIN journals j ON j.bucket = t.bucket AND j.journal_id = t.transaction_id
 		WHERE CASE
-			WHEN t.state = 1 OR t.kind = 9 THEN coalesce(j.all_legs, 0) <> 0
+			WHEN t.state IN (1, 8) OR t.kind = 9 THEN coalesce(j.all_legs, 0) <> 0
 			WHEN t.kind = 1 THEN coalesce(j.hold, 0) <> t.amount_minor OR j.all_legs <> j.hold
 			WHEN t.kind = 2 THEN coalesce(j.sale, 0) <> t.amount_minor OR j.all_legs <> j.sale
 			WHEN t.kind = 3 THEN coalesce(j.completion, 0) <> t.amount_minor
@@ -117,6 +117,14 @@ var checks = []ledger.Check{
 		FULL JOIN holds h ON h.bucket = t.bucket AND h.hold_id = t.transaction_id
 		WHERE CASE t.state WHEN 2 THEN 1 WHEN 3 THEN 2 WHEN 4 THEN 3 WHEN 5 THEN 3 WHEN 6 THEN 4 WHEN 7 THEN 3 ELSE 0 END
 			IS DISTINCT FROM h.state`},
+	{Name: "what is under review is reserved", SQL: `
+		WITH waiting AS (
+			SELECT bucket, original_id, sum(amount_minor) AS minor FROM transactions
+			WHERE state = 8 AND original_id IS NOT NULL GROUP BY bucket, original_id)
+		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
+			'in review ' || t.reviewed_minor || ', refunds waiting ' || coalesce(w.minor, 0)
+		FROM transactions t LEFT JOIN waiting w ON w.bucket = t.bucket AND w.original_id = t.transaction_id
+		WHERE t.reviewed_minor <> coalesce(w.minor, 0)`},
 	{Name: "every transaction has its key", SQL: `
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'no key leads to it'
 		FROM transactions t

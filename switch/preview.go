@@ -1,0 +1,105 @@
+package switching
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"meridian/ledger"
+)
+
+// ErrNoTransaction: there is no transaction with that RRN.
+var ErrNoTransaction = errors.New("no transaction with that RRN")
+
+// CancelPreview is what a cancel of a transaction would become now.
+type CancelPreview struct {
+	RRN     string    `json:"rrn"`
+	At      time.Time `json:"at"`
+	Verdict string    `json:"verdict"` // VOID, REFUND, REVIEW or DECLINE
+	Rule    Rule      `json:"rule"`
+	Why     string    `json:"why"`
+	Reason  Reason    `json:"reason"`
+	// AmountMinor that would be cancelled.
+	AmountMinor int64 `json:"amount_minor"`
+	// VoidableUntil is the cutoff before which it is a void; absent once passed.
+	VoidableUntil  *time.Time `json:"voidable_until,omitempty"`
+	Counterfactual string     `json:"counterfactual,omitempty"`
+	Rules          []Rule     `json:"rules"`
+}
+
+// PreviewCancel decides a full cancel of a transaction, from its own terminal
+// and at the instant now, without doing it: by the decision that a live request
+// would meet.
+func PreviewCancel(ctx context.Context, db ledger.TxBeginner, now time.Time, rrn int64) (*CancelPreview, error) {
+	dir, err := LoadDirectory(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	var preview *CancelPreview
+	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
+		preview, err = previewCancel(ctx, tx, dir, now, rrn)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preview cancel of RRN %s: %w", rrnText(rrn), err)
+	}
+	return preview, nil
+}
+
+func previewCancel(ctx context.Context, tx pgx.Tx, dir *Directory, now time.Time, rrn int64) (*CancelPreview, error) {
+	var bucket int16
+	var mid, tid string
+	err := tx.QueryRow(ctx, `
+		SELECT t.bucket, m.mid, te.tid FROM transactions t
+		JOIN merchants m ON m.merchant_id = t.merchant_id JOIN terminals te ON te.terminal_id = t.terminal_id
+		WHERE t.rrn = $1 ORDER BY t.accepted_at DESC LIMIT 1`, rrn).Scan(&bucket, &mid, &tid)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, ErrNoTransaction
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find: %w", err)
+	}
+	r := &Request{Kind: KindCancel, MID: mid, TID: tid, Original: Reference{RRN: rrn, HasRRN: true}, STAN: -1}
+	if r.terminal, r.merchant = dir.Terminal(tid), dir.Merchant(mid); r.terminal == nil || r.merchant == nil {
+		return nil, ErrNoTransaction
+	}
+	facts := newFacts(bucket, now, dir)
+	l := loader{
+		conn: tx.Conn(), facts: facts, jobs: []*job{{request: r}},
+		wanted: map[uuid.UUID]located{}, stored: map[Key]storedKey{}, begun: true,
+	}
+	if err := l.load(ctx); err != nil {
+		return nil, err
+	}
+	// With the facts locked, what is said here is what a request would get.
+	verdict := Decide(facts, r, Identity{})
+	return explain(facts, rrn, &verdict), nil
+}
+
+func explain(f *Facts, rrn int64, v *Verdict) *CancelPreview {
+	p := &CancelPreview{
+		RRN: rrnText(rrn), At: f.Now, Rule: v.Response.Rule, Why: v.Response.Rule.Sentence(),
+		Reason: v.Response.Reason, AmountMinor: v.Record.AmountMinor, Verdict: "DECLINE",
+	}
+	switch {
+	case v.Response.Reason == UnderReview:
+		p.Verdict = "REVIEW"
+	case v.Response.Approved() && v.Response.Became == KindVoid:
+		p.Verdict = "VOID"
+	case v.Response.Approved():
+		p.Verdict = "REFUND"
+	}
+	if o := f.records[v.Record.OriginalID]; o != nil && p.Verdict == "VOID" && f.Now.Before(o.WindowClosesAt) {
+		until := o.WindowClosesAt
+		p.VoidableUntil = &until
+	}
+	var e Evidence
+	if decodeEvidence(v.Record.Decision, &e) == nil {
+		p.Rules, p.Counterfactual = e.Rules, e.Counterfactual
+	}
+	return p
+}
