@@ -6,6 +6,7 @@ import "meridian/ledger"
 const (
 	ruleOperator   Rule = 4
 	rulePermission Rule = 5
+	ruleCutting    Rule = 6
 	ruleVoidLimits Rule = 20
 	ruleCompletion Rule = 30
 )

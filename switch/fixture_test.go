@@ -95,7 +95,7 @@ func newWorldWith(t testing.TB, o switching.Options) *world {
 func (w *world) open(ctx context.Context, o switching.Options) {
 	w.t.Helper()
 	var err error
-	w.pool, err = postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole})
+	w.pool, err = postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, LockTimeout: 200 * time.Millisecond})
 	w.must(err)
 	o.Pool, o.Now = w.pool, w.clock.Now
 	if o.Refresh == 0 {

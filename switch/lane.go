@@ -2,6 +2,7 @@ package switching
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -18,6 +19,8 @@ type job struct {
 	answerBy time.Time // past it, even an unknown outcome is answered
 	response Response
 	keep     bool // the response rests on a row of this unit
+	// windowLocked: its unit did not win the lock of a window that is being closed.
+	windowLocked bool
 	// answered before its outcome was known: run on, to make it right.
 	answered bool
 }
@@ -140,6 +143,9 @@ func (l *lane) work(ctx context.Context, bucket int16, jobs []*job) {
 		}
 		l.sw.metrics.retries.WithLabelValues(outcome.String()).Inc()
 		l.sw.logRetry(err, outcome, attempt, len(jobs))
+		for _, j := range jobs {
+			j.windowLocked = errors.Is(err, errWindowLocked)
+		}
 		switch outcome {
 		case postgres.Unknown:
 			doubt = true
@@ -223,6 +229,10 @@ func (l *lane) dropExpired(jobs []*job) []*job {
 	for _, j := range jobs {
 		if now.Before(j.storeBy) {
 			live = append(live, j)
+			continue
+		}
+		if j.windowLocked && j.request.Kind.Cancels() {
+			l.sw.answer(j, Response{Reason: CutoffInProgress, Rule: ruleCutting, Became: j.request.Kind})
 			continue
 		}
 		l.fail([]*job{j}, StoreUnavailable)

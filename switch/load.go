@@ -9,11 +9,16 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"meridian/internal/postgres"
 	"meridian/ledger"
 )
 
 // errNoWindow means that business days have not been made as far as now.
 var errNoWindow = errors.New("no open window")
+
+// errWindowLocked means that a close held the window longer than a unit waits
+// for a lock.
+var errWindowLocked = errors.New("window is being closed")
 
 // originalDepth bounds how far originals are followed: the reversal of a void
 // of a completion of an authorization.
@@ -106,6 +111,9 @@ func (l *loader) first(ctx context.Context, withCards bool) error {
 		ledger.QueueLockCards(b, l.tokens(), nil, l.facts.addCard)
 	}
 	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
+		if len(l.facts.windows) == 0 && postgres.LockNotWon(err) {
+			return fmt.Errorf("%w: %w", errWindowLocked, err)
+		}
 		return fmt.Errorf("load: %w", err)
 	}
 	return nil

@@ -41,6 +41,10 @@ type Request struct {
 	Original Reference
 	Invoice  string
 
+	// OperatorNo and OperatorPassword of a logon that signs an operator on.
+	OperatorNo       string
+	OperatorPassword string
+
 	// Repeat is the sender's own mark. It changes nothing but the log.
 	Repeat bool
 	// ApproveUnknownOriginal answers a reversal of an unknown original as

@@ -85,6 +85,7 @@ type Switch struct {
 
 	ensuring sync.Mutex // one caller makes windows, the others wait for it
 	retryLog atomic.Int64
+	signOns  chan struct{} // bounds password checks under way
 }
 
 // Start reads the reference data, makes the windows and starts the lanes. The
@@ -92,6 +93,7 @@ type Switch struct {
 func Start(ctx context.Context, o Options) (*Switch, error) {
 	o.setDefaults()
 	s := &Switch{opts: o, pool: o.Pool, log: o.Logger, now: o.Now, metrics: newMetrics(o.Registerer)}
+	s.signOns = make(chan struct{}, signOnsAtOnce)
 	dir, err := LoadDirectory(ctx, s.pool)
 	if err != nil {
 		return nil, err
@@ -141,6 +143,10 @@ func (s *Switch) Submit(r *Request, done func(Response)) {
 	}
 	if reason := s.directory.Load().admit(r); reason != Approved {
 		s.answer(j, Response{Reason: reason, Became: r.Kind})
+		return
+	}
+	if r.Kind == KindLogon && r.OperatorNo != "" {
+		s.keepers.Go(func() { s.signOn(j) })
 		return
 	}
 	if r.Kind == KindEcho || r.Kind == KindLogon {

@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"meridian/switch"
 )
 
@@ -241,4 +244,63 @@ func TestPreviewOfACancel(t *testing.T) {
 	}
 	w.wantAvailable(10_00) // nothing was done
 	w.verify()
+}
+
+func TestCancelWhileTheWindowIsLocked(t *testing.T) {
+	w := newWorldWith(t, switching.Options{StoreTimeout: 600 * time.Millisecond})
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	c, err := pgx.Connect(t.Context(), w.url)
+	w.must(err)
+	tx, err := c.Begin(t.Context())
+	w.must(err)
+	_, err = tx.Exec(t.Context(), `SELECT FROM windows WHERE business_date = '2026-03-10' FOR UPDATE`)
+	w.must(err)
+	got := w.ask(w.request(switching.KindCancel, 0, of(sale)))
+	if got.Reason != switching.CutoffInProgress || got.Rule.String() != "R6" {
+		t.Fatalf("answered %s %s", got.Reason, got.Rule)
+	}
+	w.must(tx.Rollback(t.Context()))
+	w.must(c.Close(t.Context()))
+	w.do(switching.Approved, w.request(switching.KindCancel, 0, of(sale)))
+}
+
+func TestOperators(t *testing.T) {
+	w := newWorld(t)
+	owner, err := pgxpool.New(t.Context(), w.url)
+	w.must(err)
+	defer owner.Close()
+	w.must(switching.AddOperator(t.Context(), owner, shop, "01", "0000", false, "ann", "first clerk"))
+	w.must(switching.AddOperator(t.Context(), owner, shop, "99", "4711", true, "ann", "supervisor"))
+	w.must(switching.SetPolicy(t.Context(), owner, "plain", "require_operator", "true", "ann", "fraud"))
+	w.must(w.sw.Refresh(t.Context()))
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	denied := w.do(switching.OperatorNotSignedOn, w.request(switching.KindVoid, 0, of(sale)))
+	if denied.Rule.String() != "R4" {
+		t.Fatalf("rule %s", denied.Rule)
+	}
+	logon := func(number, password string) *switching.Request {
+		return w.request(switching.KindLogon, 0, func(r *switching.Request) { r.OperatorNo, r.OperatorPassword = number, password })
+	}
+	w.do(switching.WrongOperatorPassword, logon("01", "9999"))
+	w.do(switching.WrongOperatorPassword, logon("77", "0000"))
+	w.do(switching.Approved, logon("01", "0000"))
+	w.policy("supervisor_for_void = true")
+	w.do(switching.OperatorNotAllowed, w.request(switching.KindVoid, 0, of(sale)))
+	w.do(switching.Approved, logon("99", "4711"))
+	w.do(switching.Approved, w.request(switching.KindVoid, 0, of(sale)))
+
+	for range 5 {
+		w.do(switching.WrongOperatorPassword, logon("01", "guess"))
+	}
+	w.do(switching.OperatorLocked, logon("01", "0000"))
+	w.clock.advance(31 * time.Minute)
+	w.do(switching.Approved, logon("01", "0000"))
+
+	if err := switching.SetPolicy(t.Context(), owner, "plain", "allow_void", "false", "ann", ""); err == nil {
+		t.Fatal("changed without a reason")
+	}
+	w.must(switching.SetRight(t.Context(), owner, shop, till, switching.RightVoid, false, "ann", "stolen terminal"))
+	w.must(w.sw.Refresh(t.Context()))
+	other := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	w.do(switching.NotPermittedToTerminal, w.request(switching.KindVoid, 0, of(other)))
 }

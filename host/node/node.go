@@ -72,6 +72,10 @@ type Node struct {
 	serving   chan error
 }
 
+// lockTimeout is how long a unit of work waits for a row: a cutover holds its
+// window for less, and a request's own deadline is three times as long.
+const lockTimeout = time.Second
+
 // ErrUnreachable: the database cannot be reached.
 var ErrUnreachable = errors.New("database cannot be reached")
 
@@ -126,6 +130,7 @@ func (n *Node) connect(ctx context.Context) error {
 	var err error
 	if n.pool, err = postgres.Open(ctx, n.cfg.DatabaseURL, postgres.Options{
 		Role: migrations.ServiceRole, MaxConnections: connections, ConnectTimeout: n.cfg.ConnectTimeout,
+		LockTimeout:     lockTimeout,
 		ApplicationName: "meridian",
 	}); err != nil {
 		return fmt.Errorf("start node: %w", err)

@@ -89,6 +89,12 @@ func Classify(err error, commitSent bool) Outcome {
 	return Permanent
 }
 
+// LockNotWon tells whether err is a lock that was not won within lock_timeout.
+func LockNotWon(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == "55P03"
+}
+
 // Backoff waits before try number attempt (from 0), up to limit, with jitter so
 // that lanes do not come back in step. It returns early when ctx ends.
 func Backoff(ctx context.Context, attempt int, limit time.Duration) error {

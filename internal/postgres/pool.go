@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,9 @@ type Options struct {
 	// ConnectTimeout bounds one attempt to connect; 0 takes 2 s, short enough
 	// to answer a terminal in time when the database is away.
 	ConnectTimeout time.Duration
+	// LockTimeout bounds the wait for one row lock; 0 waits as long as the
+	// statement may take.
+	LockTimeout time.Duration
 	// Distributed is set where the database is Citus: generic plans turn
 	// single-shard statements into multi-shard ones there.
 	Distributed bool
@@ -46,6 +50,9 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	}
 	params["timezone"] = "UTC"
 	params["jit"] = "off" // array statements are short; compiling them is not
+	if o.LockTimeout > 0 {
+		params["lock_timeout"] = strconv.FormatInt(o.LockTimeout.Milliseconds(), 10)
+	}
 	if !o.Distributed {
 		params["plan_cache_mode"] = "force_generic_plan"
 	}

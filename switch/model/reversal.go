@@ -1,0 +1,177 @@
+package model
+
+// The exceptions that reversals leave for people.
+const (
+	ExceptionLateReversal     = "late_reversal"
+	ExceptionLateVoidReversal = "late_void_reversal"
+)
+
+// reverse undoes a transaction whose answer did not arrive. It is done once;
+// every other time, and where nothing was done, the answer is "done".
+func (w *World) reverse(r Request) Answer {
+	ref := r.Original
+	if ref.By == ByNothing {
+		ref = Reference{By: BySTAN, STAN: r.STAN, Batch: max(r.Batch, 1)}
+	}
+	var found []int
+	for _, id := range w.find(r, ref) {
+		if w.Transactions[id].Merchant == r.Merchant {
+			found = append(found, id)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return w.reverseUnknown(r, ref)
+	case 1:
+	default:
+		return w.decline(r, OriginalNotFound, 0)
+	}
+	id := found[0]
+	o := &w.Transactions[id]
+	if o.State != StateApproved {
+		return w.reversed(r, id, w.today(r.Merchant), 0)
+	}
+	switch o.Kind {
+	case Authorization:
+		return w.reverseAuthorization(r, id)
+	case Sale, Completion, Advice:
+		return w.reverseCapture(r, id)
+	case Void:
+		return w.reverseVoid(r, id)
+	case Refund:
+		return w.reverseRefund(r, id)
+	default:
+		return w.reversed(r, id, w.today(r.Merchant), 0)
+	}
+}
+
+// reverseUnknown leaves a tombstone: the original that comes late is declined.
+func (w *World) reverseUnknown(r Request, ref Reference) Answer {
+	var answer Answer
+	if r.ApproveUnknown {
+		answer = w.reversed(r, -1, w.today(r.Merchant), 0)
+	} else {
+		answer = w.decline(r, OriginalNotFound, 0)
+	}
+	if ref.By == BySTAN {
+		w.occupy(key{r.Merchant, r.Terminal, max(ref.Batch, 1), ref.STAN, false}, taken{transaction: answer.Transaction, tombstone: true})
+	}
+	return answer
+}
+
+// reversed stores an approved reversal.
+func (w *World) reversed(r Request, original int, date Date, minor int64) Answer {
+	t := Transaction{
+		Kind: Reversal, State: StateApproved, Reason: Approved, Card: r.Card, Original: original,
+		Date: date, AmountMinor: minor, Currency: w.currency(r),
+	}
+	return w.Transactions[w.take(r, t)].Answer
+}
+
+func (w *World) except(id int, kind string) {
+	w.Exceptions = append(w.Exceptions, Exception{id, kind})
+}
+
+// standing is what a partial reversal leaves of an amount.
+func standing(r Request, minor int64) int64 {
+	if !r.HasReplacement {
+		return 0
+	}
+	return min(r.ReplacementMinor, minor)
+}
+
+func (w *World) reverseAuthorization(r Request, id int) Answer {
+	o := &w.Transactions[id]
+	left := standing(r, o.Hold.AmountMinor)
+	gone := o.Hold.AmountMinor - left
+	date := w.today(r.Merchant)
+	if !w.settled(o) {
+		date = o.Date
+	}
+	w.release(date, o, gone)
+	if left == 0 {
+		o.Hold.State, o.State = HoldVoided, StateReversed
+	} else {
+		o.Hold.AmountMinor = left
+	}
+	return w.reversed(r, id, date, gone)
+}
+
+// reverseCapture is the contra of a sale, completion or advice: in its own
+// window while that is open, as an adjustment in today's when it is not.
+func (w *World) reverseCapture(r Request, id int) Answer {
+	o := &w.Transactions[id]
+	left := standing(r, o.CapturedMinor)
+	gone := o.CapturedMinor - left
+	date, account, late := o.Date, pendingAccount(o.Merchant), w.settled(o)
+	if late {
+		date, account = w.today(r.Merchant), payableAccount(o.Merchant)
+	}
+	if o.RefundedMinor > left {
+		answer := w.declineOf(r, id, NoAction, 0)
+		w.except(answer.Transaction, ExceptionLateReversal)
+		return answer
+	}
+	w.spend(date, o.Card, account, -gone)
+	o.CapturedMinor = left
+	if left == 0 {
+		o.State = StateReversed
+		w.restoreHold(date, o)
+	}
+	answer := w.reversed(r, id, date, gone)
+	if late {
+		w.except(answer.Transaction, ExceptionLateReversal)
+	}
+	return answer
+}
+
+// reverseVoid lets the voided transaction stand again, in its window while that
+// is open. Afterwards a person must decide.
+func (w *World) reverseVoid(r Request, id int) Answer {
+	v := &w.Transactions[id]
+	o := &w.Transactions[v.Original]
+	if w.settled(v) || !w.canReinstate(o) {
+		answer := w.declineOf(r, id, NoAction, 0)
+		w.except(answer.Transaction, ExceptionLateVoidReversal)
+		return answer
+	}
+	if o.Kind == Authorization {
+		w.reserve(v.Date, o, v.reinstateMinor)
+		o.Hold.State = HoldOpen
+	} else {
+		if o.Kind == Completion {
+			authorization := &w.Transactions[o.Original]
+			w.release(v.Date, authorization, authorization.Hold.AmountMinor)
+			authorization.Hold.State, authorization.State = HoldPosted, StateCompleted
+		}
+		w.spend(v.Date, o.Card, pendingAccount(o.Merchant), v.reinstateMinor)
+		o.CapturedMinor = v.reinstateMinor
+	}
+	o.State, v.State = StateApproved, StateReversed
+	return w.reversed(r, id, v.Date, v.reinstateMinor)
+}
+
+// canReinstate tells whether what a void gave back is still there to be taken:
+// a completion needs the hold that its void restored.
+func (w *World) canReinstate(o *Transaction) bool {
+	return o.Kind != Completion || w.Transactions[o.Original].Hold.State == HoldOpen
+}
+
+// reverseRefund takes a refund back.
+func (w *World) reverseRefund(r Request, id int) Answer {
+	f := &w.Transactions[id]
+	o := &w.Transactions[f.Original]
+	date, late := f.Date, w.settled(f)
+	if late {
+		date = w.today(r.Merchant)
+	}
+	w.spend(date, o.Card, payableAccount(o.Merchant), f.AmountMinor)
+	o.RefundedMinor -= f.AmountMinor
+	o.RefundCount--
+	f.State = StateReversed
+	answer := w.reversed(r, id, date, f.AmountMinor)
+	if late {
+		w.except(answer.Transaction, ExceptionLateReversal)
+	}
+	return answer
+}

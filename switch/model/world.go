@@ -1,0 +1,211 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+)
+
+// World is everything that the host knows. Merchants, terminals, cards and
+// transactions are named by their index.
+type World struct {
+	Now          time.Time
+	Calendars    []Calendar
+	Merchants    []Merchant
+	Terminals    []Terminal
+	Cards        []Card
+	Transactions []Transaction
+	Exceptions   []Exception
+	// Books are what transfers add up to.
+	Books map[Account]Sums
+
+	keys   map[key]taken
+	sealed map[day]bool
+}
+
+// Merchant with what its terminals may do.
+type Merchant struct {
+	Calendar int
+	// Bucket is the part of the store a merchant lives in: references do not
+	// reach from one into another.
+	Bucket   int
+	Currency int
+	Policy   Policy
+}
+
+// Policy is what a merchant's terminals may do, and how far. A maximum of 0 is none.
+type Policy struct {
+	Mode               CancelMode
+	MaxAmountMinor     int64
+	MaxCashbackMinor   int64
+	CompletionPercent  int64
+	HoldDays           int
+	AllowAuthorization bool
+	AllowCashback      bool
+	AllowOfflineAdvice bool
+	AllowVoid          bool
+	AllowRefund        bool
+	RefundWindowDays   int
+	MaxRefunds         int
+}
+
+// Terminal of a merchant.
+type Terminal struct{ Merchant int }
+
+// Card is an on-us card.
+type Card struct {
+	BalanceMinor int64
+	HeldMinor    int64
+	Currency     int
+	Status       CardStatus
+	Expiry       string // YYMM
+}
+
+// AvailableMinor is what may still be spent.
+func (c Card) AvailableMinor() int64 { return c.BalanceMinor - c.HeldMinor }
+
+// Transaction is a request that was taken, and what became of it.
+type Transaction struct {
+	Asked, Kind    Kind
+	State          State
+	Reason         Reason
+	Rule           int
+	Merchant       int
+	Terminal       int
+	Card           int // NoCard without one of ours
+	CardGiven      bool
+	Currency       int
+	Date           Date
+	STAN           int
+	Batch          int
+	Invoice        string
+	AmountMinor    int64
+	CapturedMinor  int64
+	RefundedMinor  int64
+	RefundCount    int
+	Original       int // none: -1
+	Hold           Hold
+	Answer         Answer
+	reinstateMinor int64 // of a void: what it took away
+}
+
+// Hold is what an authorization reserves.
+type Hold struct {
+	State       HoldState // empty: no hold
+	AmountMinor int64
+	ExpiresAt   time.Time
+}
+
+// Exception is what a person must look at.
+type Exception struct {
+	Transaction int
+	Kind        string
+}
+
+// Account is a line of the books on one business date.
+type Account struct {
+	Code string // as in the chart, such as merchant:1:pending
+	Date Date
+}
+
+// Sums of an account: what was posted and what is pending on either side.
+type Sums struct{ DebitsPosted, CreditsPosted, DebitsPending, CreditsPending int64 }
+
+// day is a calendar's business date.
+type day struct {
+	calendar int
+	date     Date
+}
+
+// Clone is a world of its own that is equal to this one.
+func (w *World) Clone() *World {
+	c := *w
+	c.Merchants, c.Cards = slices.Clone(w.Merchants), slices.Clone(w.Cards)
+	c.Transactions, c.Exceptions = slices.Clone(w.Transactions), slices.Clone(w.Exceptions)
+	c.Books, c.keys, c.sealed = maps.Clone(w.Books), maps.Clone(w.keys), maps.Clone(w.sealed)
+	return &c
+}
+
+// Seal closes a calendar's business date for good.
+func (w *World) Seal(calendar int, date Date) {
+	if w.sealed == nil {
+		w.sealed = map[day]bool{}
+	}
+	w.sealed[day{calendar, date}] = true
+}
+
+// ExpireHolds gives back what holds reserve whose time is over.
+func (w *World) ExpireHolds() {
+	for i := range w.Transactions {
+		t := &w.Transactions[i]
+		if t.Hold.State != HoldOpen || w.Now.Before(t.Hold.ExpiresAt) {
+			continue
+		}
+		w.release(w.today(t.Merchant), t, t.Hold.AmountMinor)
+		t.Hold.State, t.State = HoldExpired, StateExpired
+	}
+}
+
+// today is the business date that takes new work: the one of now, or the first
+// after it that is not sealed.
+func (w *World) today(merchant int) Date {
+	calendar := w.Merchants[merchant].Calendar
+	date := w.Calendars[calendar].DateAt(w.Now)
+	for w.sealed[day{calendar, date}] {
+		date++
+	}
+	return date
+}
+
+// settled tells whether the transaction's window has ended: at its instant,
+// whether or not anybody sealed it, or by the seal, whatever the clock says.
+func (w *World) settled(t *Transaction) bool {
+	calendar := w.Merchants[t.Merchant].Calendar
+	return w.sealed[day{calendar, t.Date}] || !w.Now.Before(w.Calendars[calendar].CutoffOf(t.Date))
+}
+
+// The accounts, by the chart's codes. Ids count from 1.
+func cardAccount(card int) string        { return fmt.Sprintf("card:%d", card+1) }
+func pendingAccount(merchant int) string { return fmt.Sprintf("merchant:%d:pending", merchant+1) }
+func payableAccount(merchant int) string { return fmt.Sprintf("merchant:%d:payable", merchant+1) }
+
+// post moves money from the debit to the credit account.
+func (w *World) post(date Date, debit, credit string, minor int64) {
+	w.book(date, debit, Sums{DebitsPosted: minor})
+	w.book(date, credit, Sums{CreditsPosted: minor})
+}
+
+func (w *World) book(date Date, code string, s Sums) {
+	if w.Books == nil {
+		w.Books = map[Account]Sums{}
+	}
+	a := Account{code, date}
+	have := w.Books[a]
+	have.DebitsPosted += s.DebitsPosted
+	have.CreditsPosted += s.CreditsPosted
+	have.DebitsPending += s.DebitsPending
+	have.CreditsPending += s.CreditsPending
+	w.Books[a] = have
+}
+
+// spend moves money from a card to an account of the merchant; a negative
+// amount gives it back by a transfer the other way round.
+func (w *World) spend(date Date, card int, account string, minor int64) {
+	switch {
+	case minor > 0:
+		w.post(date, cardAccount(card), account, minor)
+	case minor < 0:
+		w.post(date, account, cardAccount(card), -minor)
+	}
+	w.Cards[card].BalanceMinor -= minor
+}
+
+// reserve holds money of the transaction's card; release gives back.
+func (w *World) reserve(date Date, t *Transaction, minor int64) {
+	w.book(date, cardAccount(t.Card), Sums{DebitsPending: minor})
+	w.book(date, pendingAccount(t.Merchant), Sums{CreditsPending: minor})
+	w.Cards[t.Card].HeldMinor += minor
+}
+
+func (w *World) release(date Date, t *Transaction, minor int64) { w.reserve(date, t, -minor) }
