@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -75,7 +76,7 @@ of a text; without a length in front of the messages (--length none) each line i
 		if err != nil {
 			return err
 		}
-		inputs, err := o.inputs(g, arguments)
+		inputs, err := o.inputs(c.Context(), g, arguments)
 		if err != nil {
 			return err
 		}
@@ -121,13 +122,13 @@ func (o *decodeOptions) newSpec() (func(payload []byte) *wire.Spec, error) {
 }
 
 // inputs reads the bytes to decode.
-func (o *decodeOptions) inputs(g *globals, arguments []string) (inputs [][]byte, err error) {
+func (o *decodeOptions) inputs(ctx context.Context, g *globals, arguments []string) (inputs [][]byte, err error) {
 	texts := arguments
 	switch {
 	case len(arguments) > 0 && o.file != "":
 		return nil, usagef("give the digits as arguments or by --file, not both")
 	case len(arguments) == 0:
-		content, err := o.read(g.stdin)
+		content, err := o.read(ctx, g.stdin)
 		if err != nil {
 			return nil, err
 		}
@@ -148,7 +149,7 @@ func (o *decodeOptions) inputs(g *globals, arguments []string) (inputs [][]byte,
 	return inputs, nil
 }
 
-func (o *decodeOptions) read(stdin io.Reader) (string, error) {
+func (o *decodeOptions) read(ctx context.Context, stdin io.Reader) (string, error) {
 	source := stdin
 	if o.file != "" {
 		file, err := os.Open(o.file)
@@ -158,14 +159,27 @@ func (o *decodeOptions) read(stdin io.Reader) (string, error) {
 		defer file.Close()
 		source = file
 	}
-	content, err := io.ReadAll(io.LimitReader(source, maxDecodeBytes+1))
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("read messages: %w", err)
-	case len(content) > maxDecodeBytes:
-		return "", usagef("more than %d MiB of text: decode it in parts", maxDecodeBytes>>20)
+	type outcome struct {
+		content []byte
+		err     error
 	}
-	return string(content), nil
+	read := make(chan outcome, 1)
+	go func() { // a terminal's read cannot be interrupted; the goroutine ends with the process
+		content, err := io.ReadAll(io.LimitReader(source, maxDecodeBytes+1))
+		read <- outcome{content, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", fmt.Errorf("read messages: %w", ctx.Err())
+	case o := <-read:
+		switch {
+		case o.err != nil:
+			return "", fmt.Errorf("read messages: %w", o.err)
+		case len(o.content) > maxDecodeBytes:
+			return "", usagef("more than %d MiB of text: decode it in parts", maxDecodeBytes>>20)
+		}
+		return string(o.content), nil
+	}
 }
 
 // splitInputs cuts a text where one input ends and the next begins. Lengths tell where a message ends, so lines may break

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -78,12 +80,11 @@ func serve(ctx context.Context, g *globals, loaded *config.Loaded) error {
 		return startError(loaded, err)
 	}
 	addresses := host.Addresses()
-	attributes := make([]any, 0, len(addresses)+2)
-	attributes = append(attributes, slog.String("version", version), slog.String("master_key", keys.KeyID()))
-	for name, address := range addresses {
-		attributes = append(attributes, slog.String(name, address))
+	attributes := make([]any, 0, len(addresses))
+	for _, name := range slices.Sorted(maps.Keys(addresses)) {
+		attributes = append(attributes, slog.String(name, addresses[name]))
 	}
-	log.Info("ready", attributes...)
+	log.Info("ready", slog.String("version", version), slog.String("master_key", keys.KeyID()), slog.Group("addresses", attributes...))
 	return host.Run(ctx)
 }
 

@@ -71,11 +71,7 @@ func newTransactionShowCommand(g *globals, database *databaseFlags) *cobra.Comma
 			}
 			shown := make([]*shownTransaction, 0, len(found))
 			for _, i := range found {
-				one, err := newShownTransaction(i)
-				if err != nil {
-					return err
-				}
-				shown = append(shown, one)
+				shown = append(shown, newShownTransaction(i))
 			}
 			return g.print(shown, func(w io.Writer) {
 				for i, one := range shown {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,55 +17,26 @@ type shownTransaction struct {
 
 	Trace []tracedRule `json:"trace,omitempty"`
 
-	evidence *evidence
+	evidence *switching.Evidence // nil without a decision, and for one that another version stored in its own way
 }
 
 // tracedRule is a rule of the void-or-refund decision that applied.
 type tracedRule struct {
-	Rule     string `json:"rule"`
-	Sentence string `json:"sentence"`
+	Rule     switching.Rule `json:"rule"`
+	Sentence string         `json:"sentence"`
 }
 
-// evidence is [switching.Evidence] as it is read back: kinds, states and rules are their names.
-type evidence struct {
-	DecidedAt        time.Time `json:"decided_at"`
-	Asked            string    `json:"asked"`
-	CancelMode       string    `json:"cancel_mode"`
-	WindowDate       string    `json:"window_date"`
-	WindowClosesAt   time.Time `json:"window_closes_at"`
-	Matches          int       `json:"matches"`
-	OriginalKind     string    `json:"original_kind"`
-	OriginalState    string    `json:"original_state"`
-	OriginalDate     string    `json:"original_business_date"`
-	OriginalCaptured int64     `json:"original_captured_minor"`
-	OriginalRefunded int64     `json:"original_refunded_minor"`
-	OriginalRefunds  int       `json:"original_refunds"`
-	Settled          bool      `json:"settled"`
-	AmountMinor      int64     `json:"amount_minor"`
-	Rules            []string  `json:"rules"`
-	Outcome          string    `json:"outcome"`
-	RefundWindowDays int       `json:"refund_window_days"`
-}
-
-func newShownTransaction(i *switching.Inspection) (*shownTransaction, error) {
+func newShownTransaction(i *switching.Inspection) *shownTransaction {
 	shown := &shownTransaction{Inspection: i}
-	if len(i.Decision) == 0 {
-		return shown, nil
+	var evidence *switching.Evidence
+	if len(i.Decision) == 0 || json.Unmarshal(i.Decision, &evidence) != nil || evidence == nil {
+		return shown
 	}
-	if err := json.Unmarshal(i.Decision, &shown.evidence); err != nil {
-		return nil, fmt.Errorf("read the decision of RRN %s: %w", i.RRN, err)
+	shown.evidence = evidence
+	for _, rule := range evidence.Rules {
+		shown.Trace = append(shown.Trace, tracedRule{Rule: rule, Sentence: rule.Sentence()})
 	}
-	if shown.evidence == nil {
-		return shown, nil
-	}
-	for _, code := range shown.evidence.Rules {
-		number, err := strconv.ParseUint(strings.TrimPrefix(code, "R"), 10, 8)
-		if err != nil {
-			return nil, fmt.Errorf("read the decision of RRN %s: rule %q: %w", i.RRN, code, err)
-		}
-		shown.Trace = append(shown.Trace, tracedRule{Rule: code, Sentence: switching.Rule(number).Sentence()})
-	}
-	return shown, nil
+	return shown
 }
 
 func (t *shownTransaction) amount(minor int64) string {
@@ -80,7 +50,7 @@ func (t *shownTransaction) write(w io.Writer) {
 	}
 	_, _ = fmt.Fprintf(w, "RRN %s  %s %s, %s\n", t.RRN, became(t.Inspection), t.amount(t.AmountMinor), t.State)
 	line("transaction", "%s", t.ID)
-	line("accepted", "%s, business date %s", t.AcceptedAt.Format(time.RFC3339Nano), t.BusinessDate)
+	line("accepted", "%s, business date %s", instant(t.AcceptedAt), t.BusinessDate)
 	line("merchant", "%s %s", t.MID, t.Merchant)
 	line("terminal", "%s, batch %d, STAN %06d", t.TID, t.BatchNo, t.STAN)
 	if t.Card != "" {
@@ -117,32 +87,49 @@ func (t *shownTransaction) write(w io.Writer) {
 // writeDecision tells the facts of a cancel, the rules that applied and the verdict.
 func (t *shownTransaction) writeDecision(w io.Writer, line func(name, format string, values ...any)) {
 	e := t.evidence
-	if e == nil {
-		if t.RuleSentence != "" {
-			line("rule", "%s: %s", t.Rule, t.RuleSentence)
-		}
+	switch {
+	case e == nil && len(t.Decision) > 0:
+		line("decision", "%s", t.Decision)
+		return
+	case e == nil && t.RuleSentence != "":
+		line("rule", "%s: %s", t.Rule, t.RuleSentence)
+		return
+	case e == nil:
 		return
 	}
-	line("decision", "at %s, cancel mode %s", e.DecidedAt.UTC().Format(time.RFC3339Nano), e.CancelMode)
+	line("decision", "at %s, cancel mode %s", instant(e.DecidedAt), e.CancelMode)
 	fact := func(format string, values ...any) { _, _ = fmt.Fprintf(w, "    fact  "+format+"\n", values...) }
-	fact("the reference matches %d of the merchant's transactions", e.Matches)
-	if e.OriginalKind != "" {
-		fact("the original is a %s of %s, %s", e.OriginalKind, e.OriginalDate, e.OriginalState)
-		fact("captured %s, refunded %s in %d refunds (refunds are allowed for %d days)",
-			t.amount(e.OriginalCaptured), t.amount(e.OriginalRefunded), e.OriginalRefunds, e.RefundWindowDays)
+	fact("the reference matches %d transactions of the merchant", e.Matches)
+	if e.OriginalDate != nil {
+		fact("the original is of kind %s, business date %s, and %s", e.OriginalKind, e.OriginalDate, e.OriginalState)
+		fact("captured %s, refunded %s in %d refunds, in review %s; refunds are allowed for %d days",
+			t.amount(e.OriginalCaptured), t.amount(e.OriginalRefunded), e.OriginalRefunds, t.amount(e.OriginalReviewed), e.RefundWindowDays)
+		if e.OriginalClosesAt != nil {
+			fact("its window closes at %s: it is %s", instant(*e.OriginalClosesAt), settledOrNot(e.Settled))
+		} else {
+			fact("it is %s", settledOrNot(e.Settled))
+		}
 	}
-	settled := "not settled"
-	if e.Settled {
-		settled = "settled"
-	}
-	fact("it is %s: today's window is %s and closes at %s", settled, e.WindowDate, e.WindowClosesAt.UTC().Format(time.RFC3339Nano))
+	fact("today's window is %s and closes at %s", e.WindowDate, instant(e.WindowClosesAt))
 	fact("%s is to be cancelled", t.amount(e.AmountMinor))
 	for _, r := range t.Trace {
 		_, _ = fmt.Fprintf(w, "    %-4s  %s\n", r.Rule, r.Sentence)
 	}
-	verdict := e.Outcome
 	if t.Rule != 0 {
-		verdict += " by " + t.Rule.String()
+		line("verdict", "%s by %s", e.Outcome, t.Rule)
+	} else {
+		line("verdict", "%s: %s", e.Outcome, e.Reason)
 	}
-	line("verdict", "%s", verdict)
+	if e.Counterfactual != "" {
+		line("otherwise", "%s", e.Counterfactual)
+	}
+}
+
+func instant(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+func settledOrNot(settled bool) string {
+	if settled {
+		return "settled"
+	}
+	return "not settled"
 }
