@@ -38,12 +38,23 @@ const (
 	KindReversal   Kind = 11 // contra because the answer did not arrive
 	KindAdjustment Kind = 12 // a reversal whose original's window is closed: a correction in today's
 	KindReinstate  Kind = 13 // a void was itself reversed
+
+	// What the close of a business date posts into it.
+	KindSettlement     Kind = 14 // pending becomes payable
+	KindDiscount       Kind = 15 // the merchant discount
+	KindReserve        Kind = 16 // held back for some days
+	KindReserveRelease Kind = 17 // given back after them
+	KindReceivable     Kind = 18 // a negative payable becomes the merchant's debt
+	KindRecovery       Kind = 19 // and is taken from a later payable
+	KindDiscountReturn Kind = 20 // the discount's rate on what was refunded
 )
 
 var kindNames = [...]string{
 	KindLoad: "load", KindSale: "sale", KindCashback: "cashback", KindHold: "hold", KindCompletion: "completion",
 	KindRelease: "release", KindExpiry: "expiry", KindAdvice: "advice", KindVoid: "void", KindRefund: "refund",
 	KindReversal: "reversal", KindAdjustment: "adjustment", KindReinstate: "reinstate",
+	KindSettlement: "settlement", KindDiscount: "discount", KindReserve: "reserve", KindReserveRelease: "reserve_release",
+	KindReceivable: "receivable", KindRecovery: "recovery", KindDiscountReturn: "discount_return",
 }
 
 // String names the kind.

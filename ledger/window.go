@@ -40,8 +40,8 @@ const (
 	daysMissedMax = 400
 )
 
-// EnsureWindows makes business days, their windows in every bucket and the
-// partitions below them, from the last known day (or the day of now) to ten
+// EnsureWindows makes business days with their value dates, their windows in
+// every bucket and the partitions below them, from the last known day (or the day of now) to ten
 // days past now. Days that exist are never recomputed. Any number of hosts may
 // run it at once.
 func EnsureWindows(ctx context.Context, db TxBeginner, cals []*Calendar, now time.Time) error {
@@ -70,18 +70,27 @@ func ensureCalendar(ctx context.Context, tx pgx.Tx, c *Calendar, now time.Time) 
 		if _, err := tx.Exec(ctx, `SELECT meridian_ensure_partitions($1, $2)`, first.Time(), last.Time()); err != nil {
 			return fmt.Errorf("partitions %s to %s: %w", first, last, err)
 		}
-		days, opens, closes := []time.Time{}, []time.Time{}, []time.Time{}
+		banking, err := LoadBankingCalendar(ctx, tx, c.ID)
+		if err != nil {
+			return err
+		}
+		days, opens, closes, values := []time.Time{}, []time.Time{}, []time.Time{}, []time.Time{}
 		for d := first; d <= last; d++ {
 			day := c.Day(d)
 			if d > first {
 				opensAt = day.OpensAt
 			}
+			value, err := banking.ValueDate(c.endsOn(day.ClosesAt))
+			if err != nil {
+				return err
+			}
 			days, opens, closes = append(days, d.Time()), append(opens, opensAt), append(closes, day.ClosesAt)
+			values = append(values, value.Time())
 		}
 		if _, err := tx.Exec(ctx, `
-			INSERT INTO business_days (calendar_id, business_date, opens_at, closes_at)
-			SELECT $1, d, o, c FROM unnest($2::date[], $3::timestamptz[], $4::timestamptz[]) AS u(d, o, c)
-			ON CONFLICT DO NOTHING`, c.ID, days, opens, closes); err != nil {
+			INSERT INTO business_days (calendar_id, business_date, opens_at, closes_at, value_date)
+			SELECT $1, d, o, c, v FROM unnest($2::date[], $3::timestamptz[], $4::timestamptz[], $5::date[]) AS u(d, o, c, v)
+			ON CONFLICT DO NOTHING`, c.ID, days, opens, closes, values); err != nil {
 			return fmt.Errorf("business days: %w", err)
 		}
 	}
