@@ -277,7 +277,8 @@ func (t *Terminal) reverse(d *draft, r *Request) error {
 	case stan != "":
 		d.fields[11] = stan
 	default:
-		return errorf(KindUsage, "a reversal carries its original's STAN: terminal %s remembers no RRN %s, give --original-stan too", t.tid, r.RRN)
+		return errorf(KindUsage, "a reversal carries its original's STAN: terminal %s remembers no RRN %s, give --original-stan too",
+			t.tid, r.RRN)
 	}
 	if t.dialect == dialectASCII {
 		d.fields[90] = originalData(firstOf(stan, d.fields[11]), d.original)

@@ -16,7 +16,7 @@ import (
 // judge reads an answer into the report. Values come from moov's reading of it;
 // the MAC is checked over the raw bytes, and a problem leaves the outcome unknown.
 func (t *Terminal) judge(r *Report, d *draft, answer *iso8583.Message, frame wire.Frame) error {
-	shown, _, err := t.show(frame.Payload, frame.TPDU, t.checkMAC(d, frame.Payload))
+	shown, err := t.show(frame.Payload, frame.TPDU, t.checkMAC(d, frame.Payload))
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (t *Terminal) dial(ctx context.Context) (*link, error) {
 	if err != nil {
 		return nil, errorf(KindUnreachable, "connect to the host: %w", err)
 	}
-	var conn net.Conn = raw
+	conn := raw
 	if config != nil {
 		secure := tls.Client(raw, config)
 		if err := secure.HandshakeContext(ctx); err != nil {
@@ -112,8 +112,7 @@ func (l *link) exchange(ctx context.Context, m *iso8583.Message, payload []byte)
 			l.abandon()
 			return nil, wire.Frame{}, l.lost(r.err)
 		}
-		frame, _ := l.take(r.answer)
-		return r.answer, frame, nil
+		return r.answer, l.take(r.answer), nil
 	case <-timer.C:
 		l.abandon()
 		return nil, wire.Frame{}, errorf(KindUnreachable, "no answer within %s", l.timeout)
@@ -162,12 +161,12 @@ func (l *link) close() {
 }
 
 // take returns the frame that an answer came in.
-func (l *link) take(m *iso8583.Message) (wire.Frame, bool) {
+func (l *link) take(m *iso8583.Message) wire.Frame {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f, ok := l.received[m]
+	f := l.received[m]
 	delete(l.received, m)
-	return f, ok
+	return f
 }
 
 func (l *link) because(err error) error {

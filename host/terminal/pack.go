@@ -69,7 +69,7 @@ func (t *Terminal) unpackable(d *draft) error {
 // everything before it, and written over them.
 func seal(m *iso8583.Message, highest int, spec *wire.Spec, mac wire.MACAlgorithm) ([]byte, error) {
 	if mac == nil {
-		return m.Pack()
+		return m.Pack() //nolint:wrapcheck // never shown: it may quote a value, see unpackable
 	}
 	target := primaryMAC
 	if highest > primaryMAC {
@@ -80,7 +80,7 @@ func seal(m *iso8583.Message, highest int, spec *wire.Spec, mac wire.MACAlgorith
 	}
 	packed, err := m.Pack()
 	if err != nil {
-		return nil, err
+		return nil, err //nolint:wrapcheck // as above
 	}
 	size := macBytes
 	if spec.Name() == dialectASCII {

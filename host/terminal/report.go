@@ -79,10 +79,10 @@ const (
 
 // show renders a payload. What moov packed is parsed by wire: two readings of the
 // field tables have to agree.
-func (t *Terminal) show(payload []byte, tpdu wire.TPDU, mac string) (Message, *wire.Message, error) {
+func (t *Terminal) show(payload []byte, tpdu wire.TPDU, mac string) (Message, error) {
 	m, err := t.spec.Parse(payload)
 	if err != nil {
-		return Message{}, nil, errorf(KindFailure, "read the message: %w", err)
+		return Message{}, errorf(KindFailure, "read the message: %w", err)
 	}
 	shown := Message{MTI: m.MTI(), Bytes: len(payload), MAC: mac}
 	if t.framing.TPDU {
@@ -93,7 +93,7 @@ func (t *Terminal) show(payload []byte, tpdu wire.TPDU, mac string) (Message, *w
 			Field: f.Field, Name: f.Name, Value: f.Value, Hidden: f.Hidden, Note: t.annotation(m, f.Field),
 		})
 	}
-	return shown, m, nil
+	return shown, nil
 }
 
 // annotation puts a field's value into words where digits alone do not say it.

@@ -107,11 +107,13 @@ func newStore(directory, tid string) store {
 	return store{filepath.Join(directory, "terminal-"+url.PathEscape(tid)+".json")}
 }
 
-// update reads the state, lets change change it, and writes it. The lock holds
+// update reads the state, hands it to change, and writes it. The lock holds
 // off other processes of this terminal between reading and writing; the rename
 // keeps those that only read from seeing half a file.
 func (s store) update(change func(*state) error) error {
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+	// A sandbox's Postgres may run as another user and has to pass through; the
+	// files themselves are their owner's alone.
+	if err := os.MkdirAll(filepath.Dir(s.path), 0o711); err != nil { //nolint:gosec // see above
 		return errorf(KindConfiguration, "make data directory: %w", err)
 	}
 	unlock, err := lock(s.path + ".lock")

@@ -151,7 +151,7 @@ func (t *Terminal) report(d *draft, p *packed) (*Report, error) {
 	if p.sealed {
 		mac = macSent
 	}
-	shown, _, err := t.show(p.payload, t.tpdu, mac)
+	shown, err := t.show(p.payload, t.tpdu, mac)
 	if err != nil {
 		return nil, err
 	}
