@@ -1,0 +1,264 @@
+//go:build unix
+
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"meridian/internal/pglocal/pgtest"
+	"meridian/internal/vault"
+	"meridian/ledger"
+	"meridian/migrations"
+)
+
+func migrate(ctx context.Context, url string) error {
+	_, err := migrations.Up(ctx, url)
+	return err
+}
+
+func openVault(t *testing.T) *vault.Vault {
+	t.Helper()
+	v, err := vault.Open(vault.SandboxMasterKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func seedAt(t *testing.T, url string, now time.Time) bool {
+	t.Helper()
+	changed, err := seed(t.Context(), connectTo(t, url), openVault(t), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return changed
+}
+
+var monday = time.Date(2026, time.November, 23, 12, 0, 0, 0, time.UTC)
+
+const versionSQL = `SELECT directory_version FROM installation`
+
+// A second start, days later, changes nothing: neither rows nor version nor money.
+func TestSeedingAgainChangesNothing(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	if !seedAt(t, url, monday) {
+		t.Error("the first seeding says that it changed nothing")
+	}
+	version := value[int64](t, url, versionSQL)
+	loads := value[int64](t, url, `SELECT count(*) FROM transfers`)
+	if seedAt(t, url, monday.AddDate(0, 0, 40)) {
+		t.Error("the second seeding says that it changed something")
+	}
+	if again := value[int64](t, url, versionSQL); again != version || version < 2 {
+		t.Errorf("directory version %d after %d", again, version)
+	}
+	if again := value[int64](t, url, `SELECT count(*) FROM transfers`); again != loads {
+		t.Errorf("%d loads after %d", again, loads)
+	}
+	if kind := value[string](t, url, `SELECT kind FROM installation`); kind != "sandbox" {
+		t.Errorf("the installation is %s", kind)
+	}
+	verify(t, url)
+}
+
+// Every balance is a load in the calendar's business date, bank against card.
+func TestOpeningBalancesAreTransfers(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	seedAt(t, url, monday)
+	v := verify(t, url)
+	accounts := value[int64](t, url, `SELECT count(*) FROM card_accounts WHERE balance_minor > 0`)
+	if v.Transfers != accounts || accounts == 0 {
+		t.Errorf("%d loads for %d accounts with money", v.Transfers, accounts)
+	}
+	for _, m := range merchants() {
+		// 12:00 UTC is before the cutoff in Shanghai (23:00 there is 15:00 UTC), Tokyo, Kuwait and New York, and after
+		// the one in Berlin.
+		want := "2026-11-23"
+		if m.zone == "Europe/Berlin" {
+			want = "2026-11-24"
+		}
+		got := value[string](t, url, `SELECT string_agg(DISTINCT business_date::text, ' ') FROM transfers WHERE bucket = 0 AND currency = $1`,
+			int16(m.currency))
+		if got != want {
+			t.Errorf("%s was loaded on %s, want %s", m.currency, got, want)
+		}
+	}
+	positions, err := ledger.Positions(t.Context(), connectTo(t, url))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range positions {
+		if p.Account.Role() != ledger.RoleBankSettlement {
+			continue
+		}
+		sum := value[int64](t, url, `SELECT sum(balance_minor)::bigint FROM card_accounts WHERE currency = $1`, int16(p.Currency))
+		if p.DebitsPostedMinor != sum || p.CreditsPostedMinor != 0 {
+			t.Errorf("bank in %s: %d debited, cards hold %d", p.Currency, p.DebitsPostedMinor, sum)
+		}
+	}
+}
+
+// Keys in the database open to the ones that sandbox.json lists.
+func TestKeysInTheDatabaseAreTheListedOnes(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	seedAt(t, url, monday)
+	v := openVault(t)
+	var listed Manifest
+	if err := describe(t.Context(), connectTo(t, url), &listed); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range listed.Merchants {
+		for _, terminal := range m.Terminals {
+			for column, one := range map[string]struct {
+				usage vault.Usage
+				hex   string
+			}{
+				"tmk_wrapped": {vault.UsageTerminalMasterKey, terminal.TMK},
+				"mak_wrapped": {vault.UsageMACKey, terminal.MAK},
+				"pik_wrapped": {vault.UsagePINKey, terminal.PIK},
+			} {
+				wrapped := value[[]byte](t, url, `SELECT `+column+` FROM terminals WHERE tid = $1`, terminal.TID)
+				key, err := v.Unwrap(one.usage, wrapped)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if upperHex(key) != one.hex {
+					t.Errorf("%s of %s is not the listed one", column, terminal.TID)
+				}
+			}
+		}
+	}
+}
+
+// What a killed run had begun is not there.
+func TestSeedingIsAllOrNothing(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	ctx, cancel := context.WithCancel(t.Context())
+	conn := connectTo(t, url)
+	_, err := seed(ctx, cancelBeforeCommit{conn, cancel}, openVault(t), monday)
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("seeding a connection that breaks: %v", err)
+	}
+	for _, table := range []string{"merchants", "terminals", "card_accounts", "transfers", "bin_ranges", "calendars"} {
+		if n := value[int64](t, url, `SELECT count(*) FROM `+table); n != 0 {
+			t.Errorf("%d rows in %s", n, table)
+		}
+	}
+	if kind := value[string](t, url, `SELECT kind FROM installation`); kind != "production" {
+		t.Errorf("the installation is %s", kind)
+	}
+	if !seedAt(t, url, monday) {
+		t.Error("the next seeding changed nothing")
+	}
+	verify(t, url)
+}
+
+// cancelBeforeCommit begins transactions that end before they commit.
+type cancelBeforeCommit struct {
+	ledger.TxBeginner
+
+	cancel context.CancelFunc
+}
+
+func (c cancelBeforeCommit) Begin(ctx context.Context) (pgx.Tx, error) {
+	tx, err := c.TxBeginner.Begin(ctx)
+	return cancelledTx{tx, c.cancel}, err
+}
+
+type cancelledTx struct {
+	pgx.Tx
+
+	cancel context.CancelFunc
+}
+
+func (c cancelledTx) Commit(ctx context.Context) error {
+	c.cancel()
+	return c.Tx.Commit(ctx)
+}
+
+// Two sandboxes on one database take turns.
+func TestSeedingSideBySide(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	v := openVault(t)
+	var sides sync.WaitGroup
+	changes := make([]bool, 4)
+	for i := range changes {
+		conn := connectTo(t, url)
+		sides.Go(func() {
+			var err error
+			if changes[i], err = seed(t.Context(), conn, v, monday); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	sides.Wait()
+	changed := 0
+	for _, c := range changes {
+		if c {
+			changed++
+		}
+	}
+	if changed != 1 {
+		t.Errorf("%d of them say that they changed something", changed)
+	}
+	verify(t, url)
+}
+
+func perform(t *testing.T, url, sql string) {
+	t.Helper()
+	if _, err := connectTo(t, url).Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+const somebodysMerchant = `
+INSERT INTO calendars VALUES (77, 'theirs', 'Europe/Paris', '22:00', '2026-01-01');
+INSERT INTO policies (policy_id, name) VALUES (77, 'theirs');
+INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id) VALUES (77, 0, 'THEIRS', 'Theirs', 978, 77, 77)`
+
+// A production database in use is refused, by the first look and by the seeding itself.
+func TestProductionIsRefused(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	perform(t, url, somebodysMerchant)
+	if err := guard(t.Context(), connectTo(t, url)); !errors.Is(err, ErrProduction) {
+		t.Errorf("guard: %v", err)
+	}
+	if _, err := seed(t.Context(), connectTo(t, url), openVault(t), monday); !errors.Is(err, ErrProduction) {
+		t.Errorf("seed: %v", err)
+	}
+	if n := value[int64](t, url, `SELECT count(*) FROM merchants`); n != 1 {
+		t.Errorf("%d merchants", n)
+	}
+	if kind := value[string](t, url, `SELECT kind FROM installation`); kind != "production" {
+		t.Errorf("the installation is %s", kind)
+	}
+}
+
+// An empty database, and one that was migrated and never used, are nobody's.
+func TestUnusedDatabasesAreTaken(t *testing.T) {
+	for name, url := range map[string]string{"empty": pgtest.Database(t, nil), "migrated": pgtest.Database(t, migrate)} {
+		if err := guard(t.Context(), connectTo(t, url)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A sandbox keeps merchants that its user added, and refuses rows in its own's places.
+func TestOtherRows(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	perform(t, url, `UPDATE installation SET kind = 'sandbox';`+somebodysMerchant)
+	seedAt(t, url, monday)
+	if n := value[int64](t, url, `SELECT count(*) FROM merchants`); n != int64(len(merchants())+1) {
+		t.Errorf("%d merchants", n)
+	}
+	perform(t, url, `UPDATE terminals SET tid = 'ELSE' WHERE tid = '10000001'`)
+	if _, err := seed(t.Context(), connectTo(t, url), openVault(t), monday); !errors.Is(err, ErrOtherRows) {
+		t.Errorf("seed: %v", err)
+	}
+}
