@@ -76,7 +76,7 @@ func newTerminalOperation(g *globals, o *terminal.Options, t terminalCommand) *c
 	r := terminal.Request{Operation: t.operation}
 	var n terminal.Repetition
 	var minor int64
-	command := &cobra.Command{Use: string(t.operation), Short: t.short, Args: cobra.NoArgs}
+	command := &cobra.Command{Use: string(t.operation), Short: t.short, Args: terminalFlagsOnly}
 	flags := command.Flags()
 	flags.StringVar(&r.STAN, "stan", "", "STAN, or with --repeat the STAN of the message to repeat (default the terminal's counter)")
 	flags.BoolVar(&r.Repeat, "repeat", false, "send the last "+string(t.operation)+" again, byte for byte")
@@ -133,11 +133,19 @@ func newTerminalSettle() *cobra.Command {
 	return &cobra.Command{
 		Use:   "settle",
 		Short: "Settle the terminal's batch (0500): comes with batches, not in this version",
-		Args:  cobra.NoArgs,
+		Args:  terminalFlagsOnly,
 		RunE: func(*cobra.Command, []string) error {
 			return withExit(exitFailure, errors.New("settlement comes with batches, which this version does not have: nothing was sent"))
 		},
 	}
+}
+
+// terminalFlagsOnly refuses arguments without quoting them: a card number would be one.
+func terminalFlagsOnly(c *cobra.Command, arguments []string) error {
+	if len(arguments) > 0 {
+		return usagef("%s takes no arguments: amounts and cards are flags (--amount 12.34, --card low)", c.CommandPath())
+	}
+	return nil
 }
 
 // terminalExit gives an error of the terminal its exit code.

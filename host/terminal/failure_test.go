@@ -16,7 +16,7 @@ func silent(*fakeHost, *wire.Message) reply { return reply{} }
 
 // brief is a timeout that has to run out: the shortest that a loaded machine cannot
 // mistake for something else.
-func brief(o *Options) { o.Timeout = 200 * time.Millisecond }
+func brief(o *Options) { o.Timeout = 500 * time.Millisecond }
 
 // A sale without an answer is unknown, and what follows undoes exactly it.
 func TestReversalAfterTimeout(t *testing.T) {
