@@ -145,7 +145,7 @@ func (d *decision) reverseAuthorization(o *Record) Verdict {
 // reverseCapture undoes what a sale, completion or advice moved: a contra in
 // its own window while that is open, a correction in today's after.
 func (d *decision) reverseCapture(o *Record) Verdict {
-	if o.RefundedMinor > 0 {
+	if o.RefundedMinor > 0 || o.ReviewedMinor > 0 {
 		d.except("reversal_after_refund", "a reversal came for a transaction that was refunded in part: nothing was posted")
 		return d.decline(InvalidTransaction)
 	}

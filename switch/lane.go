@@ -18,7 +18,6 @@ type job struct {
 	storeBy  time.Time // past it, an undecided request is not approved
 	answerBy time.Time // past it, even an unknown outcome is answered
 	response Response
-	keep     bool // the response rests on a row of this unit
 	// windowLocked: its unit did not win the lock of a window that is being closed.
 	windowLocked bool
 	// answered before its outcome was known: run on, to make it right.
@@ -154,7 +153,7 @@ func (l *lane) work(ctx context.Context, bucket int16, jobs []*job) {
 				l.each(ctx, bucket, jobs)
 				return
 			}
-			if !doubt {
+			if !doubt || errors.Is(err, errPanicked) {
 				l.fail(jobs, SystemMalfunction)
 				return
 			}
@@ -184,7 +183,7 @@ func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (
 	}
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	u := unit{sw: l.sw, bucket: bucket, jobs: jobs, rrns: &l.rrns}
+	u := unit{sw: l.sw, bucket: bucket, jobs: jobs, rrns: &l.rrns, doubt: doubt}
 	return u.run(ctx)
 }
 

@@ -72,9 +72,12 @@ func (r *Record) response() Response {
 	if r.PostedDate != 0 {
 		out.BusinessDate = r.PostedDate
 	}
-	if r.State == StateAbandoned {
-		// The terminal was told that the system failed, and so it stays.
-		out.Reason, out.AuthCode, out.HasBalance = SystemMalfunction, "", false
+	if r.State == StateAbandoned || r.Reason == SystemMalfunction || r.Reason == StoreUnavailable {
+		// The terminal was told of a failure and nothing more, and so it stays.
+		if r.State == StateAbandoned {
+			out.Reason = SystemMalfunction
+		}
+		out.AuthCode, out.HasBalance, out.Rule = "", false, 0
 		out.RRN, out.HasBusinessDate, out.AcceptedAt = 0, false, time.Time{}
 	}
 	return out

@@ -2,6 +2,7 @@ package switching
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -20,6 +21,8 @@ type unit struct {
 	bucket int16
 	jobs   []*job
 	rrns   *rrnSource
+	// doubt: an earlier run of these jobs may have been committed.
+	doubt bool
 	// commitSent tells that COMMIT may have reached the database.
 	commitSent bool
 }
@@ -46,8 +49,13 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 		return 0, err
 	}
 	loaded := time.Now()
-	u.decide(facts)
+	if err := u.decide(facts); err != nil {
+		return 0, err
+	}
 	decided := time.Now()
+	// Once COMMIT is on its way, waiting for its answer beats not knowing it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.sw.opts.AnswerTimeout)
+	defer cancel()
 	if err := u.store(ctx, conn.Conn(), facts); err != nil {
 		return 0, err
 	}
@@ -79,46 +87,69 @@ func (u *unit) finish(conn *pgxpool.Conn, err error) postgres.Outcome {
 	return outcome
 }
 
-// decide gives every job its response. A request whose decision fails is
-// answered so; its neighbours do not notice.
-func (u *unit) decide(facts *Facts) {
+// errPanicked ends a unit in which a decision panicked: what it had applied
+// cannot be trusted. The unit's requests are then run one by one.
+var errPanicked = errors.New("decision panicked")
+
+// decide gives every job its response.
+func (u *unit) decide(facts *Facts) error {
 	for _, j := range u.jobs {
-		j.response, j.keep = Response{}, false
-		u.decideOne(facts, j)
+		j.response = Response{}
+		if err := u.decideOne(facts, j); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-func (u *unit) decideOne(facts *Facts, j *job) {
+func (u *unit) decideOne(facts *Facts, j *job) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			u.sw.metrics.panics.Inc()
 			u.sw.log.Error("decision panicked", "panic", fmt.Sprintf("%T", p), "kind", j.request.Kind.String(), "stack", string(debug.Stack()))
-			j.response = Response{Reason: SystemMalfunction, Became: j.request.Kind}
+			err = errPanicked
 		}
 	}()
-	if j.answered {
-		u.makeRight(facts, j)
-		return
-	}
-	if !time.Now().Before(j.storeBy) {
+	late := j.answered || !time.Now().Before(j.storeBy)
+	entry := facts.keys[facts.keyOf(j.request)]
+	switch {
+	case !late, u.doubt && j.request.Kind == KindReversal:
+		// A reversal is never too late: it takes nothing, and its terminal repeats it.
+		verdict := Decide(facts, j.request, u.identity())
+		facts.apply(&verdict)
+		j.response = verdict.Response
+	case !u.doubt:
 		j.response = Response{Reason: StoreUnavailable, Became: j.request.Kind}
-		return
+	case entry != nil && !entry.tombstone && j.answered:
+		u.makeRight(facts, j, entry.record)
+	case entry != nil && !entry.tombstone:
+		j.response = repeat(entry.record, j.request).Response
+	default:
+		u.refuseLate(facts, j)
 	}
-	verdict := Decide(facts, j.request, u.identity())
+	return nil
+}
+
+// refuseLate takes the key of a request that was not found to be committed but
+// may still be, by a backend that we lost sight of: one of the two inserts wins
+// the key, and if it is this one, the other commits nothing.
+func (u *unit) refuseLate(facts *Facts, j *job) {
+	reason := StoreUnavailable
+	if j.answered {
+		reason = SystemMalfunction
+	}
+	d := begin(facts, j.request, u.identity(), facts.keyOf(j.request))
+	verdict := d.decline(reason)
 	facts.apply(&verdict)
-	j.response, j.keep = verdict.Response, verdict.Record != nil
+	j.response = verdict.Response
 }
 
 // makeRight deals with a request whose commit was unknown when its terminal
-// had to be answered: if it was committed and approved after all, the host
-// reverses it.
-func (u *unit) makeRight(facts *Facts, j *job) {
-	entry := facts.keys[facts.keyOf(j.request)]
-	if entry == nil || entry.tombstone || entry.record.State != StateApproved || entry.record.Kind == KindReversal {
-		return
-	}
-	stored := entry.record
-	if facts.keys[Key{stored.MerchantID, stored.TerminalID, stored.BatchNo, stored.STAN, ClassHostReversal}] != nil {
+// had to be answered: it was committed after all, and if it was approved, the
+// host reverses it.
+func (u *unit) makeRight(facts *Facts, j *job, stored *Record) {
+	if stored.State != StateApproved ||
+		facts.keys[Key{stored.MerchantID, stored.TerminalID, stored.BatchNo, stored.STAN, ClassHostReversal}] != nil {
 		return
 	}
 	verdict := hostReversal(facts, stored, j.request, u.identity())
