@@ -324,13 +324,19 @@ func (t *Terminal) again(r *Request, st *state) (*draft, error) {
 	if o.Dialect != t.dialect {
 		return nil, errorf(KindUsage, "the last %s went in the %s dialect: add --dialect %s", r.Operation, o.Dialect, o.Dialect)
 	}
-	d := &draft{operation: r.Operation, mti: o.MTI, fields: map[int]string{}, amount: o.AmountMinor, repeats: o}
+	d := &draft{operation: r.Operation, mti: o.MTI, fields: map[int]string{}, repeats: o}
 	if r.Mark {
 		d.mti = marked(o.MTI)
 	}
 	for _, field := range rememberedFields {
 		if v, ok := o.Fields[field]; ok {
 			d.fields[field] = v
+		}
+	}
+	if f4 := d.fields[4]; f4 != "" {
+		var err error
+		if d.amount, err = strconv.ParseInt(f4, 10, 64); err != nil {
+			return nil, errorf(KindConfiguration, "%s holds an amount that is none: remove it to begin anew", t.store.path)
 		}
 	}
 	if o.Card == nil {
