@@ -26,32 +26,51 @@ type Pipeline struct {
 	log     *slog.Logger
 	metrics *pipelineMetrics
 
-	// macs caches algorithms with their key schedules by terminal; an entry is
-	// replaced when the wrapped key it was made from is.
+	// macs caches algorithms with their key schedules by terminal, of which there
+	// are only as many as the directory has; an entry is replaced when the
+	// algorithm or the wrapped key it was made from is.
 	macs sync.Map // int32 -> *terminalMAC
+}
+
+// Submitter is the switch as the pipeline needs it. Submit calls done once, from
+// itself or from another goroutine.
+type Submitter interface {
+	Submit(r *switching.Request, done func(switching.Response))
+	// Terminal finds a terminal by its TID; nil if there is none.
+	Terminal(tid string) *switching.Terminal
+}
+
+// Recorder is the audit log: Record calls done once the entry is written, or
+// cannot be.
+type Recorder interface {
+	Record(entry switching.AuditEntry, done func())
 }
 
 // PipelineOptions of a pipeline.
 type PipelineOptions struct {
-	Switch *switching.Switch
+	Switch Submitter
 	// Dialects by listener name.
 	Dialects map[string]dialect.Dialect
 	Vault    *vault.Vault
-	Auditor  *switching.Auditor
-	Logger   *slog.Logger
+	Auditor  Recorder
+	// Logger; nil logs nothing.
+	Logger *slog.Logger
 	// Registerer of the pipeline's metrics; nil registers none.
 	Registerer prometheus.Registerer
 	Now        func() time.Time
 }
 
 type terminalMAC struct {
-	wrapped string
-	alg     wire.MACAlgorithm
-	err     error
+	name, wrapped string
+	alg           wire.MACAlgorithm
+	err           error
 }
 
 // NewPipeline returns the handler for every listener that has a dialect.
 func NewPipeline(o PipelineOptions) *Pipeline {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
 	return &Pipeline{o: o, log: o.Logger, metrics: newPipelineMetrics(o.Registerer)}
 }
 
@@ -75,9 +94,11 @@ func (p *Pipeline) Handle(_ context.Context, m *Message, answer func(Answer)) {
 		x.unparsable(err)
 		return
 	}
-	if x.mac, err = p.macOf(x.dialect, x.request); err != nil {
-		p.log.Error("terminal's MAC key cannot be used", "tid", x.dialect.TerminalID(x.request), "error", err)
-		x.refuse(switching.SystemMalfunction)
+	if !x.dialect.Answers(x.request.MTI()) {
+		x.ignored()
+		return
+	}
+	if !x.findMAC() {
 		return
 	}
 	if x.mac != nil && x.dialect.Authenticated(x.request.MTI()) {
@@ -96,6 +117,18 @@ func (p *Pipeline) Handle(_ context.Context, m *Message, answer func(Answer)) {
 	}
 	request.Received = m.Received
 	p.o.Switch.Submit(request, func(r switching.Response) { x.reply(&r) })
+}
+
+// findMAC looks for the terminal's MAC. When its key cannot be used the message
+// is answered 96, without one.
+func (x *exchange) findMAC() bool {
+	var err error
+	if x.mac, err = x.pipeline.macOf(x.dialect, x.request); err != nil {
+		x.pipeline.log.Error("terminal's MAC key cannot be used", "tid", x.dialect.TerminalID(x.request), "error", err)
+		x.refuse(switching.SystemMalfunction)
+		return false
+	}
+	return true
 }
 
 // reply builds the answer and hands it to the session.
@@ -136,37 +169,42 @@ func (x *exchange) refuse(reason switching.Reason) {
 // refused answers a message that is no request of its dialect.
 func (x *exchange) refused(refusal *dialect.Refusal) {
 	x.pipeline.metrics.refused(x.message.Listener, refusal.Reason.String())
-	x.pipeline.log.Warn("message refused", "listener", x.message.Listener, "remote", x.message.Remote.String(),
-		"mti", x.request.MTI(), "field", refusal.Field, "problem", refusal.Problem)
-	if refusal.Silent {
-		x.answer(Answer{})
-		return
-	}
+	x.warn("message refused", "mti", x.request.MTI(), "field", refusal.Field, "problem", refusal.Problem)
 	x.refuse(refusal.Reason)
 }
 
-// unparsable answers 30 where at least the type could be read.
+// ignored gives no answer to a message of a type that has none: an answer, or
+// another version's.
+func (x *exchange) ignored() {
+	x.pipeline.metrics.refused(x.message.Listener, reasonNotARequest)
+	x.warn("message is no request", "mti", x.request.MTI())
+	x.answer(Answer{})
+}
+
+// unparsable answers 30 where at least the type could be read, and repeats what
+// stands before the fault, so that the terminal knows what was refused.
 func (x *exchange) unparsable(err error) {
 	x.pipeline.metrics.parseErrors.WithLabelValues(x.message.Listener).Inc()
 	var parse *wire.ParseError
 	if !errors.As(err, &parse) {
 		parse = &wire.ParseError{Field: wire.NoField, Reason: "unreadable"}
 	}
-	x.pipeline.log.Warn("message cannot be parsed", "listener", x.message.Listener, "remote", x.message.Remote.String(),
-		"mti", parse.MTI, "field", parse.Field, "offset", parse.Offset, "reason", parse.Reason)
-	var answer *wire.Message
-	if parse.MTI != "" {
-		answer = x.dialect.Malformed(parse.MTI)
-	}
-	if answer == nil {
+	x.warn("message cannot be parsed", "mti", parse.MTI, "field", parse.Field, "offset", parse.Offset, "reason", parse.Reason)
+	x.request = x.dialect.Spec().Readable(x.message.Payload)
+	if x.request == nil || !x.dialect.Answers(x.request.MTI()) {
 		x.answer(Answer{})
 		return
 	}
-	payload, err := x.dialect.Spec().Pack(answer)
-	if err != nil {
-		x.pipeline.log.Error("cannot build an answer", "mti", answer.MTI(), "error", err)
+	if x.findMAC() {
+		x.refuse(switching.FormatError)
 	}
-	x.answer(Answer{Payload: payload})
+}
+
+// warn logs what is wrong with a message and where it came from; never a value.
+func (x *exchange) warn(text string, details ...any) {
+	x.pipeline.log.Warn(text, append([]any{
+		"listener", x.message.Listener, "remote", x.message.Remote.String(), "conn", x.message.Conn,
+	}, details...)...)
 }
 
 // macFailed answers 63, leaves a row in the audit log, and nothing else happens.
@@ -185,16 +223,16 @@ func (x *exchange) macFailed(err error) {
 // macOf is the MAC algorithm of the message's terminal with its key; nil for a
 // terminal without one, and for one that has no business in this dialect.
 func (p *Pipeline) macOf(d dialect.Dialect, m *wire.Message) (wire.MACAlgorithm, error) {
-	t := p.o.Switch.Directory().Terminal(d.TerminalID(m))
+	t := p.o.Switch.Terminal(d.TerminalID(m))
 	if t == nil || t.MACAlgorithm == "none" || t.Dialect != d.Name() {
 		return nil, nil //nolint:nilnil // no MAC is not an error
 	}
 	if cached, ok := p.macs.Load(t.ID); ok {
-		if c, _ := cached.(*terminalMAC); c.wrapped == string(t.MACKeyWrapped) {
+		if c, _ := cached.(*terminalMAC); c.name == t.MACAlgorithm && c.wrapped == string(t.MACKeyWrapped) {
 			return c.alg, c.err
 		}
 	}
-	c := &terminalMAC{wrapped: string(t.MACKeyWrapped)}
+	c := &terminalMAC{name: t.MACAlgorithm, wrapped: string(t.MACKeyWrapped)}
 	c.alg, c.err = p.openMAC(t)
 	p.macs.Store(t.ID, c)
 	return c.alg, c.err

@@ -2,6 +2,9 @@ package host
 
 import "github.com/prometheus/client_golang/prometheus"
 
+// reasonNotARequest labels messages that are given no answer.
+const reasonNotARequest = "not_a_request"
+
 // pipelineMetrics count what never reaches the switch.
 type pipelineMetrics struct {
 	parseErrors *prometheus.CounterVec
@@ -17,7 +20,7 @@ func newPipelineMetrics(reg prometheus.Registerer) *pipelineMetrics {
 		}, []string{"listener"}),
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meridian_refused_messages_total",
-			Help: "Parsed messages that are no request of their dialect, by the reason answered.",
+			Help: "Parsed messages that are no request of their dialect, by the reason answered; not_a_request gets no answer.",
 		}, []string{"listener", "reason"}),
 		macFailures: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meridian_mac_failures_total",

@@ -23,7 +23,7 @@ func (d *iso87) Answer(request *wire.Message, r *switching.Response) *wire.Messa
 		}
 	}
 	d.times(m, request, r)
-	m.Set(39, iso87Codes[r.Reason])
+	m.Set(39, codeOf(r.Reason))
 	if r.RRN != 0 {
 		m.Set(37, fmt.Sprintf("%012d", r.RRN))
 	}
@@ -52,13 +52,20 @@ func (d *iso87) times(m, request *wire.Message, r *switching.Response) {
 		m.Set(13, at.Format("0102"))
 	}
 	echo := r.Echo
-	if echo == nil {
-		echo = d.echo(request) // nothing was stored: this transmission's
+	if !stored(r) {
+		echo = d.echo(request)
 	}
 	for len(echo) >= 2 && len(echo) >= 2+int(echo[1]) {
 		m.Set(int(echo[0]), string(echo[2:2+int(echo[1])]))
 		echo = echo[2+int(echo[1]):]
 	}
+}
+
+// stored tells whether the response rests on a record: its echo is then the first
+// transmission's, also when that had none of the fields. A repeat with other
+// content is told so by itself.
+func stored(r *switching.Response) bool {
+	return r.RRN != 0 || r.Stored && r.Reason != switching.RepeatDiffers
 }
 
 // availableBalance is F54: account type 00, amount type 02 (available), currency,
@@ -73,20 +80,12 @@ func availableBalance(r *switching.Response) string {
 
 // verdictText tells what a cancel became and by which rule.
 func verdictText(r *switching.Response) string {
-	verdict := "DECLINE"
-	if r.Approved() {
-		verdict = map[switching.Kind]string{switching.KindVoid: "VOID", switching.KindRefund: "REFUND"}[r.Became]
+	switch {
+	case !r.Approved():
+		return "DECLINE " + r.Rule.String()
+	case r.Became == switching.KindVoid:
+		return "VOID " + r.Rule.String()
+	default:
+		return "REFUND " + r.Rule.String()
 	}
-	return verdict + " " + r.Rule.String()
-}
-
-// Malformed answers 30 to a message of which only the type could be read.
-func (d *iso87) Malformed(mti string) *wire.Message {
-	answer, ok := answerMTI(mti)
-	if !ok {
-		return nil
-	}
-	m := wire.NewMessage(answer)
-	m.Set(39, iso87Codes[switching.FormatError])
-	return m
 }

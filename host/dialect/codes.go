@@ -44,3 +44,11 @@ var iso87Codes = map[switching.Reason]string{
 	switching.UnknownTerminal:        "97",
 	switching.TerminalNotOfMerchant:  "97",
 }
+
+// codeOf a reason; 96 for one that a newer host has stored.
+func codeOf(r switching.Reason) string {
+	if code, ok := iso87Codes[r]; ok {
+		return code
+	}
+	return iso87Codes[switching.SystemMalfunction]
+}

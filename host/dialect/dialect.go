@@ -14,14 +14,15 @@ type Dialect interface {
 	Name() string
 	// Spec of its messages.
 	Spec() *wire.Spec
+	// Answers tells whether messages of this type are answered at all: requests
+	// and advices of the dialect's version are, answers and the rest are not.
+	Answers(mti string) bool
 	// Request is what a message asks for. A Refusal is not for the switch: it
 	// is answered as it is.
 	Request(m *wire.Message) (*switching.Request, *Refusal)
-	// Answer to a request message; nil if the message is not one to be answered.
+	// Answer to a request message, or to as much of it as could be read; nil if
+	// its type is not answered, and for a response that says nothing.
 	Answer(request *wire.Message, r *switching.Response) *wire.Message
-	// Malformed answers a message of which only the type could be read; nil if
-	// that is not one to be answered.
-	Malformed(mti string) *wire.Message
 	// TerminalID and MerchantID of a message, before its MAC was checked.
 	TerminalID(m *wire.Message) string
 	MerchantID(m *wire.Message) string
@@ -36,8 +37,6 @@ type Refusal struct {
 	Field int
 	// Problem says what is wrong, without any value.
 	Problem string
-	// Silent: the message is none that is answered (an answer, or an unknown type).
-	Silent bool
 }
 
 // Error makes a refusal an error for logs.
@@ -52,11 +51,15 @@ func malformed(field int, problem string) *Refusal {
 	return &Refusal{Reason: switching.FormatError, Field: field, Problem: problem}
 }
 
+func unsupported(field int, problem string) *Refusal {
+	return &Refusal{Reason: switching.FunctionNotSupported, Field: field, Problem: problem}
+}
+
 // Options of a dialect.
 type Options struct {
 	// Spec to use instead of the dialect's own.
 	Spec *wire.Spec
-	// Token makes a card number's token.
+	// Token makes a card number's token. Required.
 	Token func(card.PAN) [16]byte
 	// ApproveUnknownReversal answers 00 to a reversal whose original is not
 	// known, as advice-style hosts do; otherwise 25.
@@ -65,6 +68,9 @@ type Options struct {
 
 // New returns the dialect of that name: nac or ascii.
 func New(name string, o Options) (Dialect, error) {
+	if o.Token == nil {
+		return nil, fmt.Errorf("dialect %s: nothing makes tokens of card numbers", name)
+	}
 	d := iso87{name: name, spec: o.Spec, token: o.Token, approveUnknown: o.ApproveUnknownReversal}
 	switch name {
 	case "nac":

@@ -12,7 +12,7 @@ func answerMTI(mti string) (answer string, ok bool) {
 	}
 	switch mti[2] {
 	case '0', '2': // request, advice
-		return mti[:2] + string(mti[2]+1) + "0", true
+		return mti[:2] + string(rune(mti[2]+1)) + string(rune(mti[3]&^1)), true
 	default: // responses, notifications, acknowledgements
 		return "", false
 	}
