@@ -343,6 +343,22 @@ func TestCurrencies(t *testing.T) {
 	expectFields(t, b.host.last(), map[int]string{4: "000000001500", 49: "414"})
 }
 
+// A repeat says what it said first, whatever became of the sale since.
+func TestPartialReversal(t *testing.T) {
+	b := newBench(t, dialectASCII, approve)
+	b.must(Request{Operation: Sale, Amount: "5"})
+	r := b.must(Request{Operation: Reversal, Replacement: "2"})
+	if r.Remaining != "2.00" || !strings.HasPrefix(r.Summary, "reversal approved 00, 5.00 CNY, of which 2.00 CNY remain, RRN") {
+		t.Errorf("%+v", r)
+	}
+	if r := b.must(Request{Operation: Sale, Repeat: true}); r.AmountMinor != 500 {
+		t.Errorf("the repeat is about %d", r.AmountMinor)
+	}
+	if r := b.must(Request{Operation: Void}); r.AmountMinor != 200 {
+		t.Errorf("the void is about %d", r.AmountMinor)
+	}
+}
+
 func TestBalance(t *testing.T) {
 	b := newBench(t, dialectASCII, func(h *fakeHost, request *wire.Message) reply {
 		return h.packed(answerTo(request, set(54, "0001156D000000000001"+"0002156C000000001234")))

@@ -41,6 +41,7 @@ type Report struct {
 	Amount       string  `json:"amount,omitempty"`
 	AmountMinor  int64   `json:"amount_minor,omitempty"`
 	Currency     string  `json:"currency,omitempty"`
+	Remaining    string  `json:"remaining,omitempty"` // of the original after a partial reversal, F95
 	Available    string  `json:"available,omitempty"` // a balance, F54
 	// Problem says why an answer does not count.
 	Problem string `json:"problem,omitempty"`
@@ -178,6 +179,9 @@ func (r *Report) summarize() {
 		add("%s approved %s", r.Operation, r.Code)
 		if r.Amount != "" {
 			add("%s %s", r.Amount, r.Currency)
+		}
+		if r.Remaining != "" {
+			add("of which %s %s remain", r.Remaining, r.Currency)
 		}
 		if r.Available != "" {
 			add("available %s", r.Available)

@@ -165,6 +165,9 @@ func (t *Terminal) report(d *draft, p *packed) (*Report, error) {
 			r.Amount, r.Currency = money.FormatMinor(d.amount, t.currency), t.currency.Alpha()
 		}
 	}
+	if d.partial {
+		r.Remaining = money.FormatMinor(d.remaining, t.currency)
+	}
 	r.OriginalRRN = d.fields[37]
 	if d.original != nil {
 		r.OriginalSTAN = d.original.Fields[11]
