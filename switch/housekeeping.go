@@ -2,6 +2,7 @@ package switching
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,35 +12,58 @@ import (
 	"meridian/ledger"
 )
 
-// keepHouse follows the reference data, makes windows ahead and lets holds
-// expire. Every step can be done by several hosts at once without doing
-// anything twice, and what fails is tried at the next turn.
+// keepHouse catches up with time, turn after turn. What fails is tried at the
+// next one.
 func (s *Switch) keepHouse(ctx context.Context) {
 	tick := time.NewTicker(s.opts.Refresh)
 	defer tick.Stop()
-	var ensured ledger.Date
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		step, cancel := context.WithTimeout(ctx, 10*s.opts.Refresh)
-		if err := s.Refresh(step); err != nil {
-			s.log.Warn("cannot read reference data; working with what is known", "error", err)
-		}
-		if today := ledger.DateOf(s.now().UTC()); today != ensured {
-			if err := ledger.EnsureWindows(step, s.pool, s.directory.Load().Calendars(), s.now()); err != nil {
-				s.log.Warn("cannot make business days ahead", "error", err)
-			} else {
-				ensured = today
-			}
-		}
-		if err := s.ExpireHolds(step); err != nil {
-			s.log.Warn("cannot expire holds", "error", err)
+		turn, cancel := context.WithTimeout(ctx, turnTimeout)
+		if err := s.CatchUp(turn); err != nil && ctx.Err() == nil {
+			s.log.Warn("housekeeping is behind; trying again", "error", err)
 		}
 		cancel()
 	}
+}
+
+// turnTimeout bounds one turn of housekeeping: a day of cutover fits, and a
+// database that hangs does not hold it up for ever.
+const turnTimeout = 5 * time.Minute
+
+// CatchUp does what is due at the instant now: it follows the reference data,
+// makes windows ahead, closes business dates and lets holds expire. Every step
+// can be done by several hosts at once without doing anything twice, and none
+// waits for another to succeed.
+func (s *Switch) CatchUp(ctx context.Context) error {
+	now := s.now()
+	var errs []error
+	for _, step := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"read reference data", s.Refresh},
+		{"make business days", func(ctx context.Context) error {
+			if ledger.DateOf(now.UTC()) == ledger.Date(s.daysMade.Load()) {
+				return nil
+			}
+			if err := ledger.EnsureWindows(ctx, s.pool, s.directory.Load().Calendars(), now); err != nil {
+				return err //nolint:wrapcheck // wrapped below
+			}
+			s.daysMade.Store(int32(ledger.DateOf(now.UTC())))
+			return nil
+		}},
+		{"expire holds", s.ExpireHolds},
+	} {
+		if err := step.do(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", step.name, err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Refresh reads the reference data if its version has moved.

@@ -85,6 +85,7 @@ type Switch struct {
 
 	ensuring sync.Mutex // one caller makes windows, the others wait for it
 	retryLog atomic.Int64
+	daysMade atomic.Int32 // the UTC date at which business days were last made ahead
 	signOns  chan struct{} // bounds password checks under way
 }
 

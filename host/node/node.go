@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -44,6 +45,8 @@ type Config struct {
 	// OpsAddress serves metrics and health; empty serves none.
 	OpsAddress string
 	PProf      bool
+	// OpsHandlers serve more paths there: what only a sandbox has.
+	OpsHandlers map[string]http.Handler
 	// MaxInFlight and MaxConnections over all listeners; 0 takes the defaults.
 	MaxInFlight    int
 	MaxConnections int
@@ -110,7 +113,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	if cfg.OpsAddress != "" {
-		if n.ops, err = startOps(cfg.OpsAddress, cfg.PProf, registry, n.ready, n.log); err != nil {
+		if n.ops, err = startOps(cfg, registry, n.ready, n.log); err != nil {
 			return nil, err
 		}
 		n.addresses["ops"] = n.ops.addr

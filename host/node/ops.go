@@ -35,9 +35,9 @@ type ops struct {
 }
 
 func startOps(
-	address string, withPProf bool, registry *prometheus.Registry, ready func(context.Context) []check, log *slog.Logger,
+	cfg Config, registry *prometheus.Registry, ready func(context.Context) []check, log *slog.Logger,
 ) (*ops, error) {
-	listener, err := net.Listen("tcp", address)
+	listener, err := net.Listen("tcp", cfg.OpsAddress)
 	if err != nil {
 		return nil, fmt.Errorf("ops address: %w", err)
 	}
@@ -46,7 +46,10 @@ func startOps(
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
 	mux.HandleFunc("GET /livez", o.livez)
 	mux.HandleFunc("GET /readyz", o.readyz)
-	if withPProf {
+	for path, handler := range cfg.OpsHandlers {
+		mux.Handle(path, handler)
+	}
+	if cfg.PProf {
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
