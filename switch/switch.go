@@ -76,6 +76,7 @@ type Switch struct {
 	log       *slog.Logger
 	now       func() time.Time
 	metrics   *metrics
+	cutovers  *cutoverMetrics
 	directory atomic.Pointer[Directory]
 	lanes     []*lane
 
@@ -85,7 +86,7 @@ type Switch struct {
 
 	ensuring sync.Mutex // one caller makes windows, the others wait for it
 	retryLog atomic.Int64
-	daysMade atomic.Int32 // the UTC date at which business days were last made ahead
+	daysMade atomic.Int32  // the UTC date at which business days were last made ahead
 	signOns  chan struct{} // bounds password checks under way
 }
 
@@ -94,6 +95,7 @@ type Switch struct {
 func Start(ctx context.Context, o Options) (*Switch, error) {
 	o.setDefaults()
 	s := &Switch{opts: o, pool: o.Pool, log: o.Logger, now: o.Now, metrics: newMetrics(o.Registerer)}
+	s.cutovers = newCutoverMetrics(o.Registerer)
 	s.signOns = make(chan struct{}, signOnsAtOnce)
 	dir, err := LoadDirectory(ctx, s.pool)
 	if err != nil {
