@@ -22,6 +22,10 @@ type merchant struct {
 	cutoff   string // HH:MM in zone
 	mode     switching.CancelMode
 
+	// region is a public holiday calendar, empty for none; weekend are ISO weekdays.
+	region  string
+	weekend []int16
+
 	network   string
 	bin       string // first six digits of its cards; a published test range
 	panDigits int
@@ -34,22 +38,32 @@ func merchants() []merchant {
 	return []merchant{
 		{
 			1, 0, "104110000000001", "Huangpu River Books", money.CNY, "Asia/Shanghai", "23:00", switching.CancelAuto,
+			"",
+			[]int16{6, 7},
 			"unionpay", "621234", 19,
 		},
 		{
 			2, 1, "104110000000002", "Spree Backwaren", money.EUR, "Europe/Berlin", "02:30", switching.CancelStrict,
+			"de",
+			[]int16{6, 7},
 			"visa", "400000", 16,
 		},
 		{
 			3, 2, "104110000000003", "Hudson Hardware", money.USD, "America/New_York", "17:00", switching.CancelAuto,
+			"us",
+			[]int16{6, 7},
 			"mastercard", "555555", 16,
 		},
 		{
 			4, 3, "104110000000004", "Sumida Records", money.JPY, "Asia/Tokyo", "22:00", switching.CancelOnly,
+			"jp",
+			[]int16{6, 7},
 			"jcb", "353011", 16,
 		},
 		{
 			5, 0, "104110000000005", "Salmiya Spices", money.KWD, "Asia/Kuwait", "20:00", switching.CancelAuto,
+			"",
+			[]int16{5, 6},
 			"visa", "424242", 16,
 		},
 	}
@@ -79,11 +93,37 @@ type terminal struct {
 	mac      string
 }
 
-// Operator of every test terminal.
+// Operators of every test merchant: the one that sandbox.json names, and a
+// supervisor for policies that ask for one. They share the password.
 const (
 	operator         = "01"
+	supervisor       = "99"
 	operatorPassword = "0000"
 )
+
+// holidays are dates that no public calendar of ours has: China's statutory
+// holidays on fixed dates, for value dates that are worth a look.
+func holidays() []holiday {
+	var list []holiday
+	for year := 2026; year <= 2030; year++ {
+		for _, day := range []struct{ date, name string }{
+			{"01-01", "New Year's Day"},
+			{"05-01", "Labour Day"},
+			{"10-01", "National Day"},
+			{"10-02", "National Day"},
+			{"10-03", "National Day"},
+		} {
+			list = append(list, holiday{calendar: 1, date: fmt.Sprintf("%d-%s", year, day.date), name: day.name})
+		}
+	}
+	return list
+}
+
+// holiday of a calendar, YYYY-MM-DD.
+type holiday struct {
+	calendar   int16
+	date, name string
+}
 
 // terminals of a merchant: two for each dialect. The first NAC and ASCII ones
 // need no MAC, so that a first message can be written by hand.

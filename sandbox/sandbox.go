@@ -38,7 +38,7 @@ type Sandbox struct {
 
 // Start brings everything up and returns when sandbox.json is in place. The
 // addresses listen by then; messages are answered as soon as [Sandbox.Run] is
-// called. When it fails, nothing of what it began is left.
+// called. When it fails, everything that it began has been stopped.
 //
 // Errors: [AddressError], [InUseError], [UnreachableError], [ErrProduction],
 // [ErrOtherRows]; others are failures of the machine.

@@ -290,7 +290,9 @@ func TestPostgresDies(t *testing.T) {
 // A data directory is one sandbox's, with whichever database.
 func TestSecondSandboxIsRefused(t *testing.T) {
 	dir := dataDir(t)
-	s := start(t, options(dir))
+	o := options(dir)
+	o.DatabaseURL = pgtest.Database(t, nil)
+	s := start(t, o)
 	for name, o := range map[string]Options{
 		"same":      options(dir),
 		"ephemeral": {DataDir: dir, Ephemeral: true, NAC: anyPort, ASCII: anyPort, Ops: anyPort},

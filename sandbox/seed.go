@@ -13,6 +13,7 @@ import (
 
 	"meridian/internal/vault"
 	"meridian/ledger"
+	"meridian/switch"
 )
 
 // ErrProduction: the database is somebody's production.
@@ -104,7 +105,7 @@ func (s *seeder) run(ctx context.Context) error {
 	for i := range all {
 		m := &all[i]
 		low, high := m.binRange()
-		s.queue(b, insertCalendarSQL, m.id, m.calendarName(), m.zone, m.cutoff, firstDate)
+		s.queue(b, insertCalendarSQL, m.id, m.calendarName(), m.zone, m.cutoff, firstDate, m.region, m.weekend)
 		s.queue(b, insertPolicySQL, m.id, m.policyName(), m.mode, maxAmountMinor, maxCashbackMinor)
 		s.queue(b, insertMerchantSQL, m.id, m.bucket, m.mid, m.name, m.currency, m.id, m.id)
 		s.queue(b, insertRangeSQL, low, high, m.network)
@@ -114,8 +115,14 @@ func (s *seeder) run(ctx context.Context) error {
 			}
 		}
 	}
+	for _, h := range holidays() {
+		s.queue(b, insertHolidaySQL, h.calendar, h.date, h.name)
+	}
 	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("reference data: %w", err)
+	}
+	if err := s.operators(ctx, all); err != nil {
+		return fmt.Errorf("operators: %w", err)
 	}
 	if err := s.cards(ctx, all); err != nil {
 		return err
@@ -144,6 +151,37 @@ func (s *seeder) queueTerminal(b *pgx.Batch, t terminal) error {
 		}
 	}
 	s.queue(b, insertTerminalSQL, t.id, t.tid, t.merchant.id, t.dialect, t.tpdu, t.mac, wrapped[0], wrapped[1], wrapped[2])
+	return nil
+}
+
+// operators gives every merchant its operators. A password's hash is slow on
+// purpose and new each time, so it is made only where one is missing.
+func (s *seeder) operators(ctx context.Context, all []merchant) error {
+	numbers := []string{operator, supervisor}
+	ids := make([]int32, len(all))
+	for i := range all {
+		ids[i] = all[i].id
+	}
+	var have int
+	if err := s.tx.QueryRow(ctx, operatorsSQL, ids, numbers).Scan(&have); err != nil {
+		return fmt.Errorf("count: %w", err)
+	}
+	if have == len(ids)*len(numbers) {
+		return nil
+	}
+	hash, err := switching.HashPassword(operatorPassword)
+	if err != nil {
+		return err
+	}
+	b := &pgx.Batch{}
+	for _, id := range ids {
+		for _, number := range numbers {
+			s.queue(b, insertOperatorSQL, id, number, number == supervisor, hash)
+		}
+	}
+	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("insert: %w", err)
+	}
 	return nil
 }
 

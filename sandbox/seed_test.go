@@ -113,23 +113,26 @@ func TestKeysInTheDatabaseAreTheListedOnes(t *testing.T) {
 	if err := describe(t.Context(), connectTo(t, url), &listed); err != nil {
 		t.Fatal(err)
 	}
+	conn := connectTo(t, url)
 	for _, m := range listed.Merchants {
 		for _, terminal := range m.Terminals {
-			for column, one := range map[string]struct {
+			var wrapped [3][]byte
+			if err := conn.QueryRow(t.Context(), `SELECT tmk_wrapped, mak_wrapped, pik_wrapped FROM terminals WHERE tid = $1`, terminal.TID).
+				Scan(&wrapped[0], &wrapped[1], &wrapped[2]); err != nil {
+				t.Fatal(err)
+			}
+			for i, one := range []struct {
 				usage vault.Usage
 				hex   string
 			}{
-				"tmk_wrapped": {vault.UsageTerminalMasterKey, terminal.TMK},
-				"mak_wrapped": {vault.UsageMACKey, terminal.MAK},
-				"pik_wrapped": {vault.UsagePINKey, terminal.PIK},
+				{vault.UsageTerminalMasterKey, terminal.TMK}, {vault.UsageMACKey, terminal.MAK}, {vault.UsagePINKey, terminal.PIK},
 			} {
-				wrapped := value[[]byte](t, url, `SELECT `+column+` FROM terminals WHERE tid = $1`, terminal.TID)
-				key, err := v.Unwrap(one.usage, wrapped)
+				key, err := v.Unwrap(one.usage, wrapped[i])
 				if err != nil {
 					t.Fatal(err)
 				}
 				if upperHex(key) != one.hex {
-					t.Errorf("%s of %s is not the listed one", column, terminal.TID)
+					t.Errorf("the %s of %s is not the listed one", one.usage, terminal.TID)
 				}
 			}
 		}
@@ -260,5 +263,29 @@ func TestOtherRows(t *testing.T) {
 	perform(t, url, `UPDATE terminals SET tid = 'ELSE' WHERE tid = '10000001'`)
 	if _, err := seed(t.Context(), connectTo(t, url), openVault(t), monday); !errors.Is(err, ErrOtherRows) {
 		t.Errorf("seed: %v", err)
+	}
+}
+
+// Every merchant has the operator that sandbox.json names, and a supervisor; a
+// password that was changed stays changed.
+func TestOperators(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	seedAt(t, url, monday)
+	for _, m := range merchants() {
+		for number, isSupervisor := range map[string]bool{operator: false, supervisor: true} {
+			got := value[bool](t, url, `
+				SELECT supervisor FROM operators
+				WHERE merchant_id = $1 AND operator_no = $2 AND active AND starts_with(password_hash, '$argon2id$')`, m.id, number)
+			if got != isSupervisor {
+				t.Errorf("operator %s of %s: supervisor %t", number, m.mid, got)
+			}
+		}
+	}
+	perform(t, url, `UPDATE operators SET password_hash = 'changed'; DELETE FROM operators WHERE merchant_id = 1 AND operator_no = '99'`)
+	if !seedAt(t, url, monday) {
+		t.Error("the missing supervisor was not put back")
+	}
+	if n := value[int64](t, url, `SELECT count(*) FROM operators WHERE password_hash = 'changed'`); n != int64(2*len(merchants())-1) {
+		t.Errorf("%d changed passwords", n)
 	}
 }

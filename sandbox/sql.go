@@ -21,8 +21,18 @@ const lockInstallation = ` FOR UPDATE`
 const markSandboxSQL = `UPDATE installation SET kind = 'sandbox', directory_version = directory_version + 1`
 
 const insertCalendarSQL = `
-INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date)
-VALUES ($1, $2, $3, $4::text::time, $5::text::date) ON CONFLICT DO NOTHING`
+INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date, holiday_region, weekend_days)
+VALUES ($1, $2, $3, $4::text::time, $5::text::date, $6, $7) ON CONFLICT DO NOTHING`
+
+const insertHolidaySQL = `
+INSERT INTO calendar_holidays (calendar_id, holiday, name)
+VALUES ($1, $2::text::date, $3) ON CONFLICT DO NOTHING`
+
+const operatorsSQL = `SELECT count(*) FROM operators WHERE merchant_id = ANY($1::int[]) AND operator_no = ANY($2::text[])`
+
+const insertOperatorSQL = `
+INSERT INTO operators (merchant_id, operator_no, supervisor, password_hash)
+VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`
 
 const insertPolicySQL = `
 INSERT INTO policies (policy_id, name, cancel_mode, max_amount_minor, max_cashback_minor)
