@@ -1,0 +1,225 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"meridian/internal/config"
+	"meridian/internal/pglocal/pgtest"
+	"meridian/internal/vault"
+	"meridian/migrations"
+)
+
+// diagnose runs doctor and returns what it says about one thing.
+func diagnose(t testing.TB, code int, check string, arguments ...string) symptom {
+	t.Helper()
+	o := call(t, append([]string{"doctor", "-o", "json", "--verify-timeout", "0"}, arguments...)...).want(t, code)
+	var e examination
+	if err := json.Unmarshal([]byte(o.stdout), &e); err != nil {
+		t.Fatalf("%v\n%s\n%s", err, o.stdout, o.stderr)
+	}
+	for _, s := range e.Symptoms {
+		if s.Check == check {
+			return s
+		}
+	}
+	t.Fatalf("nothing about %s:\n%s", check, o.stdout)
+	return symptom{}
+}
+
+func (s symptom) want(t testing.TB, status string, parts ...string) {
+	t.Helper()
+	if s.Status != status {
+		t.Errorf("%s is %s (%s), want %s", s.Check, s.Status, s.Detail, status)
+	}
+	for _, part := range parts {
+		if !strings.Contains(s.Detail+" "+s.Advice, part) {
+			t.Errorf("%s: %q, %q do not say %q", s.Check, s.Detail, s.Advice, part)
+		}
+	}
+}
+
+// login makes a login in a database and returns the database's URL with it.
+func login(t testing.TB, databaseURL, name string, grants ...string) string {
+	t.Helper()
+	execSQL(t, databaseURL, `CREATE ROLE `+name+` LOGIN PASSWORD 'test'`)
+	t.Cleanup(func() { execSQL(t, databaseURL, `DROP OWNED BY `+name+`; DROP ROLE `+name) })
+	for _, grant := range grants {
+		execSQL(t, databaseURL, grant)
+	}
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(name, "test")
+	return u.String()
+}
+
+// A production database as it should be, on a server that loses nothing.
+func TestDoctorFindsNothingWrong(t *testing.T) {
+	server := pgtest.Server(t, pgtest.Durable())
+	if err := migrate(t.Context(), server.URL()); err != nil {
+		t.Fatal(err)
+	}
+	service := login(t, server.URL(), "host_login", `GRANT `+migrations.ServiceRole+` TO host_login`)
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	if err := free.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := write(t, "meridian.yaml", fmt.Sprintf(
+		"master_key_file: %s\nops: {address: ''}\nlimits: {max_connections: 10}\nlisteners:\n  - {name: nac, dialect: nac, address: '%s'}\n",
+		masterKey(t), address))
+	o := call(t, "doctor", "--config", file, "--database-url", service).want(t, 0)
+	for line := range strings.Lines(o.stdout) {
+		if !strings.HasPrefix(line, "ok  ") {
+			t.Errorf("it complains: %s", line)
+		}
+	}
+	for _, check := range []string{"configuration", "database", "durability", "clock", "schema", "privileges", "master key", "ledger", "open files", "ports"} {
+		if !strings.Contains(o.stdout, "ok    "+check) {
+			t.Errorf("nothing about %s:\n%s", check, o.stdout)
+		}
+	}
+}
+
+func TestDoctorOnPrivileges(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	execSQL(t, url, `SELECT meridian_ensure_partitions('2026-01-01', '2026-01-31')`)
+	role := migrations.ServiceRole
+	// The test server is not durable, which is a failure of its own: code 1 is the least there is.
+	diagnose(t, exitFailure, "privileges", "--database-url", url).want(t, statusOK)
+	for _, c := range []struct{ grant, revoke, name string }{
+		{`GRANT UPDATE ON transfers TO ` + role, `REVOKE UPDATE ON transfers FROM ` + role, "UPDATE on transfers"},
+		{`GRANT UPDATE (amount_minor) ON transfers TO ` + role, `REVOKE UPDATE (amount_minor) ON transfers FROM ` + role, "UPDATE on a column of transfers"},
+		{`GRANT DELETE ON transfers_202601 TO ` + role, `REVOKE DELETE ON transfers_202601 FROM ` + role, "DELETE on transfers_202601"},
+		{`GRANT TRUNCATE ON audit_log TO ` + role, `REVOKE TRUNCATE ON audit_log FROM ` + role, "TRUNCATE on audit_log"},
+		{`GRANT ALL ON batches TO ` + role, `REVOKE DELETE, TRUNCATE ON batches FROM ` + role, "DELETE on batches"},
+	} {
+		execSQL(t, url, c.grant)
+		diagnose(t, exitInvariant, "privileges", "--database-url", url).want(t, statusFail, c.name)
+		execSQL(t, url, c.revoke)
+	}
+	diagnose(t, exitFailure, "privileges", "--database-url", url).want(t, statusOK)
+
+	execSQL(t, url, `REVOKE INSERT ON transfers FROM `+role)
+	diagnose(t, exitFailure, "privileges", "--database-url", url).want(t, statusFail, "lacks INSERT on transfers", "meridian migrate")
+	execSQL(t, url, `GRANT INSERT ON transfers TO `+role)
+
+	diagnose(t, exitFailure, "login", "--database-url", url).want(t, statusWarn, "superuser")
+	stranger := login(t, url, "stranger_login", `GRANT SELECT ON ALL TABLES IN SCHEMA public TO stranger_login`)
+	diagnose(t, exitFailure, "privileges", "--database-url", stranger).want(t, statusFail, "may not assume", "GRANT "+role)
+}
+
+func TestDoctorOnKeys(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	config := func(keyFile string) string { return write(t, "meridian.yaml", "master_key_file: "+keyFile+"\n") }
+	key := masterKey(t)
+	look := func(file string) symptom {
+		t.Helper()
+		return diagnose(t, exitFailure, "master key", "--database-url", url, "--config", file)
+	}
+	look(config(key)).want(t, statusOK, "readable")
+	look(write(t, "meridian.yaml", "")).want(t, statusWarn, "serve needs one")
+	look(config("/nonexistent")).want(t, statusFail, "no such file")
+	look(config(write(t, "key", "sandbox:"+strings.Repeat("3f", 32)))).want(t, statusFail, "everybody knows")
+
+	master, err := vault.LoadMasterKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := vault.Open(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped, err := keys.Wrap(vault.UsageMACKey, make([]byte, 16))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seedTerminal(t, url, wrapped)
+	look(config(key)).want(t, statusOK)
+	look(config(write(t, "key", strings.Repeat("5a", 32)))).want(t, statusFail, "does not open the terminals' keys")
+}
+
+// seedTerminal puts a merchant with one terminal into a production database.
+func seedTerminal(t testing.TB, url string, wrappedMAK []byte) {
+	t.Helper()
+	execSQL(t, url, `INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date) VALUES (1, 'utc', 'UTC', '23:00', '2026-01-01')`)
+	execSQL(t, url, `INSERT INTO policies (policy_id, name) VALUES (1, 'plain')`)
+	execSQL(t, url, `INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id)
+		VALUES (1, 0, '104110000000001', 'Shop', 156, 1, 1)`)
+	execSQL(t, url, `INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, mak_wrapped) VALUES (1, '10000001', 1, 'nac', $1)`, wrappedMAK)
+}
+
+func TestDoctorOnTheMachine(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	file := write(t, "meridian.yaml", "limits: {max_connections: 1000000}\nlisteners:\n  - {name: nac, dialect: nac, address: '"+taken.Addr().String()+"'}\n")
+	arguments := []string{"--database-url", url, "--config", file}
+	diagnose(t, exitFailure, "ports", arguments...).want(t, statusWarn, taken.Addr().String(), "while a host runs here")
+	diagnose(t, exitFailure, "listeners", "--database-url", url).want(t, statusWarn, "config example")
+	diagnose(t, exitFailure, "durability", "--database-url", url).want(t, statusFail, "is off", "outlive a crash")
+
+	e := &examination{}
+	limits := config.Default()
+	limits.Limits.MaxConnections = 1 << 40
+	examineOpenFiles(e, limits)
+	limits.Limits.MaxConnections = 1
+	examineOpenFiles(e, limits)
+	e.Symptoms[0].want(t, statusFail, "ulimit -n")
+	e.Symptoms[1].want(t, statusOK)
+}
+
+func TestDoctorWithoutDatabase(t *testing.T) {
+	diagnose(t, exitUnreachable, "database", "--database-url", "postgres://127.0.0.1:1/x").want(t, statusFail, "refused", "start Postgres")
+}
+
+func TestDoctorOnClocks(t *testing.T) {
+	before := time.Date(2026, time.November, 24, 12, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		server, answer time.Duration // after before
+		status         string
+	}{
+		{10 * time.Millisecond, 20 * time.Millisecond, statusOK},
+		{-300 * time.Millisecond, 0, statusOK},
+		{600 * time.Millisecond, 0, statusWarn},
+		{-600 * time.Millisecond, 0, statusWarn},
+		{600 * time.Millisecond, time.Second, statusOK}, // a slow answer hides the difference
+		{6 * time.Second, 0, statusFail},
+		{-time.Hour, time.Second, statusFail},
+	} {
+		e := &examination{}
+		examineClock(e, before, before.Add(c.server), before.Add(c.answer))
+		if e.Symptoms[0].Status != c.status {
+			t.Errorf("server %s ahead, answer after %s: %s (%s), want %s", c.server, c.answer, e.Symptoms[0].Status, e.Symptoms[0].Detail, c.status)
+		}
+	}
+}
+
+// What is worse has the higher code.
+func TestDoctorsCode(t *testing.T) {
+	e := &examination{}
+	e.okf("a", "fine")
+	e.warnf("b", "", "hm")
+	if err := e.err(); err != nil {
+		t.Errorf("warnings fail: %v", err)
+	}
+	for _, code := range []int{exitFailure, exitInvariant, exitUnreachable} {
+		e.failf(code, "c", "", "bad")
+	}
+	if got := exitCode(e.err()); got != exitInvariant {
+		t.Errorf("code %d, want %d", got, exitInvariant)
+	}
+}
