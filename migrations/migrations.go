@@ -36,8 +36,7 @@ func Up(ctx context.Context, url string) (version int64, err error) {
 		if _, err := p.Up(ctx); err != nil {
 			return fmt.Errorf("apply migrations: %w", err)
 		}
-		version, err = p.GetDBVersion(ctx)
-		if err != nil {
+		if version, err = p.GetDBVersion(ctx); err != nil {
 			return fmt.Errorf("read schema version: %w", err)
 		}
 		return nil

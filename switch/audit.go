@@ -114,7 +114,8 @@ func (a *Auditor) write(ctx context.Context, first auditJob) {
 	defer cancel()
 	_, err := a.pool.Exec(ctx, `
 		INSERT INTO audit_log (recorded_at, kind, subject, detail)
-		SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[])`, at, kinds, subjects, details)
+		SELECT u.recorded_at, u.kind, u.subject, u.detail
+		FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[]) AS u(recorded_at, kind, subject, detail)`, at, kinds, subjects, details)
 	if err != nil {
 		a.lost.Add(float64(len(jobs)))
 		a.log.Error("cannot write the audit log", "rows", len(jobs), "error", err)

@@ -27,6 +27,8 @@ func (d *decision) reversal() Verdict {
 		return d.approve()
 	case StateCompleted:
 		return d.decline(InvalidTransaction)
+	case StateUnderReview:
+		return d.decline(InvalidTransaction) // a person decides it
 	case StateApproved:
 	}
 	switch o.Kind {

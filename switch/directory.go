@@ -1,6 +1,7 @@
 package switching
 
 import (
+	"bytes"
 	"sort"
 	"strings"
 	"time"
@@ -190,7 +191,7 @@ func (d *Directory) admit(r *Request) Reason {
 		return TerminalInactive
 	case !m.Active:
 		return UnknownMerchant
-	case t.CertificateSHA256 != nil && string(t.CertificateSHA256) != string(r.CertificateSHA256[:]):
+	case t.CertificateSHA256 != nil && !bytes.Equal(t.CertificateSHA256, r.CertificateSHA256[:]):
 		return SecurityViolation
 	}
 	r.terminal, r.merchant = t, m

@@ -82,16 +82,11 @@ func (c *cancelCase) counterfactual() string {
 	var when string
 	if c.settledNow {
 		other.Now = o.WindowClosesAt.Add(-time.Nanosecond)
-		other.windows[o.CalendarID] = ledger.Window{
-			BusinessDay: ledger.BusinessDay{CalendarID: o.CalendarID, Date: o.BusinessDate, ClosesAt: o.WindowClosesAt}, State: ledger.WindowOpen,
-		}
+		other.windows[o.CalendarID] = openWindow(o.CalendarID, o.BusinessDate, o.WindowClosesAt)
 		when = "before the cutoff at " + o.WindowClosesAt.UTC().Format(time.RFC3339)
 	} else {
 		other.Now = o.WindowClosesAt
-		other.windows[o.CalendarID] = ledger.Window{
-			BusinessDay: ledger.BusinessDay{CalendarID: o.CalendarID, Date: o.BusinessDate.AddDays(1), ClosesAt: o.WindowClosesAt.AddDate(0, 0, 1)},
-			State:       ledger.WindowOpen,
-		}
+		other.windows[o.CalendarID] = openWindow(o.CalendarID, o.BusinessDate.AddDays(1), o.WindowClosesAt.AddDate(0, 0, 1))
 		when = "from the cutoff at " + o.WindowClosesAt.UTC().Format(time.RFC3339) + " on"
 	}
 	d := begin(&other, c.request, Identity{}, Key{BatchNo: c.verdict.Record.BatchNo})
@@ -104,6 +99,11 @@ func (c *cancelCase) counterfactual() string {
 		verdict = "REVIEW"
 	}
 	return when + ": " + verdict + " " + v.Response.Rule.String()
+}
+
+func openWindow(calendar int16, date ledger.Date, closesAt time.Time) ledger.Window {
+	day := ledger.BusinessDay{CalendarID: calendar, Date: date, ClosesAt: closesAt}
+	return ledger.Window{BusinessDay: day, State: ledger.WindowOpen}
 }
 
 func decodeEvidence(b json.RawMessage, e *Evidence) error {

@@ -133,7 +133,7 @@ func rrnText(rrn int64) string { return fmt.Sprintf("%012d", rrn) }
 func (i *Inspection) complete(ctx context.Context, tx pgx.Tx) error {
 	transfers, err := ledger.TransfersOf(ctx, tx, i.Bucket, i.BusinessDate, i.ID)
 	if err != nil {
-		return err //nolint:wrapcheck // names the journal
+		return err
 	}
 	i.Transfers = []InspectedPosting{}
 	for _, t := range transfers {

@@ -69,7 +69,7 @@ var reasonNames = [...]string{
 // Reasons lists every reason, for tables that must have an entry for each.
 func Reasons() []Reason {
 	var all []Reason
-	for r := range reasonNames {
+	for r := range len(reasonNames) {
 		if reasonNames[r] != "" {
 			all = append(all, Reason(r))
 		}

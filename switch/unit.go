@@ -80,7 +80,7 @@ func (u *unit) finish(conn *pgxpool.Conn, err error) postgres.Outcome {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		if _, rollbackErr := conn.Exec(ctx, "ROLLBACK"); rollbackErr != nil {
-			_ = conn.Conn().Close(ctx) //nolint:errcheck // it is being thrown away
+			_ = conn.Conn().Close(ctx)
 		}
 	}
 	conn.Release()
@@ -106,7 +106,8 @@ func (u *unit) decideOne(facts *Facts, j *job) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			u.sw.metrics.panics.Inc()
-			u.sw.log.Error("decision panicked", "panic", fmt.Sprintf("%T", p), "kind", j.request.Kind.String(), "stack", string(debug.Stack()))
+			u.sw.log.Error("decision panicked",
+				"panic", fmt.Sprintf("%T", p), "kind", j.request.Kind.String(), "stack", string(debug.Stack()))
 			err = errPanicked
 		}
 	}()

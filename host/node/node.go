@@ -113,7 +113,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	if cfg.OpsAddress != "" {
-		if n.ops, err = startOps(cfg, registry, n.ready, n.log); err != nil {
+		if n.ops, err = startOps(ctx, cfg, registry, n.ready, n.log); err != nil {
 			return nil, err
 		}
 		n.addresses["ops"] = n.ops.addr
@@ -251,10 +251,10 @@ func (n *Node) abandon() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if n.server != nil {
-		_ = n.server.Shutdown(ctx) //nolint:errcheck // the error that matters is being returned
+		_ = n.server.Shutdown(ctx)
 	}
 	if n.sw != nil {
-		_ = n.sw.Shutdown(ctx) //nolint:errcheck // as above
+		_ = n.sw.Shutdown(ctx)
 	}
 	if n.endAudit != nil {
 		n.endAudit()

@@ -25,6 +25,11 @@ type check struct {
 	Error string `json:"error,omitempty"`
 }
 
+type readiness struct {
+	Ready  bool    `json:"ready"`
+	Checks []check `json:"checks"`
+}
+
 // ops serves /metrics, /livez and /readyz.
 type ops struct {
 	addr     string
@@ -35,9 +40,10 @@ type ops struct {
 }
 
 func startOps(
-	cfg Config, registry *prometheus.Registry, ready func(context.Context) []check, log *slog.Logger,
+	ctx context.Context, cfg Config, registry *prometheus.Registry, ready func(context.Context) []check, log *slog.Logger,
 ) (*ops, error) {
-	listener, err := net.Listen("tcp", cfg.OpsAddress)
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", cfg.OpsAddress)
 	if err != nil {
 		return nil, fmt.Errorf("ops address: %w", err)
 	}
@@ -61,7 +67,7 @@ func startOps(
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	go func() {
-		if err := o.server.Serve(listener); err != nil && err != http.ErrServerClosed { //nolint:errorlint // returned bare
+		if err := o.server.Serve(listener); err != nil && err != http.ErrServerClosed {
 			log.Error("ops address ended", "error", err)
 		}
 	}()
@@ -71,7 +77,7 @@ func startOps(
 // livez: the process works. It does not depend on the database: restarting a
 // host does not bring a database back.
 func (o *ops) livez(w http.ResponseWriter, _ *http.Request) {
-	_, _ = fmt.Fprintln(w, "ok") //nolint:errcheck // the peer went away
+	_, _ = fmt.Fprintln(w, "ok")
 }
 
 // readyz: the host can approve. ?verbose lists what it looked at.
@@ -87,12 +93,12 @@ func (o *ops) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	if !r.URL.Query().Has("verbose") {
 		w.WriteHeader(status)
-		_, _ = fmt.Fprintln(w, http.StatusText(status)) //nolint:errcheck // the peer went away
+		_, _ = fmt.Fprintln(w, http.StatusText(status))
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]any{"ready": status == http.StatusOK, "checks": checks}) //nolint:errcheck // as above
+	_ = json.NewEncoder(w).Encode(readiness{Ready: status == http.StatusOK, Checks: checks}) //nolint:errcheck // as above
 }
 
 func (o *ops) drain() { o.draining.Store(true) }
@@ -101,6 +107,6 @@ func (o *ops) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := o.server.Shutdown(ctx); err != nil {
-		_ = o.server.Close() //nolint:errcheck // the process is ending
+		_ = o.server.Close()
 	}
 }

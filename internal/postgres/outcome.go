@@ -45,8 +45,7 @@ func Classify(err error, commitSent bool) Outcome {
 	if commitSent {
 		lost = Unknown
 	}
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pgErr.Code {
 		case "40001", // serialization failure
 			"40P01", // deadlock detected
@@ -70,8 +69,7 @@ func Classify(err error, commitSent bool) Outcome {
 	if pgconn.SafeToRetry(err) {
 		return NotCommitted
 	}
-	var connectErr *pgconn.ConnectError
-	if errors.As(err, &connectErr) {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return NotCommitted
 	}
 	var netErr net.Error
@@ -91,8 +89,8 @@ func Classify(err error, commitSent bool) Outcome {
 
 // LockNotWon tells whether err is a lock that was not won within lock_timeout.
 func LockNotWon(err error) bool {
-	var pgErr *pgconn.PgError
-	return errors.As(err, &pgErr) && pgErr.Code == "55P03"
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "55P03"
 }
 
 // Backoff waits before try number attempt (from 0), up to limit, with jitter so
@@ -104,7 +102,7 @@ func Backoff(ctx context.Context, attempt int, limit time.Duration) error {
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
-		return ctx.Err() //nolint:wrapcheck // the caller's own context
+		return ctx.Err()
 	case <-t.C:
 		return nil
 	}
