@@ -57,6 +57,10 @@ type Imbalance struct {
 
 // Checks recompute from transfers what the ledger keeps or promises.
 func Checks() []Check {
+	return append(accountChecks(), SettlementChecks()...)
+}
+
+func accountChecks() []Check {
 	return []Check{
 		{"trial balance", `
 			WITH legs AS (

@@ -57,6 +57,7 @@ func (s *Switch) CatchUp(ctx context.Context) error {
 			s.daysMade.Store(int32(ledger.DateOf(now.UTC())))
 			return nil
 		}},
+		{"close business dates", s.closeDates},
 		{"expire holds", s.ExpireHolds},
 	} {
 		if err := step.do(ctx); err != nil {

@@ -1,0 +1,214 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"meridian/internal/money"
+)
+
+// ClassTotal counts and sums one class of what a merchant did. The sum is
+// positive in its class's own direction: a void's reduces the net.
+type ClassTotal struct {
+	Count int64 `json:"count"`
+	Minor int64 `json:"minor"`
+}
+
+// Balances of a merchant at one end of a business date. Payable and reserve are
+// owed to the merchant, receivable by it.
+type Balances struct {
+	PayableMinor    int64 `json:"payable_minor"`
+	ReceivableMinor int64 `json:"receivable_minor"`
+	ReserveMinor    int64 `json:"reserve_minor"`
+}
+
+// Statement is what a business date came to for one merchant, to the last unit
+// as its transfers have it:
+//
+//	gross           = sales + cashback + completions + advices + reinstatements − voids − reversals
+//	closing payable = opening payable + gross − refunds + refund reversals − adjustments + other
+//	                  − discount + discount returned − reserve + reserve released
+//	                  + moved to receivable − recovered from receivable
+type Statement struct {
+	MID          string         `json:"mid"`
+	MerchantName string         `json:"merchant"`
+	MerchantID   int32          `json:"-"`
+	Bucket       int16          `json:"-"`
+	CalendarID   int16          `json:"calendar_id"`
+	BusinessDate Date           `json:"business_date"`
+	ValueDate    Date           `json:"value_date"`
+	Currency     money.Currency `json:"currency"`
+	SettledAt    time.Time      `json:"settled_at"`
+	// JournalID of the transfers that the close posted.
+	JournalID uuid.UUID `json:"journal_id"`
+
+	Sales           ClassTotal `json:"sales"`
+	Cashback        ClassTotal `json:"cashback"`
+	Completions     ClassTotal `json:"completions"`
+	Advices         ClassTotal `json:"advices"`
+	Reinstatements  ClassTotal `json:"reinstatements"`
+	Voids           ClassTotal `json:"voids"`
+	Reversals       ClassTotal `json:"reversals"`
+	GrossMinor      int64      `json:"gross_minor"`
+	Refunds         ClassTotal `json:"refunds"`
+	RefundReversals ClassTotal `json:"refund_reversals"`
+	// Adjustments are reversals that came after their sale's cutoff.
+	Adjustments ClassTotal `json:"adjustments"`
+	OtherMinor  int64      `json:"other_minor"`
+
+	DiscountMinor         int64 `json:"discount_minor"`
+	DiscountReturnedMinor int64 `json:"discount_returned_minor"`
+	ReserveMinor          int64 `json:"reserve_minor"`
+	ReserveReleasedMinor  int64 `json:"reserve_released_minor"`
+	// ToReceivableMinor is the shortfall that became the merchant's debt.
+	ToReceivableMinor int64 `json:"to_receivable_minor"`
+	// RecoveredMinor was taken from the payable for earlier debt.
+	RecoveredMinor int64 `json:"recovered_minor"`
+
+	Opening Balances `json:"opening"`
+	Closing Balances `json:"closing"`
+
+	// ReserveReleaseOn is the business date that gives today's reserve back.
+	ReserveReleaseOn *Date `json:"reserve_release_on,omitempty"`
+	// TransferCount and TransferMinor are over every transfer of the date that
+	// names the merchant, Digest is their seal.
+	TransferCount int64  `json:"transfer_count"`
+	TransferMinor int64  `json:"transfer_minor"`
+	Digest        string `json:"digest"`
+
+	// What moved on these accounts before the close.
+	otherReceivableMinor, otherReserveMinor int64
+}
+
+// Figure is one number of a statement under its column's name: a count, or
+// minor units of the statement's currency.
+type Figure struct {
+	Column string
+	Value  int64
+}
+
+type figure struct {
+	column string
+	value  *int64
+}
+
+// moved are the figures that transfers give, in the order of movements.
+func (s *Statement) moved() []figure {
+	return []figure{
+		{"sale_count", &s.Sales.Count}, {"sale_minor", &s.Sales.Minor},
+		{"cashback_count", &s.Cashback.Count}, {"cashback_minor", &s.Cashback.Minor},
+		{"completion_count", &s.Completions.Count}, {"completion_minor", &s.Completions.Minor},
+		{"advice_count", &s.Advices.Count}, {"advice_minor", &s.Advices.Minor},
+		{"reinstatement_count", &s.Reinstatements.Count}, {"reinstatement_minor", &s.Reinstatements.Minor},
+		{"void_count", &s.Voids.Count}, {"void_minor", &s.Voids.Minor},
+		{"reversal_count", &s.Reversals.Count}, {"reversal_minor", &s.Reversals.Minor},
+		{"gross_minor", &s.GrossMinor},
+		{"refund_count", &s.Refunds.Count}, {"refund_minor", &s.Refunds.Minor},
+		{"refund_reversal_count", &s.RefundReversals.Count}, {"refund_reversal_minor", &s.RefundReversals.Minor},
+		{"adjustment_count", &s.Adjustments.Count}, {"adjustment_minor", &s.Adjustments.Minor},
+		{"other_minor", &s.OtherMinor},
+		{"discount_minor", &s.DiscountMinor}, {"discount_returned_minor", &s.DiscountReturnedMinor},
+		{"reserve_minor", &s.ReserveMinor}, {"reserve_released_minor", &s.ReserveReleasedMinor},
+		{"to_receivable_minor", &s.ToReceivableMinor}, {"recovered_minor", &s.RecoveredMinor},
+	}
+}
+
+// figures are all numbers that a close stores.
+func (s *Statement) figures() []figure {
+	return append(s.moved(),
+		figure{"opening_payable_minor", &s.Opening.PayableMinor}, figure{"closing_payable_minor", &s.Closing.PayableMinor},
+		figure{"opening_receivable_minor", &s.Opening.ReceivableMinor}, figure{"closing_receivable_minor", &s.Closing.ReceivableMinor},
+		figure{"opening_reserve_minor", &s.Opening.ReserveMinor}, figure{"closing_reserve_minor", &s.Closing.ReserveMinor},
+	)
+}
+
+// Figures lists the statement's numbers in the order of a statement.
+func (s *Statement) Figures() []Figure {
+	var list []Figure
+	for _, f := range s.figures() {
+		list = append(list, Figure{Column: f.column, Value: *f.value})
+	}
+	return list
+}
+
+// NetMinor is what the date adds to what the merchant is owed; negative when it
+// takes away.
+func (s *Statement) NetMinor() int64 { return s.Closing.PayableMinor - s.Opening.PayableMinor }
+
+// StatementFilter says which statements are wanted; zero values want all.
+type StatementFilter struct {
+	MID string
+	// From and To are business dates, both included.
+	From, To Date
+}
+
+// StatementsMax bounds one answer: a year's statements of a hundred merchants,
+// or a day's of tens of thousands.
+const StatementsMax = 50_000
+
+// Statements returns settled statements by business date and MID, and whether
+// there are more than the bound.
+func Statements(ctx context.Context, db Querier, f StatementFilter) (list []Statement, more bool, err error) {
+	var columns strings.Builder
+	for _, c := range (&Statement{}).figures() {
+		columns.WriteString(", s." + c.column)
+	}
+	// Compared as days since 1970, so that zero dates need no second statement.
+	rows, err := db.Query(ctx, `
+		SELECT m.mid, m.name, s.merchant_id, s.bucket, s.calendar_id, s.business_date, s.value_date, s.currency, s.settled_at, s.journal_id,
+			s.reserve_release_on, s.transfer_count, s.transfer_minor, s.digest::text`+columns.String()+`
+		FROM settlements s JOIN merchants m USING (merchant_id)
+		WHERE ($1 = '' OR m.mid = $1) AND s.business_date BETWEEN $2 AND $3
+		ORDER BY s.business_date, m.mid, s.currency LIMIT $4`,
+		f.MID, f.From.Time(), f.last().Time(), StatementsMax+1)
+	if err != nil {
+		return nil, false, fmt.Errorf("read statements: %w", err)
+	}
+	list, err = pgx.CollectRows(rows, scanStatement)
+	if err != nil {
+		return nil, false, fmt.Errorf("read statements: %w", err)
+	}
+	if len(list) > StatementsMax {
+		return list[:StatementsMax], true, nil
+	}
+	return list, false, nil
+}
+
+// endOfTime is later than any business date.
+const endOfTime Date = 2_932_896 // 9999-12-31
+
+func (f StatementFilter) last() Date {
+	if f.To == 0 {
+		return endOfTime
+	}
+	return f.To
+}
+
+func scanStatement(row pgx.CollectableRow) (Statement, error) {
+	var s Statement
+	var date, value time.Time
+	var release *time.Time
+	var journal [16]byte
+	into := []any{
+		&s.MID, &s.MerchantName, &s.MerchantID, &s.Bucket, &s.CalendarID, &date, &value, &s.Currency, &s.SettledAt, &journal,
+		&release, &s.TransferCount, &s.TransferMinor, &s.Digest,
+	}
+	for _, f := range s.figures() {
+		into = append(into, f.value)
+	}
+	if err := row.Scan(into...); err != nil {
+		return s, fmt.Errorf("scan statement: %w", err)
+	}
+	s.BusinessDate, s.ValueDate, s.JournalID = DateOf(date), DateOf(value), uuid.UUID(journal)
+	s.SettledAt = s.SettledAt.UTC()
+	if release != nil {
+		d := DateOf(*release)
+		s.ReserveReleaseOn = &d
+	}
+	return s, nil
+}
