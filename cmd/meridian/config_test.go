@@ -108,14 +108,22 @@ func TestConfigCheck(t *testing.T) {
 		{"no database", "master_key_file: " + key + "\n" + listener, []string{"database.url", "is missing"}},
 		{"no key", "database: {url: 'postgres://db/meridian'}\n" + listener, []string{"master_key_file", "openssl rand -hex 32"}},
 		{"key that others read", strings.Replace(whole, key, wide, 1) + listener, []string{"meridian.yaml:1", "0644", "chmod 600"}},
-		{"missing file", whole + strings.Replace(listener, "}", ", spec_file: nowhere.json}", 1),
-			[]string{"meridian.yaml:4", "spec_file", "nowhere.json"}},
-		{"wrong field table", whole + strings.Replace(listener, "}", ", spec_file: "+sandboxKey+"}", 1),
-			[]string{"meridian.yaml:4", "spec_file", sandboxKey}},
-		{"wrong certificate", whole + strings.Replace(listener, "}", ", tls: {certificate: "+key+", key: "+key+"}}", 1),
-			[]string{"meridian.yaml:4", "tls", "certificate"}},
-		{"dialect of another version", whole + strings.Replace(listener, "dialect: nac", "dialect: unionpay", 1),
-			[]string{"meridian.yaml:4", "dialect", "nac or ascii"}},
+		{
+			"missing file", whole + strings.Replace(listener, "}", ", spec_file: nowhere.json}", 1),
+			[]string{"meridian.yaml:4", "spec_file", "nowhere.json"},
+		},
+		{
+			"wrong field table", whole + strings.Replace(listener, "}", ", spec_file: "+sandboxKey+"}", 1),
+			[]string{"meridian.yaml:4", "spec_file", sandboxKey},
+		},
+		{
+			"wrong certificate", whole + strings.Replace(listener, "}", ", tls: {certificate: "+key+", key: "+key+"}}", 1),
+			[]string{"meridian.yaml:4", "tls", "certificate"},
+		},
+		{
+			"dialect of another version", whole + strings.Replace(listener, "dialect: nac", "dialect: unionpay", 1),
+			[]string{"meridian.yaml:4", "dialect", "nac or ascii"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			call(t, "config", "check", write(t, "meridian.yaml", c.content)).want(t, exitConfiguration, c.want...)

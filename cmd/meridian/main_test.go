@@ -63,7 +63,10 @@ type outcome struct {
 }
 
 // call runs a command line in this process, without signals and with nothing but the given environment.
-func call(t testing.TB, arguments ...string) outcome { return callWith(t, nil, "", arguments...) }
+func call(t testing.TB, arguments ...string) outcome {
+	t.Helper()
+	return callWith(t, nil, "", arguments...)
+}
 
 func callWith(t testing.TB, environ []string, stdin string, arguments ...string) outcome {
 	t.Helper()
