@@ -328,6 +328,7 @@ func (l *loader) holdsAndCards(ctx context.Context) error {
 	}
 	b := &pgx.Batch{}
 	l.queueVoidsToday(b)
+	l.queueBalances(b)
 	ledger.QueueLockHolds(b, l.facts.Bucket, holds, func(h *ledger.Hold) { l.facts.holds[h.ID] = h })
 	ledger.QueueLockCards(b, l.tokens(), cards, l.facts.addCard)
 	if b.Len() == 0 {
@@ -393,5 +394,18 @@ func (l *loader) queueVoidsToday(b *pgx.Batch) {
 			})
 			return err //nolint:wrapcheck // wrapped by holdsAndCards
 		})
+	}
+}
+
+// queueBalances asks what merchants are owed whose policy sets a minimum.
+func (l *loader) queueBalances(b *pgx.Batch) {
+	seen := map[int32]bool{}
+	for _, j := range l.jobs {
+		m := j.request.merchant
+		if !j.request.Kind.Cancels() || m.Policy.MinBalanceMinor == nil || seen[m.ID] {
+			continue
+		}
+		seen[m.ID] = true
+		ledger.QueueOwed(b, l.facts.Bucket, m.ID, m.Currency, func(minor int64) { l.facts.balances[m.ID] = minor })
 	}
 }

@@ -304,3 +304,18 @@ func TestOperators(t *testing.T) {
 	other := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
 	w.do(switching.NotPermittedToTerminal, w.request(switching.KindVoid, 0, of(other)))
 }
+
+func TestMinimumBalanceOfAMerchant(t *testing.T) {
+	w := newWorld(t)
+	old := w.do(switching.Approved, w.request(switching.KindSale, 100_00))
+	w.clock.advance(24 * time.Hour)
+	w.must(w.sw.CatchUp(t.Context()))
+	w.do(switching.Approved, w.request(switching.KindSale, 20_00))
+	w.policy("min_balance_minor = 5000") // of 120.00 owed, 50.00 must stay
+	low := w.do(switching.InsufficientFunds, w.request(switching.KindRefund, 70_01, of(old)))
+	if low.Rule.String() != "R27" {
+		t.Fatalf("rule %s", low.Rule)
+	}
+	w.do(switching.Approved, w.request(switching.KindRefund, 70_00, of(old)))
+	w.do(switching.InsufficientFunds, w.request(switching.KindRefund, 1, of(old)))
+}
