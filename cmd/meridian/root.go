@@ -21,6 +21,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(flagError)
+	root.SetHelpCommand(newHelpCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetIn(g.stdin)
 	root.SetOut(g.stdout)
@@ -41,6 +42,22 @@ func newRootCommand(g *globals) *cobra.Command {
 	groups(root)
 	g.mark(root)
 	return root
+}
+
+// newHelpCommand is cobra's help, except that a command that does not exist is an error.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]...",
+		Short: "Tell about a command",
+		RunE: func(c *cobra.Command, arguments []string) error {
+			found, rest, err := c.Root().Find(arguments)
+			if err != nil || len(rest) > 0 {
+				return usagef("there is no command %q to tell about", strings.Join(arguments, " "))
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+	}
 }
 
 // execute runs the command that the arguments name and returns the exit code.

@@ -38,6 +38,8 @@ func TestUsageErrorsSayWhatIsPossible(t *testing.T) {
 		{"decode 123", []string{"odd number"}},
 		{"decode 12zz", []string{"digit 3 is not hexadecimal"}},
 		{"decode", []string{"nothing to decode"}},
+		{"help nothing", []string{`no command "nothing"`}},
+		{"help ledger nothing", []string{`no command "ledger nothing"`}},
 		{"config check a b", []string{"accepts at most 1 arg"}},
 	} {
 		t.Run(c.line, func(t *testing.T) {
@@ -78,7 +80,7 @@ func TestErrorsAsJSON(t *testing.T) {
 }
 
 func TestHelpIsNoError(t *testing.T) {
-	for _, line := range []string{"help", "--help", "ledger --help", "help serve", "-h"} {
+	for _, line := range []string{"help", "--help", "ledger --help", "help serve", "help ledger verify", "-h"} {
 		if o := call(t, strings.Fields(line)...).want(t, 0, "Usage:"); o.stderr != "" {
 			t.Errorf("%s: standard error is not empty: %s", line, o.stderr)
 		}

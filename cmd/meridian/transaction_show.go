@@ -99,7 +99,7 @@ func (t *shownTransaction) writeDecision(w io.Writer, line func(name, format str
 	}
 	line("decision", "at %s, cancel mode %s", instant(e.DecidedAt), e.CancelMode)
 	fact := func(format string, values ...any) { _, _ = fmt.Fprintf(w, "    fact  "+format+"\n", values...) }
-	fact("the reference matches %d transactions of the merchant", e.Matches)
+	fact("the reference matches %d of the merchant's transactions", e.Matches)
 	if e.OriginalDate != nil {
 		fact("the original is of kind %s, business date %s, and %s", e.OriginalKind, e.OriginalDate, e.OriginalState)
 		fact("captured %s, refunded %s in %d refunds, in review %s; refunds are allowed for %d days",
