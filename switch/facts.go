@@ -135,7 +135,7 @@ func (f *Facts) know(r *Record) {
 		ref := stanRef{r.MerchantID, r.TerminalID, r.STAN}
 		f.bySTAN[ref] = append(f.bySTAN[ref], r)
 	}
-	if r.Invoice != "" && !r.Kind.Refers() {
+	if r.Invoice != "" { // cancels and reversals have none of their own
 		ref := invoiceRef{r.TerminalID, r.Invoice}
 		f.byInvoice[ref] = append(f.byInvoice[ref], r)
 	}
