@@ -41,6 +41,9 @@ type Options struct {
 	// RetryPause is the longest pause between two tries of a unit: 250 ms, so
 	// that a database that is back is noticed at once.
 	RetryPause time.Duration
+	// VerifyEvery is how often the ledger is verified beside the traffic: 1 h.
+	// It reads everything, so a large installation sets it higher.
+	VerifyEvery time.Duration
 	// Refresh is how often reference data is looked at for a new version, and
 	// housekeeping done: 1 s.
 	Refresh time.Duration
@@ -60,6 +63,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.AnswerTimeout, 6*time.Second)
 	setDefault(&o.RetryPause, 250*time.Millisecond)
 	setDefault(&o.Refresh, time.Second)
+	setDefault(&o.VerifyEvery, time.Hour)
 }
 
 func setDefault[T comparable](v *T, d T) {
@@ -114,6 +118,8 @@ func Start(ctx context.Context, o Options) (*Switch, error) {
 	}
 	s.keepers.Go(func() { s.keepHouse(running) })
 	s.keepers.Go(func() { s.watchDeadlines(running) })
+	watch := newLedgerWatch(o.Registerer)
+	s.keepers.Go(func() { s.watchLedger(running, watch) })
 	return s, nil
 }
 

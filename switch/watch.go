@@ -1,0 +1,96 @@
+package switching
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"meridian/ledger"
+)
+
+// ledgerWatch verifies the ledger from time to time and shows what it found.
+type ledgerWatch struct {
+	imbalance *prometheus.GaugeVec
+	findings  prometheus.Gauge
+	verified  prometheus.Gauge
+	took      prometheus.Gauge
+}
+
+const (
+	// verifyFirst after the start: soon enough that a restore shows, late enough
+	// not to be in the way of terminals that reconnect.
+	verifyFirst = 15 * time.Second
+	// verifyTimeout is far above what a verification takes, and keeps a hung
+	// database from holding a connection for ever.
+	verifyTimeout = 10 * time.Minute
+)
+
+func newLedgerWatch(reg prometheus.Registerer) *ledgerWatch {
+	w := &ledgerWatch{
+		imbalance: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "meridian_ledger_imbalance_minor_units",
+			Help: "Debits less credits over all accounts, by currency, at the last verification. Anything but 0 is money that was made up.",
+		}, []string{"currency"}),
+		findings: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "meridian_ledger_findings",
+			Help: "Rows that the last verification found to be off: run meridian ledger verify for their names.",
+		}),
+		verified: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "meridian_ledger_verified_timestamp_seconds",
+			Help: "When the last verification ended, in Unix time. 0 until the first has.",
+		}),
+		took: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "meridian_ledger_verification_seconds",
+			Help: "How long the last verification took.",
+		}),
+	}
+	if reg != nil {
+		reg.MustRegister(w.imbalance, w.findings, w.verified, w.took)
+	}
+	return w
+}
+
+// watchLedger verifies the ledger beside the traffic until ctx ends.
+func (s *Switch) watchLedger(ctx context.Context, w *ledgerWatch) {
+	timer := time.NewTimer(min(verifyFirst, s.opts.VerifyEvery))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if err := s.verifyOnce(ctx, w); err != nil && ctx.Err() == nil {
+			s.log.Warn("cannot verify the ledger; trying again later", "error", err)
+		}
+		timer.Reset(s.opts.VerifyEvery)
+	}
+}
+
+func (s *Switch) verifyOnce(ctx context.Context, w *ledgerWatch) error {
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	v, err := Verify(ctx, s.pool)
+	if err != nil {
+		return err
+	}
+	positions, err := ledger.Positions(ctx, s.pool)
+	if err != nil {
+		return err //nolint:wrapcheck // names what it summed
+	}
+	sums := map[string]int64{}
+	for _, p := range positions {
+		sums[p.Currency.Alpha()] += p.DebitsPostedMinor - p.CreditsPostedMinor
+	}
+	for currency, minor := range sums {
+		w.imbalance.WithLabelValues(currency).Set(float64(minor))
+	}
+	w.findings.Set(float64(len(v.Findings)))
+	w.took.Set(v.Took.Seconds())
+	w.verified.Set(float64(time.Now().UnixMilli()) / 1000)
+	for _, f := range v.Findings {
+		s.log.Error("the ledger is off", "check", f.Check, "subject", f.Subject, "detail", f.Detail)
+	}
+	return nil
+}
