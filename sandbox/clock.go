@@ -17,8 +17,10 @@ const clockFile = "clock.json"
 // Clock is the sandbox's business clock: the real one, moved, or standing
 // still. Production has no such thing.
 type Clock struct {
-	path string
+	path string // empty: forgotten at the end
 	real func() time.Time
+	// give hands the file to the data directory's owner.
+	give func(path string) error
 
 	mu    sync.Mutex
 	state clockState
@@ -31,16 +33,22 @@ type clockState struct {
 
 // ClockReading is what the clock shows.
 type ClockReading struct {
-	Now    time.Time `json:"now"`
+	Now time.Time `json:"now"`
+	// Was is what it showed before the change that this answers, if it answers one.
+	Was    time.Time `json:"was,omitzero"`
 	Real   time.Time `json:"real"`
 	Offset string    `json:"offset"`
 	Frozen bool      `json:"frozen"`
 }
 
 // OpenClock reads the clock that the data directory keeps; the real one, if it
-// keeps none.
+// keeps none. Without a data directory nothing is read and nothing kept.
 func OpenClock(dataDir string, real func() time.Time) (*Clock, error) {
-	c := &Clock{path: filepath.Join(dataDir, clockFile), real: real}
+	c := &Clock{real: real, give: func(string) error { return nil }}
+	if dataDir == "" {
+		return c, nil
+	}
+	c.path = filepath.Join(dataDir, clockFile)
 	b, err := os.ReadFile(c.path)
 	if errors.Is(err, os.ErrNotExist) {
 		return c, nil
@@ -61,18 +69,22 @@ func (c *Clock) Now() time.Time {
 	return c.now()
 }
 
-func (c *Clock) now() time.Time {
+func (c *Clock) now() time.Time { return c.at(c.real()) }
+
+// at is what the clock shows at an instant of the real time.
+func (c *Clock) at(actual time.Time) time.Time {
 	if !c.state.FrozenAt.IsZero() {
 		return c.state.FrozenAt
 	}
-	return c.real().Add(c.state.Offset)
+	return actual.Add(c.state.Offset)
 }
 
 // Read shows the clock.
 func (c *Clock) Read() ClockReading {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	now, actual := c.now(), c.real()
+	actual := c.real()
+	now := c.at(actual)
 	return ClockReading{
 		Now: now.UTC(), Real: actual.UTC(), Offset: now.Sub(actual).Round(time.Second).String(), Frozen: !c.state.FrozenAt.IsZero(),
 	}
@@ -116,17 +128,27 @@ func (c *Clock) change(how func(*clockState)) error {
 	defer c.mu.Unlock()
 	next := c.state
 	how(&next)
-	b, err := json.Marshal(next)
-	if err != nil {
-		return fmt.Errorf("keep the sandbox's clock: %w", err)
-	}
-	temporary := c.path + ".new"
-	if err := os.WriteFile(temporary, b, 0o600); err != nil {
-		return fmt.Errorf("keep the sandbox's clock: %w", err)
-	}
-	if err := os.Rename(temporary, c.path); err != nil {
+	if err := c.keep(next); err != nil {
 		return fmt.Errorf("keep the sandbox's clock: %w", err)
 	}
 	c.state = next
 	return nil
+}
+
+func (c *Clock) keep(next clockState) error {
+	if c.path == "" {
+		return nil
+	}
+	b, err := json.Marshal(next)
+	if err != nil {
+		return err //nolint:wrapcheck // wrapped by change
+	}
+	staged := c.path + ".new"
+	if err := os.WriteFile(staged, b, 0o600); err != nil {
+		return err //nolint:wrapcheck // wrapped by change
+	}
+	if err := c.give(staged); err != nil {
+		return err
+	}
+	return os.Rename(staged, c.path) //nolint:wrapcheck // wrapped by change
 }

@@ -3,8 +3,11 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"mime"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -22,15 +25,34 @@ type ClockChange struct {
 // maxChangeBytes is far more than a change takes.
 const maxChangeBytes = 4096
 
+// Years that a clock can show: those that an RRN and a card's expiry tell apart.
+const (
+	firstYear = 2000
+	lastYear  = 2099
+)
+
+// maxLeap bounds how far one change goes forward: every business date that it skips is made, cut and
+// settled before it is answered.
+const maxLeap = 400 * 24 * time.Hour
+
 // clockControl serves the clock. After every change it does the work that time
 // going by would have done: days, cutovers, expiries.
 type clockControl struct {
 	clock *Clock
 	catch func(context.Context) error
+
+	// changing: one change and its work end before the next one begins.
+	changing sync.Mutex
 }
 
 func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodPost {
+	var was time.Time
+	switch r.Method {
+	case http.MethodGet:
+	case http.MethodPost:
+		c.changing.Lock()
+		defer c.changing.Unlock()
+		was = c.clock.Read().Now
 		if err := c.change(r); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
@@ -39,12 +61,22 @@ func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "the clock was moved, but not all work of the time in between is done: "+err.Error(), http.StatusInternalServerError)
 			return
 		}
+	default:
+		w.Header().Set("Allow", "GET, POST")
+		http.Error(w, "the clock is read (GET) and changed (POST)", http.StatusMethodNotAllowed)
+		return
 	}
+	reading := c.clock.Read()
+	reading.Was = was
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(c.clock.Read()) //nolint:errcheck // the peer went away
+	_ = json.NewEncoder(w).Encode(reading) //nolint:errcheck // the peer went away
 }
 
 func (c *clockControl) change(r *http.Request) error {
+	// A web page that somebody looks at on this machine cannot send this type.
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return errors.New("the content type of a change is application/json")
+	}
 	var change ClockChange
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxChangeBytes))
 	d.DisallowUnknownFields()
@@ -53,10 +85,13 @@ func (c *clockControl) change(r *http.Request) error {
 	}
 	switch change.Do {
 	case "advance":
+		if err := c.reachable(c.clock.Now().Add(change.Duration)); err != nil {
+			return err
+		}
 		return c.clock.Advance(change.Duration)
 	case "set":
-		if y := change.Instant.Year(); y < 2000 || y > 2099 {
-			return fmt.Errorf("the year %d is not between 2000 and 2099", y)
+		if err := c.reachable(change.Instant); err != nil {
+			return err
 		}
 		return c.clock.Set(change.Instant)
 	case "freeze":
@@ -66,4 +101,16 @@ func (c *clockControl) change(r *http.Request) error {
 	default:
 		return fmt.Errorf("%q is no change of a clock: advance, set, freeze, real", change.Do)
 	}
+}
+
+// reachable tells whether one change may go to an instant.
+func (c *clockControl) reachable(to time.Time) error {
+	if y := to.UTC().Year(); y < firstYear || y > lastYear {
+		return fmt.Errorf("the year %d is not between %d and %d", y, firstYear, lastYear)
+	}
+	if from := c.clock.Now(); to.Sub(from) > maxLeap {
+		return fmt.Errorf("from %s to %s is too far for one change: go %d days at most",
+			from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339), maxLeap/(24*time.Hour))
+	}
+	return nil
 }

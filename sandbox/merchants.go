@@ -94,11 +94,12 @@ type terminal struct {
 }
 
 // Operators of every test merchant: the one that sandbox.json names, and a
-// supervisor for policies that ask for one. They share the password.
+// supervisor for policies that ask for one.
 const (
-	operator         = "01"
-	supervisor       = "99"
-	operatorPassword = "0000"
+	operator           = "01"
+	operatorPassword   = "0000"
+	supervisor         = "99"
+	supervisorPassword = "9999"
 )
 
 // holidays are dates that no public calendar of ours has: China's statutory

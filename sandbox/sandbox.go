@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"meridian/host"
@@ -27,6 +29,7 @@ type Sandbox struct {
 	options  Options
 	logger   *slog.Logger
 	home     *home
+	clock    *Clock
 	database *database
 	vault    *vault.Vault
 	node     *node.Node
@@ -76,7 +79,27 @@ func (s *Sandbox) settle(ctx context.Context) (err error) {
 		return err
 	}
 	s.undo = append(s.undo, s.leave)
-	return s.home.withdraw()
+	if err := s.home.withdraw(); err != nil {
+		return err
+	}
+	return s.openClock()
+}
+
+// openClock takes the clock up where the data directory left it. An ephemeral
+// sandbox has one of its own, as it has a database of its own.
+func (s *Sandbox) openClock() (err error) {
+	dir := s.home.dir
+	if s.options.Ephemeral {
+		dir = ""
+	}
+	if s.clock, err = OpenClock(dir, s.options.Now); err != nil {
+		return err
+	}
+	s.clock.give = s.home.give
+	if r := s.clock.Read(); r.Frozen || !r.Now.Equal(r.Real) {
+		s.logger.Warn("the clock is not the real one: meridian clock real sets it right", "now", r.Now, "real", r.Real, "frozen", r.Frozen)
+	}
+	return nil
 }
 
 func (s *Sandbox) leave(context.Context) error {
@@ -137,7 +160,7 @@ func (s *Sandbox) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	changed, err := seed(ctx, conn, s.vault, s.options.Now())
+	changed, err := seed(ctx, conn, s.vault, s.clock.Now())
 	if err == nil {
 		err = describe(ctx, conn, &s.manifest)
 	}
@@ -164,6 +187,15 @@ const (
 )
 
 func (s *Sandbox) startNode(ctx context.Context) error {
+	// The addresses listen before there is a switch to catch up.
+	var started atomic.Pointer[node.Node]
+	control := &clockControl{clock: s.clock, catch: func(ctx context.Context) error {
+		n := started.Load()
+		if n == nil {
+			return errors.New("the sandbox is still starting")
+		}
+		return n.Switch().CatchUp(ctx)
+	}}
 	var err error
 	s.node, err = node.Start(ctx, node.Config{
 		DatabaseURL: s.database.url,
@@ -184,14 +216,16 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 				},
 			},
 		},
-		OpsAddress: s.options.Ops,
-		Logger:     s.logger,
-		Now:        s.options.Now,
-		Version:    s.options.Version,
+		OpsAddress:  s.options.Ops,
+		OpsHandlers: map[string]http.Handler{ClockPath: control},
+		Logger:      s.logger,
+		Now:         s.clock.Now,
+		Version:     s.options.Version,
 	})
 	if err != nil {
 		return s.options.nameAddress(err)
 	}
+	started.Store(s.node)
 	s.undo = append(s.undo, func(context.Context) error { return s.shutDownNode() })
 	return nil
 }

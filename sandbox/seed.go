@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -157,7 +159,8 @@ func (s *seeder) queueTerminal(b *pgx.Batch, t terminal) error {
 // operators gives every merchant its operators. A password's hash is slow on
 // purpose and new each time, so it is made only where one is missing.
 func (s *seeder) operators(ctx context.Context, all []merchant) error {
-	numbers := []string{operator, supervisor}
+	passwords := map[string]string{operator: operatorPassword, supervisor: supervisorPassword}
+	numbers := slices.Sorted(maps.Keys(passwords))
 	ids := make([]int32, len(all))
 	for i := range all {
 		ids[i] = all[i].id
@@ -169,13 +172,13 @@ func (s *seeder) operators(ctx context.Context, all []merchant) error {
 	if have == len(ids)*len(numbers) {
 		return nil
 	}
-	hash, err := switching.HashPassword(operatorPassword)
-	if err != nil {
-		return err
-	}
 	b := &pgx.Batch{}
-	for _, id := range ids {
-		for _, number := range numbers {
+	for _, number := range numbers {
+		hash, err := switching.HashPassword(passwords[number])
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
 			s.queue(b, insertOperatorSQL, id, number, number == supervisor, hash)
 		}
 	}
