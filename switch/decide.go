@@ -15,11 +15,22 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 	if entry := f.keys[key]; entry != nil && !entry.tombstone {
 		return repeat(entry.record, r)
 	}
+	before := f.acrossRollover(r, key.Class, rolloverRepeat)
+	if before != nil && !before.tombstone && bytes.Equal(before.record.Digest, r.digest()) {
+		return repeat(before.record, r)
+	}
 	d := begin(f, r, id, key)
-	if entry := f.keys[key]; entry != nil {
+	if f.keys[key] != nil || before != nil && before.tombstone && before.record.AmountMinor == r.AmountMinor {
 		return d.decline(ReversedBefore)
 	}
+	if reason := d.batchRefuses(); reason != Approved {
+		return d.decline(reason)
+	}
 	switch {
+	case r.Kind == KindSettlement, r.Kind == KindTrailer:
+		return d.settle()
+	case r.Kind == KindUpload:
+		return d.upload()
 	case r.Kind == KindReversal:
 		return d.reversal()
 	case r.Kind.Cancels():
@@ -67,11 +78,16 @@ func begin(f *Facts, r *Request, id Identity, key Key) *decision {
 	if r.PAN.IsZero() {
 		record.Masked = ""
 	}
+	if r.Kind == KindReversal {
+		// A reversal may have the key of an ended batch; what it does, it does in this one.
+		record.BatchNo = f.currentBatch(r.terminal.ID)
+	}
 	_, hasBatch := f.batches[r.terminal.ID]
 	d := &decision{facts: f, request: r, policy: r.merchant.Policy, window: w}
 	d.verdict = Verdict{
-		Record: record, Keys: []Key{key}, NewBatch: !hasBatch && key.BatchNo == f.currentBatch(r.terminal.ID),
-		Journal: ledger.Journal{ID: id.ID, Date: w.Date, Currency: currency},
+		Record: record, Keys: []Key{key}, NewBatch: !hasBatch && record.BatchNo == f.currentBatch(r.terminal.ID),
+		WindowDate: w.Date,
+		Journal:    ledger.Journal{ID: id.ID, Date: w.Date, Currency: currency},
 	}
 	return d
 }
@@ -144,5 +160,8 @@ func (d *decision) payable() ledger.AccountID {
 
 func cardAccount(id int64) ledger.AccountID { return ledger.Account(ledger.RoleCard, id) }
 
-// settled tells whether the window that o was posted in has ended.
-func (d *decision) settled(o *Record) bool { return o.BusinessDate < d.window.Date }
+// settled tells whether the window that o was posted in has ended, or, where
+// the policy says so, its batch.
+func (d *decision) settled(o *Record) bool {
+	return o.BusinessDate < d.window.Date || d.policy.SettledByBatch && d.facts.batchClosed(o)
+}

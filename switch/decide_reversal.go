@@ -71,7 +71,28 @@ func (d *decision) reversed() []*Record {
 		}
 		return []*Record{entry.record}
 	}
-	return nil
+	return d.reversedAcrossRollover()
+}
+
+// reversedAcrossRollover finds the original in the batch that ended meanwhile,
+// when the terminal may not have had its answer and amount and card are its.
+func (d *decision) reversedAcrossRollover() []*Record {
+	original := *d.request
+	original.Repeat = false // of the reversal; it says nothing of its original
+	if original.Original.BatchNo != 0 || !original.HasAmount {
+		return nil
+	}
+	if original.Original.HasSTAN {
+		original.STAN = original.Original.STAN
+	}
+	entry := d.facts.acrossRollover(&original, ClassFinancial, rolloverReversal)
+	if entry == nil || entry.tombstone {
+		return nil
+	}
+	if _, wrong := d.mismatch(entry.record); wrong {
+		return nil
+	}
+	return []*Record{entry.record}
 }
 
 // reversedKey is the original's own key: the STAN that the reference names, or

@@ -110,6 +110,12 @@ type Policy struct {
 	RefundToLost        CardPolicy
 	RefundToFrozen      CardPolicy
 	RefundToClosed      CardPolicy
+
+	// SettledByBatch: a transaction is settled when its batch is closed, should
+	// that come before the cutoff.
+	SettledByBatch bool
+	// AutoCloseBatch closes batches with transactions at the cutoff.
+	AutoCloseBatch bool
 }
 
 // CardPolicy is what a refund to a card out of use comes to.

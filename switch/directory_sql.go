@@ -88,7 +88,8 @@ func readPolicies(ctx context.Context, tx pgx.Tx, into map[int32]*Policy) error 
 			allow_void, allow_refund, refund_window_days, max_refunds,
 			coalesce(void_window_minutes, 0), coalesce(max_voids_per_day, -1), coalesce(max_void_minor_per_day, -1),
 			review_threshold_minor, allow_unreferenced_refund, coalesce(max_unreferenced_minor, 0), min_balance_minor,
-			require_operator, supervisor_for_void, supervisor_for_refund, refund_to_lost, refund_to_frozen, refund_to_closed
+			require_operator, supervisor_for_void, supervisor_for_refund, refund_to_lost, refund_to_frozen, refund_to_closed,
+			settled_by_batch, auto_close_batch
 		FROM policies`)
 	if err != nil {
 		return fmt.Errorf("policies: %w", err)
@@ -103,6 +104,7 @@ func readPolicies(ctx context.Context, tx pgx.Tx, into map[int32]*Policy) error 
 		&voidMinutes, &p.MaxVoidsPerDay, &p.MaxVoidMinorPerDay,
 		&p.ReviewThresholdMinor, &p.AllowUnreferencedRefund, &p.MaxUnreferencedMinor, &p.MinBalanceMinor,
 		&p.RequireOperator, &p.SupervisorForVoid, &p.SupervisorForRefund, &p.RefundToLost, &p.RefundToFrozen, &p.RefundToClosed,
+		&p.SettledByBatch, &p.AutoCloseBatch,
 	}, func() error {
 		one := p
 		one.VoidWindow = time.Duration(voidMinutes) * time.Minute

@@ -17,7 +17,8 @@ type Facts struct {
 	Now time.Time
 
 	windows    map[int16]ledger.Window // by calendar: the one that takes work now
-	batches    map[int32]int32         // by terminal: its current batch number
+	batches    map[int32]*batch        // by terminal: its current one
+	ended      map[batchKey]*batch     // that a settlement may speak of
 	keys       map[Key]*keyEntry
 	records    map[uuid.UUID]*Record
 	byRRN      map[int64][]*Record
@@ -56,6 +57,8 @@ type newReview struct {
 type keyEntry struct {
 	record    *Record
 	tombstone bool
+	// unconfirmed: its batch has ended, and the terminal may not have its answer.
+	unconfirmed bool
 }
 
 // stanRef names a transaction by its STAN; batch 0 means any.
@@ -75,7 +78,9 @@ type changes struct {
 	keys       []keyChange
 	transfers  []ledger.Transfer
 	newHolds   []*ledger.Hold
-	newBatches map[int32]int32
+	newBatches map[int32]newBatch
+	batches    []batchWrite
+	differs    []batchDifference
 	dirty      map[*Record]struct{}
 	dirtyHolds map[*ledger.Hold]struct{}
 	dirtyCards map[*ledger.CardAccount]struct{}
@@ -104,7 +109,8 @@ func newFacts(bucket int16, now time.Time, dir *Directory) *Facts {
 	return &Facts{
 		Bucket: bucket, Now: now, references: dir,
 		windows:   map[int16]ledger.Window{},
-		batches:   map[int32]int32{},
+		batches:   map[int32]*batch{},
+		ended:     map[batchKey]*batch{},
 		keys:      map[Key]*keyEntry{},
 		records:   map[uuid.UUID]*Record{},
 		byRRN:     map[int64][]*Record{},
@@ -117,7 +123,7 @@ func newFacts(bucket int16, now time.Time, dir *Directory) *Facts {
 		sessions:  map[int32]operatorSession{},
 		balances:  map[int32]int64{},
 		changes: changes{
-			newBatches: map[int32]int32{},
+			newBatches: map[int32]newBatch{},
 			dirty:      map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},
 			dirtyCards: map[*ledger.CardAccount]struct{}{}, isNew: map[any]struct{}{},
 		},
@@ -154,12 +160,7 @@ func (f *Facts) batchOf(r *Request) int32 {
 }
 
 // currentBatch of a terminal; its first is 1.
-func (f *Facts) currentBatch(terminalID int32) int32 {
-	if n, ok := f.batches[terminalID]; ok {
-		return n
-	}
-	return 1
-}
+func (f *Facts) currentBatch(terminalID int32) int32 { return f.batch(terminalID).number }
 
 // keyOf is the request's key.
 func (f *Facts) keyOf(r *Request) Key {
@@ -184,11 +185,11 @@ func (f *Facts) originals(r *Request) []*Record {
 	}
 }
 
-// financial leaves out reversals: nothing refers to one.
+// financial leaves out reversals, settlements and uploads: nothing refers to one.
 func (f *Facts) financial(list []*Record) []*Record {
 	var out []*Record
 	for _, o := range list {
-		if o.Kind != KindReversal {
+		if o.Kind.Class() == ClassFinancial {
 			out = append(out, o)
 		}
 	}
@@ -221,8 +222,10 @@ func (f *Facts) apply(v *Verdict) {
 		f.keys[k] = &keyEntry{record: v.Record, tombstone: tombstone}
 	}
 	if v.NewBatch {
-		f.batches[v.Record.TerminalID] = v.Record.BatchNo
-		c.newBatches[v.Record.TerminalID] = v.Record.BatchNo
+		opened := f.batch(v.Record.TerminalID)
+		opened.openedDate = v.WindowDate
+		f.batches[v.Record.TerminalID] = opened
+		c.newBatches[v.Record.TerminalID] = newBatch{opened.number, v.WindowDate}
 	}
 	c.transfers = append(c.transfers, v.Journal.Transfers...)
 	for _, h := range v.Holds {
@@ -237,6 +240,7 @@ func (f *Facts) apply(v *Verdict) {
 	}
 	for _, o := range v.Originals {
 		have := f.records[o.ID]
+		f.countChange(have, o)
 		have.State, have.CapturedMinor, have.RefundedMinor, have.RefundCount = o.State, o.CapturedMinor, o.RefundedMinor, o.RefundCount
 		have.ReviewedMinor = o.ReviewedMinor
 		if _, fresh := c.isNew[have]; !fresh {
@@ -248,6 +252,13 @@ func (f *Facts) apply(v *Verdict) {
 		account.BalanceMinor += v.Card.BalanceMinor
 		account.HeldMinor += v.Card.HeldMinor
 		c.dirtyCards[account] = struct{}{}
+	}
+	f.countNew(v.Record)
+	for _, difference := range v.Differences {
+		c.differs = append(c.differs, batchDifference{difference, v.Record})
+	}
+	if v.Batch != nil {
+		f.changeBatch(*v.Batch, v.Record, v.WindowDate)
 	}
 	c.exceptions = append(c.exceptions, v.Exceptions...)
 	if v.Review != "" {
@@ -283,9 +294,15 @@ type Verdict struct {
 	Record *Record
 	// Keys the record takes: its own, and the original's for a tombstone.
 	Keys []Key
-	// NewBatch opens the record's batch, the terminal's first.
+	// NewBatch opens the terminal's first batch.
 	NewBatch bool
-	Journal  ledger.Journal
+	// Batch is what becomes of the terminal's batch; nil for nothing.
+	Batch *batchChange
+	// Differences that an upload has shown.
+	Differences []BatchDifference
+	// WindowDate is the business date that took the request.
+	WindowDate ledger.Date
+	Journal    ledger.Journal
 	// Holds and Originals are new values of what the facts hold.
 	Holds     []*ledger.Hold
 	Originals []*Record

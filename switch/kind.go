@@ -29,12 +29,19 @@ const (
 	KindEcho Kind = 10
 	// KindLogon signs a terminal on.
 	KindLogon Kind = 11
+	// KindSettlement states the totals of a terminal's batch.
+	KindSettlement Kind = 20
+	// KindUpload shows one transaction of a batch whose totals differed.
+	KindUpload Kind = 21
+	// KindTrailer ends an upload and closes the batch.
+	KindTrailer Kind = 22
 )
 
 var kindNames = [...]string{
 	KindAuthorization: "authorization", KindSale: "sale", KindCompletion: "completion", KindAdvice: "advice",
 	KindVoid: "void", KindRefund: "refund", KindCancel: "cancel", KindReversal: "reversal",
 	KindBalance: "balance", KindEcho: "echo", KindLogon: "logon",
+	KindSettlement: "settlement", KindUpload: "upload", KindTrailer: "trailer",
 }
 
 // String names the kind for people, logs and metrics.
@@ -58,14 +65,24 @@ const (
 	ClassReversal Class = 2
 	// ClassHostReversal is for reversals that the host makes itself.
 	ClassHostReversal Class = 3
+	// ClassSettlement is for settlements and trailers.
+	ClassSettlement Class = 4
+	// ClassUpload is for uploads: a terminal may give one its transaction's STAN.
+	ClassUpload Class = 5
 )
 
 // Class of the keys of this kind of request.
 func (k Kind) Class() Class {
-	if k == KindReversal {
+	switch k {
+	case KindReversal:
 		return ClassReversal
+	case KindSettlement, KindTrailer:
+		return ClassSettlement
+	case KindUpload:
+		return ClassUpload
+	default:
+		return ClassFinancial
 	}
-	return ClassFinancial
 }
 
 // Cancels tells whether the kind asks for an earlier transaction to be undone

@@ -148,6 +148,10 @@ func (l *lane) work(ctx context.Context, bucket int16, jobs []*job) {
 		switch outcome {
 		case postgres.Unknown:
 			doubt = true
+			for _, j := range jobs {
+				// From here on it repeats itself, also when its batch ends meanwhile.
+				j.request.Repeat = true
+			}
 		case postgres.Permanent:
 			if len(jobs) > 1 {
 				l.each(ctx, bucket, jobs)

@@ -26,7 +26,7 @@ const originalDepth = 3
 
 // loader fills the facts of one unit of work.
 //
-//	pipeline 1: begin; keys, windows, batches; references
+//	pipeline 1: begin; windows, batches (and totals of those that are settled), keys; references
 //	            (and the cards, when nothing in the unit refers to an original)
 //	pipeline 2: originals, locked in the order of their ids, as deep as they go
 //	pipeline 3: holds and cards, locked in the order of their ids
@@ -41,6 +41,12 @@ type loader struct {
 	wanted map[uuid.UUID]located // records that are referred to and not loaded yet
 	stored map[Key]storedKey
 	begun  bool // somebody else has begun the transaction
+	// exclusive: batches are locked for a change.
+	exclusive bool
+	// settled are the requests that settled batches which have ended.
+	settled map[batchKey]located
+	// due terminals have a batch that ends with its business date.
+	due []dueTerminal
 }
 
 // located is where a record is stored.
@@ -52,16 +58,13 @@ type located struct {
 type storedKey struct {
 	located
 
-	tombstone bool
+	tombstone, unconfirmed bool
 }
 
 func (l *loader) load(ctx context.Context) error {
 	l.wanted, l.stored = map[uuid.UUID]located{}, map[Key]storedKey{}
 	refers := l.refers()
-	if err := l.first(ctx, !refers); err != nil {
-		return err
-	}
-	if err := l.otherWindows(ctx, l.calendars()); err != nil {
+	if err := l.start(ctx, !refers); err != nil {
 		return err
 	}
 	// A unit in which something was stored already follows it, too.
@@ -77,8 +80,9 @@ func (l *loader) load(ctx context.Context) error {
 		}
 	}
 	for key, stored := range l.stored {
-		l.facts.keys[key] = &keyEntry{record: l.facts.records[stored.id], tombstone: stored.tombstone}
+		l.facts.keys[key] = &keyEntry{record: l.facts.records[stored.id], tombstone: stored.tombstone, unconfirmed: stored.unconfirmed}
 	}
+	l.settlements()
 	if !refers {
 		return nil
 	}
@@ -104,6 +108,7 @@ func (l *loader) first(ctx context.Context, withCards bool) error {
 		l.facts.windows[w.CalendarID] = w
 	})
 	l.queueBatches(b)
+	l.queueSettlements(b)
 	l.queueKeys(b)
 	l.queueReferences(b)
 	l.queueSessions(b)
@@ -143,72 +148,94 @@ func (l *loader) tokens() [][]byte {
 	return tokens
 }
 
-func (l *loader) queueBatches(b *pgx.Batch) {
-	var terminals []int32
-	seen := map[int32]bool{}
-	for _, j := range l.jobs {
-		if id := j.request.terminal.ID; !seen[id] {
-			seen[id] = true
-			terminals = append(terminals, id)
-		}
-	}
-	b.Queue(currentBatchesSQL, l.facts.Bucket, terminals).Query(func(rows pgx.Rows) error {
-		var terminal, batch int32
-		_, err := pgx.ForEachRow(rows, []any{&terminal, &batch}, func() error {
-			l.facts.batches[terminal] = batch
-			return nil
-		})
-		return err //nolint:wrapcheck // wrapped by first
-	})
+// anyBatch as the batch of a probe: the reference names none.
+const anyBatch = -1
+
+type probe struct {
+	merchant, terminal, stan, batch int32
+	class                           Class
 }
 
 // queueKeys looks for the requests' own keys, and for the keys of originals
-// that reversals mean by STAN. A key is looked for in every batch, because the
-// current one is being read in the same pipeline.
+// that requests mean by STAN. Which batch is the current one is read in the
+// same pipeline, so the statement finds it itself.
 func (l *loader) queueKeys(b *pgx.Batch) {
-	type probe struct {
-		merchant, terminal, stan int32
-		class                    Class
-	}
-	seen := map[probe]bool{}
-	var merchants, terminals, stans []int32
-	var classes []int16
-	want := func(p probe) {
-		if seen[p] {
-			return
+	for _, list := range []struct {
+		sql    string
+		probes []probe
+	}{{keysSQL, l.probes(false)}, {keysInAnyBatchSQL, l.probes(true)}} {
+		if len(list.probes) == 0 {
+			continue
 		}
-		seen[p] = true
-		merchants, terminals = append(merchants, p.merchant), append(terminals, p.terminal)
-		stans, classes = append(stans, p.stan), append(classes, int16(p.class))
+		var merchants, terminals, stans, batches []int32
+		var classes []int16
+		for _, p := range list.probes {
+			merchants, terminals, batches = append(merchants, p.merchant), append(terminals, p.terminal), append(batches, p.batch)
+			stans, classes = append(stans, p.stan), append(classes, int16(p.class))
+		}
+		arguments := []any{l.facts.Bucket, merchants, terminals, stans, classes}
+		if list.probes[0].batch != anyBatch {
+			arguments = append(arguments, batches, l.facts.Now.Add(-rolloverReversal))
+		}
+		b.Queue(list.sql, arguments...).Query(l.collectKeys)
+	}
+}
+
+// probes lists the keys to look for: in a stated or the current batch, or in any.
+func (l *loader) probes(inAny bool) []probe {
+	var list []probe
+	seen := map[probe]bool{}
+	want := func(p probe) {
+		if !seen[p] && (p.batch == anyBatch) == inAny {
+			seen[p] = true
+			list = append(list, p)
+		}
 	}
 	for _, j := range l.jobs {
 		r := j.request
-		want(probe{r.merchant.ID, r.terminal.ID, r.STAN, r.Kind.Class()})
+		own := probe{r.merchant.ID, r.terminal.ID, r.STAN, r.BatchNo, r.Kind.Class()}
+		want(own)
 		if j.answered {
-			want(probe{r.merchant.ID, r.terminal.ID, r.STAN, ClassHostReversal})
+			own.class = ClassHostReversal
+			want(own)
+		}
+		original := own
+		original.class = ClassFinancial
+		if r.Original.HasSTAN {
+			original.stan = r.Original.STAN
+			if r.Original.BatchNo != 0 {
+				original.batch = r.Original.BatchNo
+			}
 		}
 		switch {
+		case r.Kind == KindReversal, r.Kind == KindUpload:
+			want(original)
+		case r.Kind.Refers() && r.Original.HasSTAN && r.Original.BatchNo == 0:
+			original.batch = anyBatch
+			want(original)
 		case r.Kind.Refers() && r.Original.HasSTAN:
-			want(probe{r.merchant.ID, r.terminal.ID, r.Original.STAN, ClassFinancial})
-		case r.Kind == KindReversal:
-			want(probe{r.merchant.ID, r.terminal.ID, r.STAN, ClassFinancial})
+			want(original)
 		}
 	}
-	b.Queue(keysSQL, l.facts.Bucket, merchants, terminals, stans, classes).Query(func(rows pgx.Rows) error {
-		var k Key
-		var s storedKey
-		var date time.Time
-		var id [16]byte
-		_, err := pgx.ForEachRow(rows, []any{
-			&k.MerchantID, &k.TerminalID, &k.BatchNo, &k.STAN, &k.Class, &s.tombstone, &date, &id,
-		}, func() error {
-			s.located = located{ledger.DateOf(date), uuid.UUID(id)}
+	return list
+}
+
+func (l *loader) collectKeys(rows pgx.Rows) error {
+	var k Key
+	var s storedKey
+	var date time.Time
+	var id [16]byte
+	_, err := pgx.ForEachRow(rows, []any{
+		&k.MerchantID, &k.TerminalID, &k.BatchNo, &k.STAN, &k.Class, &s.tombstone, &date, &id, &s.unconfirmed,
+	}, func() error {
+		s.located = located{ledger.DateOf(date), uuid.UUID(id)}
+		if _, known := l.stored[k]; !known {
 			l.stored[k] = s
-			l.want(s.located)
-			return nil
-		})
-		return err //nolint:wrapcheck // wrapped by first
+		}
+		l.want(s.located)
+		return nil
 	})
+	return err //nolint:wrapcheck // wrapped by first
 }
 
 func (l *loader) want(at located) {

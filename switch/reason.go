@@ -46,6 +46,10 @@ const (
 	OperatorLocked         Reason = 37
 	UnderReview            Reason = 38
 	ReviewRejected         Reason = 39
+	BatchOutOfBalance      Reason = 50
+	BatchInUpload          Reason = 51 // the batch waits for the end of its upload
+	UnknownBatch           Reason = 52
+	NotCurrentBatch        Reason = 53
 )
 
 var reasonNames = [...]string{
@@ -64,6 +68,8 @@ var reasonNames = [...]string{
 	OperatorNotSignedOn: "operator_not_signed_on", OperatorNotAllowed: "operator_not_allowed",
 	WrongOperatorPassword: "wrong_operator_password", OperatorLocked: "operator_locked",
 	UnderReview: "under_review", ReviewRejected: "review_rejected",
+	BatchOutOfBalance: "batch_out_of_balance", BatchInUpload: "batch_in_upload", UnknownBatch: "unknown_batch",
+	NotCurrentBatch: "not_current_batch",
 }
 
 // Reasons lists every reason, for tables that must have an entry for each.

@@ -55,6 +55,8 @@ type Record struct {
 	OperatorNo string
 	// WindowClosesAt is loaded with a record, not stored: when its business date ends.
 	WindowClosesAt time.Time
+	// BatchClosed is loaded with a record, not stored.
+	BatchClosed bool
 }
 
 // Key of the record, in its class.

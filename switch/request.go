@@ -37,7 +37,7 @@ type Request struct {
 	Token  [16]byte // of PAN; zero without one
 	Expiry string   // YYMM, empty if not given
 
-	// Original is what completions, cancels and reversals speak of.
+	// Original is what completions, cancels, reversals and uploads speak of.
 	Original Reference
 	Invoice  string
 
@@ -45,7 +45,13 @@ type Request struct {
 	OperatorNo       string
 	OperatorPassword string
 
-	// Repeat is the sender's own mark. It changes nothing but the log.
+	// Stated totals of a settlement or trailer; nil where a trailer has none.
+	Stated *StatedTotals
+	// UploadedKind is what an upload says its transaction was; 0 if it does not.
+	UploadedKind Kind
+
+	// Repeat is the sender's own mark. Within a batch it changes nothing; across
+	// the end of a batch it tells a repeat from a STAN that began anew.
 	Repeat bool
 	// ApproveUnknownOriginal answers a reversal of an unknown original as
 	// done; otherwise as not found. Either way it leaves its tombstone.
@@ -123,6 +129,17 @@ func (r *Request) digest() []byte {
 	number(int64(r.Original.BatchNo))
 	text(r.Original.Invoice)
 	text(r.Invoice)
+	// Added since the first digests were stored, and so only where it is there.
+	if s := r.Stated; s != nil {
+		number(int64(s.Form))
+		number(int64(s.SaleCount))
+		number(s.SaleMinor)
+		number(int64(s.RefundCount))
+		number(s.RefundMinor)
+	}
+	if r.UploadedKind != 0 {
+		number(int64(r.UploadedKind))
+	}
 	return h.Sum(nil)[:16]
 }
 

@@ -13,16 +13,6 @@ import (
 // This file is the package's SQL for units of work. Every statement is for one
 // bucket and names its columns.
 
-const currentBatchesSQL = `
-SELECT terminal_id, batch_no FROM batches
-WHERE bucket = $1 AND terminal_id = ANY($2::int[]) AND state < 5`
-
-const keysSQL = `
-SELECT k.merchant_id, k.terminal_id, k.batch_no, k.stan, k.class, k.tombstone, k.business_date, k.transaction_id
-FROM unnest($2::int[], $3::int[], $4::int[], $5::smallint[]) AS u(merchant_id, terminal_id, stan, class)
-JOIN idempotency_keys k ON k.bucket = $1 AND k.merchant_id = u.merchant_id AND k.terminal_id = u.terminal_id
-	AND k.stan = u.stan AND k.class = u.class`
-
 const byRRNSQL = `
 SELECT business_date, transaction_id FROM transactions WHERE bucket = $1 AND rrn = ANY($2::bigint[])`
 
@@ -36,7 +26,8 @@ const recordColumns = `t.business_date, t.transaction_id, t.accepted_at, t.rrn, 
 	t.asked, t.kind, t.state, t.reason, t.rule, t.digest, coalesce(t.auth_code, ''), t.pan_token, coalesce(t.pan_masked, ''),
 	coalesce(t.invoice, ''), t.echo, t.balance_minor, t.original_date, t.original_id, t.decision,
 	t.reviewed_minor, t.posted_date, coalesce(t.operator_no, ''),
-	(SELECT d.closes_at FROM business_days d WHERE d.calendar_id = t.calendar_id AND d.business_date = t.business_date)`
+	(SELECT d.closes_at FROM business_days d WHERE d.calendar_id = t.calendar_id AND d.business_date = t.business_date),
+	coalesce((SELECT b.state = 5 FROM batches b WHERE b.bucket = t.bucket AND b.terminal_id = t.terminal_id AND b.batch_no = t.batch_no), false)`
 
 const lockRecordsSQL = `
 SELECT ` + recordColumns + `
@@ -59,7 +50,7 @@ func scanRecordAfter(row pgx.CollectableRow, before ...any) (*Record, error) {
 		&r.CapturedMinor, &r.RefundedMinor, &r.RefundCount, &r.MerchantID, &r.TerminalID, &r.BatchNo, &r.STAN, &r.CalendarID, &r.Currency,
 		&r.Asked, &r.Kind, &r.State, &r.Reason, &r.Rule, &r.Digest, &r.AuthCode, &token, &r.Masked,
 		&r.Invoice, &r.Echo, &balance, &originalDate, &originalID, &r.Decision,
-		&r.ReviewedMinor, &postedDate, &r.OperatorNo, &closesAt)...); err != nil {
+		&r.ReviewedMinor, &postedDate, &r.OperatorNo, &closesAt, &r.BatchClosed)...); err != nil {
 		return nil, fmt.Errorf("scan transaction: %w", err)
 	}
 	r.BusinessDate, r.ID = ledger.DateOf(date), uuid.UUID(id)
@@ -240,23 +231,6 @@ func queueRecordChanges(b *pgx.Batch, bucket int16, records map[*Record]struct{}
 		reviewed = append(reviewed, r.ReviewedMinor)
 	}
 	b.Queue(updateRecordsSQL, bucket, dates, ids, states, captured, refunded, counts, reviewed)
-}
-
-const insertBatchesSQL = `
-INSERT INTO batches (bucket, terminal_id, batch_no, opened_at)
-SELECT b.bucket, u.terminal_id, u.batch_no, $4
-FROM buckets b, unnest($2::int[], $3::int[]) AS u(terminal_id, batch_no)
-WHERE b.bucket = $1`
-
-func queueNewBatches(b *pgx.Batch, bucket int16, batches map[int32]int32, now time.Time) {
-	if len(batches) == 0 {
-		return
-	}
-	var terminals, numbers []int32
-	for t, n := range batches {
-		terminals, numbers = append(terminals, t), append(numbers, n)
-	}
-	b.Queue(insertBatchesSQL, bucket, terminals, numbers, now)
 }
 
 const insertExceptionsSQL = `

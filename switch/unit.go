@@ -49,6 +49,7 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 		return 0, err
 	}
 	loaded := time.Now()
+	facts.rollOver(l.due)
 	if err := u.decide(facts); err != nil {
 		return 0, err
 	}

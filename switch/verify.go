@@ -3,6 +3,7 @@ package switching
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,7 +38,7 @@ func Verify(ctx context.Context, db ledger.TxBeginner) (*Verification, error) {
 			Scan(&v.Transactions, &v.Transfers); err != nil {
 			return fmt.Errorf("count: %w", err)
 		}
-		found, err := ledger.RunChecks(ctx, tx, append(ledger.Checks(), checks...))
+		found, err := ledger.RunChecks(ctx, tx, slices.Concat(ledger.Checks(), checks, batchChecks))
 		v.Findings = append(v.Findings, found...)
 		return err
 	})
@@ -51,7 +52,8 @@ func Verify(ctx context.Context, db ledger.TxBeginner) (*Verification, error) {
 // checks hold transactions against transfers. Kinds, states and phases are the
 // stored numbers of this package and of ledger:
 //
-//	transaction kinds 1 authorization, 2 sale, 3 completion, 4 advice, 5 void, 6 refund, 8 reversal, 9 balance
+//	transaction kinds 1 authorization, 2 sale, 3 completion, 4 advice, 5 void, 6 refund, 8 reversal, 9 balance,
+//	                  20 settlement, 21 upload, 22 trailer
 //	states            1 declined, 2 approved, 3 completed, 4 voided, 5 reversed, 6 expired, 7 abandoned, 8 under review
 //	transfer kinds    1 load, 2 sale, 3 cashback, 4 hold, 5 completion, 6 release, 7 expiry, 8 advice,
 //	                  9 void, 10 refund, 11 reversal, 12 adjustment, 13 reinstate,
@@ -72,7 +74,7 @@ var checks = []ledger.Check{
 			'kind ' || t.kind || ', state ' || t.state || ', amount ' || t.amount_minor || ', transfers ' || coalesce(j.all_legs, 0)
 		FROM transactions t LEFT JOIN journals j ON j.bucket = t.bucket AND j.journal_id = t.transaction_id
 		WHERE CASE
-			WHEN t.state IN (1, 8) OR t.kind = 9 THEN coalesce(j.all_legs, 0) <> 0
+			WHEN t.state IN (1, 8) OR t.kind IN (9, 20, 21, 22) THEN coalesce(j.all_legs, 0) <> 0
 			WHEN t.kind = 1 THEN coalesce(j.hold, 0) <> t.amount_minor OR j.all_legs <> j.hold
 			WHEN t.kind = 2 THEN coalesce(j.sale, 0) <> t.amount_minor OR j.all_legs <> j.sale
 			WHEN t.kind = 3 THEN coalesce(j.completion, 0) <> t.amount_minor

@@ -41,6 +41,10 @@ var iso87Codes = map[switching.Reason]string{
 	switching.OperatorLocked:         "75",
 	switching.UnderReview:            "01",
 	switching.ReviewRejected:         "05",
+	switching.BatchOutOfBalance:      "95",
+	switching.BatchInUpload:          "95",
+	switching.UnknownBatch:           "95",
+	switching.NotCurrentBatch:        "77",
 	switching.UnknownTerminal:        "97",
 	switching.TerminalNotOfMerchant:  "97",
 }

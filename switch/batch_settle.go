@@ -1,0 +1,163 @@
+package switching
+
+// batchRefuses tells why the terminal's batch does not take the request:
+// nothing financial while it is uploading, and nothing that names another
+// batch. Reversals repair, and are taken whatever the batch.
+func (d *decision) batchRefuses() Reason {
+	r := d.request
+	if r.Kind.Class() != ClassFinancial {
+		return Approved
+	}
+	b := d.facts.batch(r.terminal.ID)
+	switch {
+	case r.BatchNo != 0 && r.BatchNo != b.number:
+		return NotCurrentBatch
+	case b.state == BatchUploading:
+		return BatchInUpload
+	default:
+		return Approved
+	}
+}
+
+// settle decides a settlement (the terminal's totals against the host's) and
+// the trailer that ends an upload.
+func (d *decision) settle() Verdict {
+	r, b := d.request, d.facts.batch(d.request.terminal.ID)
+	d.verdict.Record.AuthCode = ""
+	switch {
+	case r.BatchNo != 0 && r.BatchNo != b.number:
+		return d.settleEnded(d.facts.ended[batchKey{r.terminal.ID, r.BatchNo}])
+	case r.BatchNo == 0 && b.totals.empty():
+		// Without a number, totals that were answered before are a repeat of
+		// that, when nothing has happened since.
+		if before := d.facts.ended[batchKey{r.terminal.ID, b.previous}]; r.Stated != nil && r.Stated.counts() > 0 && before.settledWith(r.Stated) {
+			return answeredBefore(before)
+		}
+	}
+	agrees := r.Stated.agree(b.totals)
+	if r.Kind == KindSettlement && !agrees {
+		v := d.decline(BatchOutOfBalance)
+		v.Batch = &batchChange{to: BatchUploading, number: b.number, stated: r.Stated}
+		return v
+	}
+	change := batchChange{to: BatchClosed, by: ClosedBySettlement, number: b.number, stated: r.Stated}
+	if r.Kind == KindTrailer {
+		change.by = ClosedByTrailer
+		change.upload = b.state == BatchUploading || !agrees
+		if !agrees {
+			d.except("batch_out_of_balance", "the terminal ended batch "+batchKey{r.terminal.ID, b.number}.String()+
+				" with totals other than the host's, which stand: see its differences")
+		}
+	}
+	v := d.approve()
+	v.Batch = &change
+	return v
+}
+
+// settleEnded decides a settlement or trailer of a batch that is not the
+// current one.
+func (d *decision) settleEnded(b *batch) Verdict {
+	r := d.request
+	switch {
+	case b == nil:
+		return d.decline(UnknownBatch)
+	case b.settledWith(r.Stated):
+		return answeredBefore(b)
+	}
+	agrees := r.Stated.agree(b.totals)
+	switch {
+	case agrees && b.closedBy.byHost() && b.settlement == nil:
+		// The host closed it before its terminal settled, and they agree.
+	case r.Kind == KindSettlement:
+		return d.decline(BatchOutOfBalance)
+	case !agrees:
+		// There is nothing left to close, and the terminal has to go on.
+		d.except("batch_out_of_balance", "the terminal ended batch "+batchKey{r.terminal.ID, b.number}.String()+
+			", which was closed already, with totals other than the host's, which stand")
+	}
+	v := d.approve()
+	v.Batch = &batchChange{to: BatchClosed, by: b.closedBy, number: b.number, stated: r.Stated}
+	return v
+}
+
+// settledWith tells whether the batch was settled with these totals already. A
+// trailer without any says nothing else.
+func (b *batch) settledWith(stated *StatedTotals) bool {
+	return b != nil && b.settlement != nil && (stated == nil || b.stated != nil && *b.stated == *stated)
+}
+
+// answeredBefore gives the answer again that settled the batch.
+func answeredBefore(b *batch) Verdict {
+	response := b.settlement.response()
+	response.Stored = true
+	return Verdict{Response: response}
+}
+
+// upload compares what a terminal shows of one transaction with the host's
+// record. The host's stands whatever the outcome; the answer is always yes.
+func (d *decision) upload() Verdict {
+	r, rec := d.request, d.verdict.Record
+	rec.AuthCode = ""
+	b := d.facts.batch(r.terminal.ID)
+	o := d.uploaded(b)
+	if o != nil {
+		d.speaksOf(o)
+	}
+	d.verdict.Differences = differences(r, o)
+	return d.approve()
+}
+
+// uploaded is the host's record of the transaction: in the current batch, or in
+// the one that was closed before its terminal had settled it.
+func (d *decision) uploaded(b *batch) *Record {
+	r := d.request
+	for _, number := range []int32{b.number, b.previous} {
+		entry := d.facts.keys[Key{r.merchant.ID, r.terminal.ID, number, r.Original.STAN, ClassFinancial}]
+		if entry != nil && !entry.tombstone && (number == b.number || entry.unconfirmed) {
+			return entry.record
+		}
+	}
+	return nil
+}
+
+// differences between a terminal's upload and the host's record of it.
+func differences(r *Request, o *Record) []BatchDifference {
+	one := func(kind string, hostMinor *int64) BatchDifference {
+		return BatchDifference{
+			Kind: kind, STAN: r.Original.STAN, TerminalMinor: optional(r.HasAmount, r.AmountMinor), HostMinor: hostMinor, Record: o,
+		}
+	}
+	if o == nil {
+		return []BatchDifference{one(unknownToHost, nil)}
+	}
+	standing := o.AmountMinor
+	if o.captures() && o.State == StateApproved {
+		standing = o.CapturedMinor
+	}
+	var list []BatchDifference
+	if o.State != StateApproved && o.State != StateVoided && o.State != StateCompleted {
+		list = append(list, one(notStanding, new(int64)))
+	} else if r.HasAmount && r.AmountMinor != standing {
+		list = append(list, one(amountDiffers, &standing))
+	}
+	for _, check := range []struct {
+		differs bool
+		kind    string
+	}{
+		{!r.PAN.IsZero() && o.Token != [16]byte{} && r.Token != o.Token, cardDiffers},
+		{r.Original.HasRRN && r.Original.RRN != o.RRN, rrnDiffers},
+		{r.UploadedKind != 0 && !alike(r.UploadedKind, o), kindDiffers},
+	} {
+		if check.differs {
+			list = append(list, one(check.kind, &standing))
+		}
+	}
+	return list
+}
+
+// alike tells whether a terminal may call the host's transaction so: what
+// captures is one kind, and what it asked for counts as well as what it became.
+func alike(uploaded Kind, o *Record) bool {
+	captures := uploaded == KindSale || uploaded == KindCompletion || uploaded == KindAdvice
+	return uploaded == o.Kind || uploaded == o.Asked || captures && o.captures()
+}

@@ -1,0 +1,305 @@
+package switching
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"meridian/ledger"
+)
+
+// This file is the SQL of batches in units of work.
+
+// A unit holds its terminals' current batches: FOR SHARE, or FOR UPDATE when
+// one of them is being settled, all in one order. A row whose batch another
+// host has just closed is left out, and its successor is not seen by this
+// statement: the loader looks again.
+const (
+	shareBatchesSQL = `
+SELECT terminal_id, batch_no, state, opened_date,
+	CASE WHEN opened_at > $3 THEN coalesce(previous_no, 0) ELSE 0 END
+FROM batches
+WHERE bucket = $1 AND terminal_id = ANY($2::int[]) AND state < 5
+ORDER BY terminal_id FOR SHARE`
+
+	lockBatchesSQL = `
+SELECT terminal_id, batch_no, state, opened_date,
+	CASE WHEN opened_at > $3 THEN coalesce(previous_no, 0) ELSE 0 END
+FROM batches
+WHERE bucket = $1 AND terminal_id = ANY($2::int[]) AND state < 5
+ORDER BY terminal_id FOR UPDATE`
+)
+
+func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, exclusive bool, now time.Time, found func(terminalID int32, one *batch)) {
+	sql := shareBatchesSQL
+	if exclusive {
+		sql = lockBatchesSQL
+	}
+	b.Queue(sql, bucket, terminals, now.Add(-rolloverReversal)).Query(func(rows pgx.Rows) error {
+		var terminalID int32
+		var one batch
+		var opened *time.Time
+		_, err := pgx.ForEachRow(rows, []any{&terminalID, &one.number, &one.state, &opened, &one.previous}, func() error {
+			current := one
+			if opened != nil {
+				current.openedDate = ledger.DateOf(*opened)
+			}
+			current.next = batchAfter(current.number)
+			opened = nil
+			found(terminalID, &current)
+			return nil
+		})
+		return err //nolint:wrapcheck // wrapped by first
+	})
+}
+
+// Totals of current batches, gross, and the number that follows each: a number
+// is used once, so after 999999 the first free one is taken. What a void undid
+// is the void's amount; the sale's own row has nothing left.
+const batchTotalsSQL = `
+SELECT c.terminal_id, c.batch_no,
+	count(*) FILTER (WHERE t.kind IN (2, 3, 4) AND t.state IN (2, 4)),
+	coalesce(sum(CASE WHEN t.kind IN (2, 3, 4) AND t.state = 2 THEN t.captured_minor
+		WHEN t.kind = 5 AND t.state = 2 AND o.kind IN (2, 3, 4) AND o.terminal_id = t.terminal_id AND o.batch_no = t.batch_no THEN t.amount_minor
+		ELSE 0 END), 0)::bigint,
+	count(*) FILTER (WHERE t.kind = 5 AND t.state = 2 AND o.kind IN (2, 3, 4)),
+	coalesce(sum(t.amount_minor) FILTER (WHERE t.kind = 5 AND t.state = 2 AND o.kind IN (2, 3, 4)), 0)::bigint,
+	count(*) FILTER (WHERE t.kind = 6 AND t.state = 2 AND t.posted_date IS NULL),
+	coalesce(sum(t.amount_minor) FILTER (WHERE t.kind = 6 AND t.state = 2 AND t.posted_date IS NULL), 0)::bigint,
+	(SELECT CASE
+		WHEN NOT EXISTS (SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = c.terminal_id AND n.batch_no = c.batch_no % 999999 + 1)
+			THEN c.batch_no % 999999 + 1
+		ELSE (SELECT min(u.batch_no) + 1 FROM batches u
+			WHERE u.bucket = $1 AND u.terminal_id = c.terminal_id AND u.batch_no > c.batch_no % 999999 AND NOT EXISTS (
+				SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = u.terminal_id AND n.batch_no = u.batch_no + 1)) END)
+FROM batches c
+LEFT JOIN transactions t ON t.bucket = $1 AND t.terminal_id = c.terminal_id AND t.batch_no = c.batch_no
+LEFT JOIN transactions o ON t.kind = 5 AND o.bucket = $1 AND o.business_date = t.original_date AND o.transaction_id = t.original_id
+WHERE c.bucket = $1 AND c.terminal_id = ANY($2::int[]) AND c.state < 5
+GROUP BY c.terminal_id, c.batch_no`
+
+func queueBatchTotals(b *pgx.Batch, bucket int16, terminals []int32, found func(terminalID, batchNo int32, t Totals, next int32)) {
+	if len(terminals) == 0 {
+		return
+	}
+	b.Queue(batchTotalsSQL, bucket, terminals).Query(func(rows pgx.Rows) error {
+		var terminalID, batchNo, next int32
+		var t Totals
+		_, err := pgx.ForEachRow(rows, []any{
+			&terminalID, &batchNo, &t.SaleCount, &t.SaleMinor, &t.VoidCount, &t.VoidMinor, &t.RefundCount, &t.RefundMinor, &next,
+		}, func() error {
+			found(terminalID, batchNo, t, next)
+			return nil
+		})
+		return err //nolint:wrapcheck // wrapped by first
+	})
+}
+
+// Ended batches that settlements name, and the ones before the current.
+const endedBatchesSQL = `
+SELECT b.terminal_id, b.batch_no, coalesce(b.closed_by, 0), b.settlement_date, b.settlement_id,
+	coalesce(b.sale_count, 0), coalesce(b.sale_minor, 0), coalesce(b.void_count, 0), coalesce(b.void_minor, 0),
+	coalesce(b.refund_count, 0), coalesce(b.refund_minor, 0),
+	b.stated_form, coalesce(b.stated_sale_count, 0), coalesce(b.stated_sale_minor, 0),
+	coalesce(b.stated_refund_count, 0), coalesce(b.stated_refund_minor, 0)
+FROM unnest($2::int[], $3::int[]) AS u(terminal_id, batch_no)
+LEFT JOIN batches c ON c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5
+JOIN batches b ON b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.batch_no IN (u.batch_no, c.previous_no) AND b.state = 5`
+
+func queueEndedBatches(b *pgx.Batch, bucket int16, terminals, numbers []int32, found func(batchKey, *batch, located)) {
+	if len(terminals) == 0 {
+		return
+	}
+	b.Queue(endedBatchesSQL, bucket, terminals, numbers).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			one := &batch{state: BatchClosed}
+			var key batchKey
+			var date *time.Time
+			var id *[16]byte
+			var form *TotalsForm
+			var stated StatedTotals
+			t := &one.totals
+			if err := rows.Scan(&key.terminalID, &key.batchNo, &one.closedBy, &date, &id,
+				&t.SaleCount, &t.SaleMinor, &t.VoidCount, &t.VoidMinor, &t.RefundCount, &t.RefundMinor,
+				&form, &stated.SaleCount, &stated.SaleMinor, &stated.RefundCount, &stated.RefundMinor); err != nil {
+				return fmt.Errorf("scan batch: %w", err)
+			}
+			one.number = key.batchNo
+			if form != nil {
+				stated.Form = *form
+				one.stated = &stated
+			}
+			var settlement located
+			if date != nil && id != nil {
+				settlement = located{ledger.DateOf(*date), uuid.UUID(*id)}
+			}
+			found(key, one, settlement)
+		}
+		return rows.Err() //nolint:wrapcheck // wrapped by first
+	})
+}
+
+// Keys of the batches that a request means: the stated one, or (0) the current
+// one and, for a day, the one before it. A key of the latter is unconfirmed
+// when the host closed that batch and its terminal has not settled it since, or
+// when the terminal did not show the transaction in its upload.
+const keysSQL = `
+SELECT k.merchant_id, k.terminal_id, k.batch_no, k.stan, k.class, k.tombstone, k.business_date, k.transaction_id,
+	coalesce(e.closed_by IN (3, 4) AND e.settlement_id IS NULL, false) OR e.state = 5 AND EXISTS (
+		SELECT FROM batch_differences d
+		WHERE d.bucket = $1 AND d.terminal_id = k.terminal_id AND d.batch_no = k.batch_no AND d.kind = 'missing_from_terminal' AND d.stan = k.stan)
+FROM unnest($2::int[], $3::int[], $4::int[], $5::smallint[], $6::int[]) AS u(merchant_id, terminal_id, stan, class, batch_no)
+LEFT JOIN batches c ON u.batch_no = 0 AND c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5
+CROSS JOIN LATERAL (VALUES (CASE WHEN u.batch_no > 0 THEN u.batch_no ELSE c.batch_no END),
+	(CASE WHEN c.opened_at > $7 THEN c.previous_no END)) AS v(batch_no)
+JOIN idempotency_keys k ON k.bucket = $1 AND k.merchant_id = u.merchant_id AND k.terminal_id = u.terminal_id
+	AND k.stan = u.stan AND k.class = u.class AND k.batch_no = v.batch_no
+LEFT JOIN batches e ON e.bucket = $1 AND e.terminal_id = k.terminal_id AND e.batch_no = k.batch_no`
+
+// Keys in any batch, for references that name a STAN and no batch.
+const keysInAnyBatchSQL = `
+SELECT k.merchant_id, k.terminal_id, k.batch_no, k.stan, k.class, k.tombstone, k.business_date, k.transaction_id, false
+FROM unnest($2::int[], $3::int[], $4::int[], $5::smallint[]) AS u(merchant_id, terminal_id, stan, class)
+JOIN idempotency_keys k ON k.bucket = $1 AND k.merchant_id = u.merchant_id AND k.terminal_id = u.terminal_id
+	AND k.stan = u.stan AND k.class = u.class`
+
+const insertBatchesSQL = `
+INSERT INTO batches (bucket, terminal_id, batch_no, opened_at, opened_date)
+SELECT b.bucket, u.terminal_id, u.batch_no, $4, u.opened_date
+FROM buckets b, unnest($2::int[], $3::int[], $5::date[]) AS u(terminal_id, batch_no, opened_date)
+WHERE b.bucket = $1`
+
+func queueNewBatches(b *pgx.Batch, bucket int16, batches map[int32]newBatch, now time.Time) {
+	if len(batches) == 0 {
+		return
+	}
+	var terminals, numbers []int32
+	var dates []time.Time
+	for terminalID, opened := range batches {
+		terminals, numbers = append(terminals, terminalID), append(numbers, opened.number)
+		dates = append(dates, opened.date.Time())
+	}
+	b.Queue(insertBatchesSQL, bucket, terminals, numbers, now, dates)
+}
+
+const (
+	uploadBatchSQL = `
+UPDATE batches SET state = $4, stated_form = $5, stated_sale_count = $6, stated_sale_minor = $7, stated_refund_count = $8, stated_refund_minor = $9
+WHERE bucket = $1 AND terminal_id = $2 AND batch_no = $3`
+
+	redateBatchSQL = `UPDATE batches SET opened_date = $4 WHERE bucket = $1 AND terminal_id = $2 AND batch_no = $3`
+
+	settleEndedSQL = `
+UPDATE batches SET settlement_date = $4, settlement_id = $5,
+	stated_form = $6, stated_sale_count = $7, stated_sale_minor = $8, stated_refund_count = $9, stated_refund_minor = $10
+WHERE bucket = $1 AND terminal_id = $2 AND batch_no = $3`
+
+	closeBatchSQL = `
+UPDATE batches SET state = 5, closed_at = $4, closed_date = $5, closed_by = $6, settlement_date = $7, settlement_id = $8,
+	sale_count = $9, sale_minor = $10, void_count = $11, void_minor = $12, refund_count = $13, refund_minor = $14,
+	stated_form = coalesce($15, stated_form), stated_sale_count = coalesce($16, stated_sale_count), stated_sale_minor = coalesce($17, stated_sale_minor),
+	stated_refund_count = coalesce($18, stated_refund_count), stated_refund_minor = coalesce($19, stated_refund_minor)
+WHERE bucket = $1 AND terminal_id = $2 AND batch_no = $3`
+
+	openNextBatchSQL = `
+INSERT INTO batches (bucket, terminal_id, batch_no, opened_at, opened_date, previous_no)
+SELECT b.bucket, $2, $3, $4, $5, $6 FROM buckets b WHERE b.bucket = $1`
+
+	// Once an upload has ended: what stands with the host and was not shown. A
+	// void is missing where its sale was shown or lies in another batch: a
+	// terminal that takes voids off its sales shows neither of the two.
+	missingSQL = `
+INSERT INTO batch_differences (bucket, terminal_id, batch_no, kind, stan, raised_at, host_minor, business_date, transaction_id)
+SELECT t.bucket, t.terminal_id, t.batch_no, 'missing_from_terminal', t.stan, $4,
+	CASE WHEN t.kind IN (2, 3, 4) THEN t.captured_minor ELSE t.amount_minor END, t.business_date, t.transaction_id
+FROM transactions t
+LEFT JOIN transactions o ON t.kind = 5 AND o.bucket = $1 AND o.business_date = t.original_date AND o.transaction_id = t.original_id
+WHERE t.bucket = $1 AND t.terminal_id = $2 AND t.batch_no = $3 AND t.state = 2
+	AND (t.kind IN (2, 3, 4) OR t.kind = 6 AND t.posted_date IS NULL
+		OR t.kind = 5 AND o.kind IN (2, 3, 4) AND (o.terminal_id <> t.terminal_id OR o.batch_no <> t.batch_no OR EXISTS (
+			SELECT FROM transactions s WHERE s.bucket = $1 AND s.terminal_id = $2 AND s.batch_no = $3 AND s.kind = 21 AND s.original_id = o.transaction_id)))
+	AND NOT EXISTS (
+		SELECT FROM transactions s WHERE s.bucket = $1 AND s.terminal_id = $2 AND s.batch_no = $3 AND s.kind = 21 AND s.original_id = t.transaction_id)
+ON CONFLICT DO NOTHING`
+
+	insertDifferencesSQL = `
+INSERT INTO batch_differences (bucket, terminal_id, batch_no, kind, stan, raised_at, terminal_minor, host_minor, business_date, transaction_id)
+SELECT b.bucket, u.terminal_id, u.batch_no, u.kind, u.stan, $2, u.terminal_minor, u.host_minor, u.business_date, u.transaction_id
+FROM buckets b, unnest($3::int[], $4::int[], $5::text[], $6::int[], $7::bigint[], $8::bigint[], $9::date[], $10::uuid[])
+	AS u(terminal_id, batch_no, kind, stan, terminal_minor, host_minor, business_date, transaction_id)
+WHERE b.bucket = $1
+ON CONFLICT DO NOTHING`
+)
+
+// queueBatchWrites stores what became of batches, in the order in which it did:
+// there is one current batch at any time.
+func queueBatchWrites(b *pgx.Batch, bucket int16, writes []batchWrite, now time.Time) {
+	for i := range writes {
+		w := &writes[i]
+		switch {
+		case w.next != nil:
+			queueClose(b, bucket, w, now)
+		case w.change.to == BatchClosed:
+			b.Queue(settleEndedSQL, append([]any{bucket, w.terminalID, w.batchNo, w.settlement.BusinessDate.Time(), [16]byte(w.settlement.ID)},
+				w.change.stated.columns()...)...)
+		case w.change.to == BatchOpen:
+			b.Queue(redateBatchSQL, bucket, w.terminalID, w.batchNo, w.closedDate.Time())
+		default:
+			b.Queue(uploadBatchSQL, append([]any{bucket, w.terminalID, w.batchNo, int16(w.change.to)}, w.change.stated.columns()...)...)
+		}
+	}
+}
+
+func queueClose(b *pgx.Batch, bucket int16, w *batchWrite, now time.Time) {
+	var settledOn *time.Time
+	var settledBy *[16]byte
+	if w.settlement != nil {
+		on, id := w.settlement.BusinessDate.Time(), [16]byte(w.settlement.ID)
+		settledOn, settledBy = &on, &id
+	}
+	t := &w.totals
+	b.Queue(closeBatchSQL, append([]any{
+		bucket, w.terminalID, w.batchNo, now, w.closedDate.Time(), int16(w.change.by), settledOn, settledBy,
+		t.SaleCount, t.SaleMinor, t.VoidCount, t.VoidMinor, t.RefundCount, t.RefundMinor,
+	}, w.change.stated.columns()...)...)
+	b.Queue(openNextBatchSQL, bucket, w.terminalID, w.next.number, now, w.next.openedDate.Time(), w.batchNo)
+	if w.change.upload {
+		b.Queue(missingSQL, bucket, w.terminalID, w.batchNo, now)
+	}
+}
+
+// columns of stated totals: form, sales, refunds; NULLs without any.
+func (s *StatedTotals) columns() []any {
+	if s == nil {
+		return []any{(*int16)(nil), (*int32)(nil), (*int64)(nil), (*int32)(nil), (*int64)(nil)}
+	}
+	return []any{int16(s.Form), s.SaleCount, s.SaleMinor, s.RefundCount, s.RefundMinor}
+}
+
+func queueDifferences(b *pgx.Batch, bucket int16, list []batchDifference, now time.Time) {
+	if len(list) == 0 {
+		return
+	}
+	var terminals, numbers, stans []int32
+	var kinds []string
+	var terminalMinor, hostMinor []*int64
+	var dates []*time.Time
+	var ids []*[16]byte
+	for _, one := range list {
+		number := one.upload.BatchNo
+		var date *time.Time
+		var id *[16]byte
+		if o := one.Record; o != nil {
+			number = o.BatchNo
+			on, transaction := o.BusinessDate.Time(), [16]byte(o.ID)
+			date, id = &on, &transaction
+		}
+		terminals, numbers, stans = append(terminals, one.upload.TerminalID), append(numbers, number), append(stans, one.STAN)
+		kinds = append(kinds, one.Kind)
+		terminalMinor, hostMinor = append(terminalMinor, one.TerminalMinor), append(hostMinor, one.HostMinor)
+		dates, ids = append(dates, date), append(ids, id)
+	}
+	b.Queue(insertDifferencesSQL, bucket, now, terminals, numbers, kinds, stans, terminalMinor, hostMinor, dates, ids)
+}
