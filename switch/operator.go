@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/crypto/argon2"
 
 	"meridian/ledger"
@@ -126,16 +127,56 @@ func (s *Switch) checkOperator(ctx context.Context, r *Request) (Reason, error) 
 }
 
 // AddOperator stores an operator of a merchant, or replaces its password and
-// rights, and writes it to the audit log. It needs the owner's privileges.
+// rights, and writes it to the audit log. It lifts a lockout, and an operator
+// who was there has to sign on again. It needs the owner's privileges.
 func AddOperator(ctx context.Context, db ledger.TxBeginner, mid, number, password string, supervisor bool, who, why string) error {
 	hash, err := HashPassword(password)
 	if err != nil {
 		return err
 	}
-	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: "operator " + number + " of " + mid}, `
-		INSERT INTO operators (merchant_id, operator_no, supervisor, password_hash)
-		SELECT merchant_id, $2, $3, $4 FROM merchants WHERE mid = $1
-		ON CONFLICT (merchant_id, operator_no) DO UPDATE SET
-			supervisor = excluded.supervisor, password_hash = excluded.password_hash, active = true`,
-		mid, number, supervisor, hash)
+	role := map[bool]string{false: "clerk", true: "supervisor"}[supervisor]
+	what := fmt.Sprintf("operator %s of merchant %s: %s, new password", number, mid, role)
+	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what}, func(ctx context.Context, tx pgx.Tx) (string, error) {
+		if err := execute(ctx, tx, `
+			INSERT INTO operators (merchant_id, operator_no, supervisor, password_hash)
+			SELECT merchant_id, $2, $3, $4 FROM merchants WHERE mid = $1
+			ON CONFLICT (merchant_id, operator_no) DO UPDATE SET
+				supervisor = excluded.supervisor, password_hash = excluded.password_hash, active = true`,
+			mid, number, supervisor, hash); err != nil {
+			return "", err
+		}
+		return "", signOff(ctx, tx, mid, number)
+	})
+}
+
+// DisableOperator takes an operator's rights away and signs it off everywhere.
+// [AddOperator] brings it back. It needs the owner's privileges.
+func DisableOperator(ctx context.Context, db ledger.TxBeginner, mid, number, who, why string) error {
+	what := fmt.Sprintf("operator %s of merchant %s: disabled", number, mid)
+	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what}, func(ctx context.Context, tx pgx.Tx) (string, error) {
+		err := execute(ctx, tx, `
+			UPDATE operators o SET active = false FROM merchants m
+			WHERE m.mid = $1 AND o.merchant_id = m.merchant_id AND o.operator_no = $2 AND o.active`, mid, number)
+		if err != nil {
+			return "", err
+		}
+		return "", signOff(ctx, tx, mid, number)
+	})
+}
+
+// signOff ends what an operator is signed on to by an earlier password or
+// right, and forgets wrong tries.
+func signOff(ctx context.Context, tx pgx.Tx, mid, number string) error {
+	if _, err := tx.Exec(ctx, `
+		DELETE FROM terminal_sessions s USING merchants m, terminals t
+		WHERE m.mid = $1 AND t.merchant_id = m.merchant_id AND s.bucket = m.bucket AND s.terminal_id = t.terminal_id
+			AND s.operator_no = $2`, mid, number); err != nil {
+		return fmt.Errorf("sign off: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `
+		DELETE FROM operator_lockouts l USING merchants m
+		WHERE m.mid = $1 AND l.bucket = m.bucket AND l.merchant_id = m.merchant_id AND l.operator_no = $2`, mid, number); err != nil {
+		return fmt.Errorf("lift lockout: %w", err)
+	}
+	return nil
 }

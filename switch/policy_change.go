@@ -1,13 +1,16 @@
 package switching
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"meridian/ledger"
 )
@@ -22,31 +25,43 @@ type PolicyChange struct {
 var ErrNothingChanged = errors.New("no such merchant, terminal or policy")
 
 // changeReference changes reference data, writes the audit row and moves the
-// directory's version, so that hosts take it up; all or nothing.
-func changeReference(ctx context.Context, db ledger.TxBeginner, c PolicyChange, sql string, args ...any) error {
+// directory's version, so that hosts take it up; all or nothing. The change
+// may say more exactly what it did: an empty text keeps c.What.
+func changeReference(
+	ctx context.Context, db ledger.TxBeginner, c PolicyChange, change func(context.Context, pgx.Tx) (what string, err error),
+) error {
 	if c.Who == "" || c.Why == "" {
 		return errors.New("change policy: who changes it and why must be said")
 	}
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, sql, args...)
+		what, err := change(ctx, tx)
 		if err != nil {
-			return fmt.Errorf("store: %w", err)
-		}
-		if tag.RowsAffected() == 0 {
-			return ErrNothingChanged
+			return err
 		}
 		if _, err := tx.Exec(ctx, `UPDATE installation SET directory_version = directory_version + 1`); err != nil {
 			return fmt.Errorf("move version: %w", err)
 		}
 		if _, err := tx.Exec(ctx, `
 			INSERT INTO audit_log (recorded_at, kind, subject, detail) VALUES ($1, 'policy_changed', $2, $3)`,
-			time.Now(), c.What, fmt.Sprintf("by %s: %s", c.Who, c.Why)); err != nil {
+			time.Now(), cmp.Or(what, c.What), fmt.Sprintf("by %s: %s", c.Who, c.Why)); err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("change %s: %w", c.What, err)
+	}
+	return nil
+}
+
+// execute runs a statement that has to change something.
+func execute(ctx context.Context, tx pgx.Tx, sql string, args ...any) error {
+	tag, err := tx.Exec(ctx, sql, args...)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return ErrNothingChanged
 	}
 	return nil
 }
@@ -69,34 +84,57 @@ func SetRight(ctx context.Context, db ledger.TxBeginner, mid, tid string, right 
 		return fmt.Errorf("%q is no right: void, refund", right)
 	}
 	verb := map[bool]string{true: "resume", false: "suspend"}[allowed]
+	what, sql, key := fmt.Sprintf("%s %s of merchant %s", verb, right, mid), `UPDATE merchants SET `+column+` = $2 WHERE mid = $1`, mid
 	if tid != "" {
-		return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: fmt.Sprintf("%s %s of terminal %s", verb, right, tid)},
-			`UPDATE terminals SET `+column+` = $2 WHERE tid = $1`, tid, allowed)
+		what, sql, key = fmt.Sprintf("%s %s of terminal %s", verb, right, tid), `UPDATE terminals SET `+column+` = $2 WHERE tid = $1`, tid
 	}
-	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: fmt.Sprintf("%s %s of merchant %s", verb, right, mid)},
-		`UPDATE merchants SET `+column+` = $2 WHERE mid = $1`, mid, allowed)
+	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what}, func(ctx context.Context, tx pgx.Tx) (string, error) {
+		return "", execute(ctx, tx, sql, key, allowed)
+	})
 }
 
-// PolicySettings are the columns of a policy that people may set, with the type
-// that the database casts a value to.
-var policySettings = map[string]string{
-	"cancel_mode": "text", "max_amount_minor": "bigint", "max_cashback_minor": "bigint",
-	"completion_percent": "smallint", "hold_days": "smallint",
-	"allow_authorization": "boolean", "allow_cashback": "boolean", "allow_offline_advice": "boolean",
-	"allow_void": "boolean", "allow_refund": "boolean", "refund_window_days": "smallint", "max_refunds": "smallint",
-	"void_window_minutes": "integer", "max_voids_per_day": "integer", "max_void_minor_per_day": "bigint",
-	"review_threshold_minor": "bigint", "allow_unreferenced_refund": "boolean", "max_unreferenced_minor": "bigint",
-	"min_balance_minor": "bigint", "require_operator": "boolean", "supervisor_for_void": "boolean",
-	"supervisor_for_refund": "boolean", "refund_to_lost": "text", "refund_to_frozen": "text", "refund_to_closed": "text",
-}
+// ErrPolicyValue: a setting does not take the value.
+var ErrPolicyValue = errors.New("the setting does not take this value")
 
-// SetPolicy sets one column of a policy; an empty value takes the limit away.
+// SetPolicy sets one setting of a policy, as [PolicySettings] has them; an
+// empty value takes the limit away. It needs the owner's privileges.
+//
+// Errors: [ErrPolicyValue], [ErrNothingChanged].
 func SetPolicy(ctx context.Context, db ledger.TxBeginner, policy, setting, value, who, why string) error {
-	kind, known := policySettings[setting]
-	if !known {
+	s := policySetting(setting)
+	if s == nil {
 		return fmt.Errorf("%q is no setting of a policy", setting)
 	}
-	what := fmt.Sprintf("policy %s: %s = %s", policy, setting, strings.TrimSpace(value))
-	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what},
-		`UPDATE policies SET `+setting+` = nullif($2, '')::`+kind+` WHERE name = $1`, policy, value)
+	value = strings.TrimSpace(value)
+	what := fmt.Sprintf("policy %s: %s = %s", policy, setting, valueOrNone(value))
+	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what}, func(ctx context.Context, tx pgx.Tx) (string, error) {
+		var was, is string
+		err := tx.QueryRow(ctx, `
+			WITH was AS (SELECT policy_id, `+setting+`::text AS value FROM policies WHERE name = $1 FOR UPDATE)
+			UPDATE policies p SET `+setting+` = nullif($2, '')::`+s.column+` FROM was WHERE p.policy_id = was.policy_id
+			RETURNING coalesce(was.value, ''), coalesce(p.`+setting+`::text, '')`, policy, value).Scan(&was, &is)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return "", ErrNothingChanged
+		case refusesValue(err):
+			return "", fmt.Errorf("%w: it takes %s", ErrPolicyValue, s.Values)
+		case err != nil:
+			return "", fmt.Errorf("store: %w", err)
+		}
+		return fmt.Sprintf("policy %s: %s = %s, was %s", policy, setting, valueOrNone(is), valueOrNone(was)), nil
+	})
+}
+
+func valueOrNone(value string) string { return cmp.Or(value, "none") }
+
+// refusesValue tells whether the column's type or one of its checks refused.
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+func refusesValue(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && slices.Contains([]string{
+		"22P02", // invalid_text_representation
+		"22003", // numeric_value_out_of_range
+		"23502", // not_null_violation
+		"23514", // check_violation
+	}, e.Code)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"meridian/internal/money"
 	"meridian/ledger"
 )
 
@@ -17,15 +18,22 @@ var ErrNoTransaction = errors.New("no transaction with that RRN")
 
 // CancelPreview is what a cancel of a transaction would become now.
 type CancelPreview struct {
-	RRN     string    `json:"rrn"`
-	At      time.Time `json:"at"`
-	Verdict string    `json:"verdict"` // VOID, REFUND, REVIEW or DECLINE
-	Rule    Rule      `json:"rule"`
-	Why     string    `json:"why"`
-	Reason  Reason    `json:"reason"`
+	RRN string `json:"rrn"`
+	MID string `json:"mid"`
+	TID string `json:"tid"` // the original's, where the cancel would come from
+	// TimeZone (IANA) of the merchant.
+	TimeZone string    `json:"time_zone"`
+	At       time.Time `json:"at"`
+	Verdict  string    `json:"verdict"` // VOID, REFUND, REVIEW or DECLINE
+	Rule     Rule      `json:"rule"`
+	Why      string    `json:"why"`
+	Reason   Reason    `json:"reason"`
 	// AmountMinor that would be cancelled.
-	AmountMinor int64 `json:"amount_minor"`
-	// VoidableUntil is the cutoff before which it is a void; absent once passed.
+	AmountMinor int64          `json:"amount_minor"`
+	Currency    money.Currency `json:"currency"`
+	// VoidableUntil is when it is a void for the last time: the original's
+	// cutoff, the end of its hold, or the policy's void window, whichever comes
+	// first; absent when it is none now.
 	VoidableUntil  *time.Time `json:"voidable_until,omitempty"`
 	Counterfactual string     `json:"counterfactual,omitempty"`
 	Rules          []Rule     `json:"rules"`
@@ -77,12 +85,13 @@ func previewCancel(ctx context.Context, tx pgx.Tx, dir *Directory, now time.Time
 	}
 	// With the facts locked, what is said here is what a request would get.
 	verdict := Decide(facts, r, Identity{})
-	return explain(facts, rrn, &verdict), nil
+	return explain(facts, r, &verdict), nil
 }
 
-func explain(f *Facts, rrn int64, v *Verdict) *CancelPreview {
+func explain(f *Facts, r *Request, v *Verdict) *CancelPreview {
 	p := &CancelPreview{
-		RRN: rrnText(rrn), At: f.Now, Rule: v.Response.Rule, Why: v.Response.Rule.Sentence(),
+		RRN: rrnText(r.Original.RRN), MID: r.MID, TID: r.TID, TimeZone: r.merchant.zone.String(), Currency: r.merchant.Currency,
+		At: f.Now, Rule: v.Response.Rule, Why: v.Response.Rule.Sentence(),
 		Reason: v.Response.Reason, AmountMinor: v.Record.AmountMinor, Verdict: "DECLINE",
 	}
 	switch {
@@ -93,8 +102,8 @@ func explain(f *Facts, rrn int64, v *Verdict) *CancelPreview {
 	case v.Response.Approved():
 		p.Verdict = "REFUND"
 	}
-	if o := f.records[v.Record.OriginalID]; o != nil && p.Verdict == "VOID" && f.Now.Before(o.WindowClosesAt) {
-		until := o.WindowClosesAt
+	if o := f.records[v.Record.OriginalID]; o != nil && p.Verdict == "VOID" {
+		until := f.voidableUntil(o, r.merchant.Policy)
 		p.VoidableUntil = &until
 	}
 	var e Evidence
@@ -102,4 +111,18 @@ func explain(f *Facts, rrn int64, v *Verdict) *CancelPreview {
 		p.Rules, p.Counterfactual = e.Rules, e.Counterfactual
 	}
 	return p
+}
+
+// voidableUntil is when an original that can be voided now no longer can.
+func (f *Facts) voidableUntil(o *Record, policy *Policy) time.Time {
+	until := o.WindowClosesAt
+	if hold := f.holds[o.ID]; o.Kind == KindAuthorization && hold != nil {
+		until = hold.ExpiresAt // a hold outlives cutoffs
+	}
+	if policy.VoidWindow > 0 {
+		if end := o.AcceptedAt.Add(policy.VoidWindow); end.Before(until) {
+			until = end
+		}
+	}
+	return until.UTC()
 }

@@ -9,24 +9,28 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"meridian/internal/money"
 	"meridian/ledger"
 )
 
 // Review is a refund that a person has to decide, or has decided.
 type Review struct {
-	ID        uuid.UUID  `json:"review_id"`
-	Bucket    int16      `json:"bucket"`
-	RRN       string     `json:"rrn"`
-	MID       string     `json:"mid"`
-	TID       string     `json:"tid"`
-	RaisedAt  time.Time  `json:"raised_at"`
-	Cause     string     `json:"cause"`
-	State     string     `json:"state"` // open, approved, rejected
-	DecidedAt *time.Time `json:"decided_at,omitempty"`
-	DecidedBy string     `json:"decided_by,omitempty"`
-	Why       string     `json:"why,omitempty"`
-	Amount    int64      `json:"amount_minor"`
-	Card      string     `json:"card,omitempty"`
+	ID        uuid.UUID      `json:"review_id"`
+	Bucket    int16          `json:"bucket"`
+	RRN       string         `json:"rrn"`
+	MID       string         `json:"mid"`
+	TID       string         `json:"tid"`
+	RaisedAt  time.Time      `json:"raised_at"`
+	Cause     string         `json:"cause"`
+	State     string         `json:"state"` // open, approved, rejected
+	DecidedAt *time.Time     `json:"decided_at,omitempty"`
+	DecidedBy string         `json:"decided_by,omitempty"`
+	Why       string         `json:"why,omitempty"`
+	Currency  money.Currency `json:"currency"`
+	Amount    int64          `json:"amount_minor"`
+	Card      string         `json:"card,omitempty"`
+	// OriginalRRN is the transaction's that would be refunded; empty without one.
+	OriginalRRN string `json:"original_rrn,omitempty"`
 }
 
 // ErrNoReview: there is no open review of that RRN.
@@ -37,11 +41,13 @@ func Reviews(ctx context.Context, db ledger.Querier, all bool) ([]*Review, error
 	rows, err := db.Query(ctx, `
 		SELECT v.review_id, v.bucket, lpad(t.rrn::text, 12, '0'), m.mid, te.tid, v.raised_at, v.cause,
 			CASE v.state WHEN 1 THEN 'open' WHEN 2 THEN 'approved' ELSE 'rejected' END,
-			v.decided_at, coalesce(v.decided_by, ''), coalesce(v.decided_why, ''), t.amount_minor, coalesce(t.pan_masked, '')
+			v.decided_at, coalesce(v.decided_by, ''), coalesce(v.decided_why, ''), t.currency, t.amount_minor, coalesce(t.pan_masked, ''),
+			coalesce(lpad(o.rrn::text, 12, '0'), '')
 		FROM reviews v
 		JOIN transactions t ON t.bucket = v.bucket AND t.business_date = v.business_date AND t.transaction_id = v.review_id
 		JOIN merchants m ON m.merchant_id = t.merchant_id
 		JOIN terminals te ON te.terminal_id = t.terminal_id
+		LEFT JOIN transactions o ON o.bucket = t.bucket AND o.business_date = t.original_date AND o.transaction_id = t.original_id
 		WHERE v.state = 1 OR $1 ORDER BY v.raised_at, v.review_id LIMIT 1000`, all)
 	if err != nil {
 		return nil, fmt.Errorf("list reviews: %w", err)
@@ -50,8 +56,8 @@ func Reviews(ctx context.Context, db ledger.Querier, all bool) ([]*Review, error
 		var v Review
 		var id [16]byte
 		err := row.Scan(&id, &v.Bucket, &v.RRN, &v.MID, &v.TID, &v.RaisedAt, &v.Cause, &v.State,
-			&v.DecidedAt, &v.DecidedBy, &v.Why, &v.Amount, &v.Card)
-		v.ID = uuid.UUID(id)
+			&v.DecidedAt, &v.DecidedBy, &v.Why, &v.Currency, &v.Amount, &v.Card, &v.OriginalRRN)
+		v.ID, v.RaisedAt = uuid.UUID(id), v.RaisedAt.UTC()
 		return &v, err //nolint:wrapcheck // wrapped below
 	})
 	if err != nil {
