@@ -297,7 +297,7 @@ func TestPipelineMAC(t *testing.T) {
 			logon.Set(41, tid)
 			r.sealed(listener, r.answered(listener, r.pack(listener, logon, nil)), false)
 			// Neither in a class that has none, whatever was sent along.
-			r.sealed(listener, r.answered(listener, r.pack(listener, sale("0500", tid, nil), r.mac)), false)
+			r.sealed(listener, r.answered(listener, r.pack(listener, sale("0600", tid, nil), r.mac)), false)
 			// A refusal is an answer like any other.
 			refused := r.answered(listener, r.pack(listener, sale("0200", tid, map[int]string{4: ""}), r.mac))
 			if refused.Get(39) != "30" {

@@ -91,7 +91,7 @@ func answerCases() []answerCase {
 		{"0410 reversal", "0400", sale, outcome(switching.Approved), approved},
 		{"0410 reversal of the unknown", "0401", sale, outcome(switching.OriginalNotFound), declined("25")},
 		{"0430 reversal advice", "0420", sale, outcome(switching.Approved), approved},
-		{"0510 not supported", "0500", fields{3: "920000", 11: "000007", 41: "10000001"},
+		{"0610 not supported", "0600", fields{3: "920000", 11: "000007", 41: "10000001"},
 			&switching.Response{Reason: switching.FunctionNotSupported}, fields{39: "40"}},
 		{"0810 echo", "0800", fields{11: "000007", 70: "301"}.but(transmission), &switching.Response{Reason: switching.Approved}, fields{39: "00"}},
 		{"0810 logon", "0800", fields{3: "920000", 11: "000007", 24: "003", 41: "10000001"}.but(transmission),

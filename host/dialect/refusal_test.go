@@ -91,8 +91,6 @@ func TestUnsupported(t *testing.T) {
 			{"0220", "310000", 3},
 			{"0120", "000000", 0},
 			{"0300", "000000", 0},
-			{"0320", "000000", 0},
-			{"0500", "920000", 0},
 			{"0600", "000000", 0},
 			{"0700", "000000", 0},
 		} {
@@ -100,7 +98,7 @@ func TestUnsupported(t *testing.T) {
 				refused(t, d, mti, withCard.but(fields{3: test.processing}), switching.FunctionNotSupported, test.field)
 			}
 		}
-		refused(t, d, "0500", fields{11: "000001"}, switching.FunctionNotSupported, 0)
+		refused(t, d, "0600", fields{11: "000001"}, switching.FunctionNotSupported, 0)
 		refused(t, d, "0800", fields{70: "201", 41: "10000001"}, switching.FunctionNotSupported, 70)
 		refused(t, d, "0800", fields{3: "910000", 41: "10000001"}, switching.FunctionNotSupported, 3)
 	})
