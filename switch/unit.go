@@ -113,7 +113,11 @@ func (u *unit) decideOne(facts *Facts, j *job) (err error) {
 		}
 	}()
 	late := j.answered || !time.Now().Before(j.storeBy)
-	entry := facts.keys[facts.keyOf(j.request)]
+	key := facts.keyOf(j.request)
+	entry := facts.keys[key]
+	if entry == nil && u.doubt {
+		entry = facts.acrossRollover(j.request, key.Class, rolloverRepeat)
+	}
 	switch {
 	case !late, u.doubt && j.request.Kind == KindReversal:
 		// A reversal is never too late: it takes nothing, and its terminal repeats it.

@@ -24,6 +24,10 @@ func (d *iso87) Answer(request *wire.Message, r *switching.Response) *wire.Messa
 	}
 	d.times(m, request, r)
 	m.Set(39, codeOf(r.Reason))
+	if kind, refusal := kindOf(request); refusal == nil && aboutBatch(kind) {
+		answerBatch(m, request, kind)
+		return m
+	}
 	if r.RRN != 0 {
 		m.Set(37, fmt.Sprintf("%012d", r.RRN))
 	}

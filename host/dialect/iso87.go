@@ -60,6 +60,10 @@ func (d *iso87) Request(m *wire.Message) (*switching.Request, *Refusal) {
 		return r, nil
 	case r.MID == "":
 		return nil, malformed(42, "missing")
+	case kind == switching.KindUpload:
+		return r, d.upload(m, r)
+	case aboutBatch(kind):
+		return r, settlement(m, r)
 	}
 	for _, read := range []func(*wire.Message, *switching.Request) *Refusal{
 		stan, amounts, currency, d.card, d.original, settleAdvice,

@@ -37,11 +37,14 @@ func kindOf(m *wire.Message) (switching.Kind, *Refusal) {
 	}
 	class := mti[:3]
 	types, financial := kinds[class]
+	if about, ok := batchKinds[class]; ok {
+		types, financial = about, true
+	}
 	reversal := class == "040" || class == "042"
 	switch {
 	case class == "080" || class == "082":
 		return network(m)
-	case !financial && !reversal:
+	case !financial && !reversal && !isUpload(class):
 		return 0, unsupported(0, "message type is not supported")
 	}
 	processing := m.Get(3)
@@ -52,6 +55,8 @@ func kindOf(m *wire.Message) (switching.Kind, *Refusal) {
 		return 0, malformed(3, "too short")
 	case reversal: // it has its original's F3
 		return switching.KindReversal, nil
+	case isUpload(class): // as has an upload
+		return switching.KindUpload, nil
 	}
 	if kind, ok := types[processing[:2]]; ok {
 		return kind, nil
