@@ -156,9 +156,9 @@ func (x *exchange) reply(r *switching.Response) {
 
 func (x *exchange) pack(m *wire.Message) ([]byte, error) {
 	if x.mac != nil && x.dialect.Authenticated(m.MTI()) {
-		return x.dialect.Spec().PackWithMAC(m, x.mac) //nolint:wrapcheck // wire's errors name type and field
+		return x.dialect.Spec().PackWithMAC(m, x.mac)
 	}
-	return x.dialect.Spec().Pack(m) //nolint:wrapcheck // wire's errors name type and field
+	return x.dialect.Spec().Pack(m)
 }
 
 // refuse answers without the switch.
@@ -169,7 +169,7 @@ func (x *exchange) refuse(reason switching.Reason) {
 // refused answers a message that is no request of its dialect.
 func (x *exchange) refused(refusal *dialect.Refusal) {
 	x.pipeline.metrics.refused(x.message.Listener, refusal.Reason.String())
-	x.warn("message refused", "mti", x.request.MTI(), "field", refusal.Field, "problem", refusal.Problem)
+	x.log().Warn("message refused", "mti", x.request.MTI(), "field", refusal.Field, "problem", refusal.Problem)
 	x.refuse(refusal.Reason)
 }
 
@@ -177,7 +177,7 @@ func (x *exchange) refused(refusal *dialect.Refusal) {
 // another version's.
 func (x *exchange) ignored() {
 	x.pipeline.metrics.refused(x.message.Listener, reasonNotARequest)
-	x.warn("message is no request", "mti", x.request.MTI())
+	x.log().Warn("message is no request", "mti", x.request.MTI())
 	x.answer(Answer{})
 }
 
@@ -189,7 +189,7 @@ func (x *exchange) unparsable(err error) {
 	if !errors.As(err, &parse) {
 		parse = &wire.ParseError{Field: wire.NoField, Reason: "unreadable"}
 	}
-	x.warn("message cannot be parsed", "mti", parse.MTI, "field", parse.Field, "offset", parse.Offset, "reason", parse.Reason)
+	x.log().Warn("message cannot be parsed", "mti", parse.MTI, "field", parse.Field, "offset", parse.Offset, "reason", parse.Reason)
 	x.request = x.dialect.Spec().Readable(x.message.Payload)
 	if x.request == nil || !x.dialect.Answers(x.request.MTI()) {
 		x.answer(Answer{})
@@ -200,11 +200,9 @@ func (x *exchange) unparsable(err error) {
 	}
 }
 
-// warn logs what is wrong with a message and where it came from; never a value.
-func (x *exchange) warn(text string, details ...any) {
-	x.pipeline.log.Warn(text, append([]any{
-		"listener", x.message.Listener, "remote", x.message.Remote.String(), "conn", x.message.Conn,
-	}, details...)...)
+// log says where the message came from. What is logged of it is never a value.
+func (x *exchange) log() *slog.Logger {
+	return x.pipeline.log.With("listener", x.message.Listener, "remote", x.message.Remote.String(), "conn", x.message.Conn)
 }
 
 // macFailed answers 63, leaves a row in the audit log, and nothing else happens.

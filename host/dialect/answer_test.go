@@ -72,17 +72,23 @@ func answerCases() []answerCase {
 	declined := func(code string) fields { return fields{39: code, 37: rrn, 15: day} }
 	return []answerCase{
 		{"0110 authorization", "0100", sale, outcome(switching.Approved), approved},
-		{"0110 balance", "0100", sale.but(fields{3: "310000"}), outcome(switching.Approved, balance(123456, money.CNY)),
-			approved.but(fields{54: "0002156C000000123456"})},
+		{
+			"0110 balance", "0100", sale.but(fields{3: "310000"}), outcome(switching.Approved, balance(123456, money.CNY)),
+			approved.but(fields{54: "0002156C000000123456"}),
+		},
 		{"0210 sale", "0200", sale, outcome(switching.Approved), approved},
 		{"0210 sale repeated", "0201", sale, outcome(switching.Approved), approved},
 		{"0210 sale declined", "0200", sale, outcome(switching.InsufficientFunds), declined("51")},
 		{"0210 sale with other content", "0200", sale, &switching.Response{Reason: switching.RepeatDiffers, Stored: true}, fields{39: "94"}},
 		{"0210 unknown terminal", "0200", sale, &switching.Response{Reason: switching.UnknownTerminal}, fields{39: "97"}},
-		{"0210 overdrawn balance", "0200", sale.but(fields{3: "310000", 4: ""}), outcome(switching.Approved, balance(-5, 392)),
-			approved.but(fields{54: "0002392D000000000005"})},
-		{"0210 balance beyond 12 digits", "0200", sale.but(fields{3: "310000", 4: ""}), outcome(switching.Approved, balance(5_000_000_000_000, money.CNY)),
-			approved.but(fields{54: "0002156C999999999999"})},
+		{
+			"0210 overdrawn balance", "0200", sale.but(fields{3: "310000", 4: ""}), outcome(switching.Approved, balance(-5, 392)),
+			approved.but(fields{54: "0002392D000000000005"}),
+		},
+		{
+			"0210 balance beyond 12 digits", "0200", sale.but(fields{3: "310000", 4: ""}), outcome(switching.Approved, balance(5_000_000_000_000, money.CNY)),
+			approved.but(fields{54: "0002156C999999999999"}),
+		},
 		{"0210 cancel became a void", "0200", cancel, outcome(switching.Approved, became(switching.KindVoid, 16)), approved.but(fields{63: "VOID R16"})},
 		{"0210 cancel became a refund", "0200", cancel, outcome(switching.Approved, became(switching.KindRefund, 29)), approved.but(fields{63: "REFUND R29"})},
 		{"0210 cancel declined", "0200", cancel, outcome(switching.ExceedsAmountLimit, became(switching.KindCancel, 24)), declined("61").but(fields{63: "DECLINE R24"})},
@@ -91,11 +97,18 @@ func answerCases() []answerCase {
 		{"0410 reversal", "0400", sale, outcome(switching.Approved), approved},
 		{"0410 reversal of the unknown", "0401", sale, outcome(switching.OriginalNotFound), declined("25")},
 		{"0430 reversal advice", "0420", sale, outcome(switching.Approved), approved},
-		{"0610 not supported", "0600", fields{3: "920000", 11: "000007", 41: "10000001"},
-			&switching.Response{Reason: switching.FunctionNotSupported}, fields{39: "40"}},
+		{
+			"0610 not supported", "0600",
+			fields{3: "920000", 11: "000007", 41: "10000001"},
+			&switching.Response{Reason: switching.FunctionNotSupported},
+			fields{39: "40"},
+		},
 		{"0810 echo", "0800", fields{11: "000007", 70: "301"}.but(transmission), &switching.Response{Reason: switching.Approved}, fields{39: "00"}},
-		{"0810 logon", "0800", fields{3: "920000", 11: "000007", 24: "003", 41: "10000001"}.but(transmission),
-			&switching.Response{Reason: switching.Approved, AcceptedAt: time.Date(2026, 3, 10, 23, 5, 9, 0, shanghai)}, fields{39: "00"}},
+		{
+			"0810 logon", "0800", fields{3: "920000", 11: "000007", 24: "003", 41: "10000001"}.but(transmission),
+			&switching.Response{Reason: switching.Approved, AcceptedAt: time.Date(2026, 3, 10, 23, 5, 9, 0, shanghai)},
+			fields{39: "00"},
+		},
 	}
 }
 
@@ -103,38 +116,40 @@ func answerCases() []answerCase {
 // with those written down in testdata.
 func TestAnswers(t *testing.T) {
 	golden := readGolden(t)
-	each(t, func(t *testing.T, d dialect.Dialect) {
-		for _, test := range answerCases() {
-			t.Run(test.name, func(t *testing.T) {
-				request := received(t, d, test.mti, test.request)
-				response := *test.response
-				if response.RRN != 0 { // the switch kept it with the outcome
-					if asked, refusal := d.Request(request); refusal == nil {
-						response.Echo = asked.Echo
+	for _, d := range both(t) {
+		t.Run(d.Name(), func(t *testing.T) {
+			for _, test := range answerCases() {
+				t.Run(test.name, func(t *testing.T) {
+					request := received(t, d, test.mti, test.request)
+					response := *test.response
+					if response.RRN != 0 { // the switch kept it with the outcome
+						if asked, refusal := d.Request(request); refusal == nil {
+							response.Echo = asked.Echo
+						}
 					}
-				}
-				answer := d.Answer(request, &response)
-				want := test.want.but(nil)
-				for _, field := range repeatedFields {
-					if v, ok := test.request[field]; ok {
-						want[field] = v
-					}
-				}
-				switch {
-				case d.Name() == "ascii":
-					for field := range transmission {
+					answer := d.Answer(request, &response)
+					want := test.want.but(nil)
+					for _, field := range repeatedFields {
 						if v, ok := test.request[field]; ok {
 							want[field] = v
 						}
 					}
-				case !response.AcceptedAt.IsZero():
-					want[12], want[13] = "230509", "0310" // truncated, not rounded
-				}
-				compare(t, answer, test.name[:4], want)
-				golden.compare(t, d, test.name, answer)
-			})
-		}
-	})
+					switch {
+					case d.Name() == "ascii":
+						for field := range transmission {
+							if v, ok := test.request[field]; ok {
+								want[field] = v
+							}
+						}
+					case !response.AcceptedAt.IsZero():
+						want[12], want[13] = "230509", "0310" // truncated, not rounded
+					}
+					compare(t, answer, test.name[:4], want)
+					golden.compare(t, d, test.name, answer)
+				})
+			}
+		})
+	}
 	golden.write(t)
 }
 
@@ -211,7 +226,7 @@ func (g *goldenAnswers) write(t *testing.T) {
 	for _, key := range g.order {
 		fmt.Fprintf(&b, "%s = %s\n", key, g.lines[key])
 	}
-	if err := os.WriteFile(goldenFile, b.Bytes(), 0o644); err != nil { //nolint:gosec // as a file of the repository
+	if err := os.WriteFile(goldenFile, b.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -253,79 +268,87 @@ func TestCodes(t *testing.T) {
 		switching.UnknownTerminal:        "97",
 		switching.TerminalNotOfMerchant:  "97",
 	}
-	each(t, func(t *testing.T, d dialect.Dialect) {
-		request := received(t, d, "0200", withCard)
-		for _, reason := range switching.Reasons() {
-			code := d.Answer(request, &switching.Response{Reason: reason}).Get(39)
-			switch want, listed := codes[reason]; {
-			case listed && code != want:
-				t.Errorf("%s is answered %s, want %s", reason, code, want)
-			case !listed && code == "96":
-				t.Errorf("%s has no characters of its own", reason)
-			case reason != switching.Approved && code == "00":
-				t.Errorf("%s is answered as an approval", reason)
+	for _, d := range both(t) {
+		t.Run(d.Name(), func(t *testing.T) {
+			request := received(t, d, "0200", withCard)
+			for _, reason := range switching.Reasons() {
+				code := d.Answer(request, &switching.Response{Reason: reason}).Get(39)
+				switch want, listed := codes[reason]; {
+				case listed && code != want:
+					t.Errorf("%s is answered %s, want %s", reason, code, want)
+				case !listed && code == "96":
+					t.Errorf("%s has no characters of its own", reason)
+				case reason != switching.Approved && code == "00":
+					t.Errorf("%s is answered as an approval", reason)
+				}
 			}
-		}
-		// One that is not known here is a decline all the same.
-		if code := d.Answer(request, &switching.Response{Reason: 250}).Get(39); code != "96" {
-			t.Errorf("an unknown reason is answered %q", code)
-		}
-	})
+			// One that is not known here is a decline all the same.
+			if code := d.Answer(request, &switching.Response{Reason: 250}).Get(39); code != "96" {
+				t.Errorf("an unknown reason is answered %q", code)
+			}
+		})
+	}
 }
 
 // TestSilence: nothing is told when nothing is known.
 func TestSilence(t *testing.T) {
-	each(t, func(t *testing.T, d dialect.Dialect) {
-		if got := d.Answer(received(t, d, "0200", withCard), &switching.Response{}); got != nil {
-			t.Errorf("answered %s without a reason", got.MTI())
-		}
-	})
+	for _, d := range both(t) {
+		t.Run(d.Name(), func(t *testing.T) {
+			if got := d.Answer(received(t, d, "0200", withCard), &switching.Response{}); got != nil {
+				t.Errorf("answered %s without a reason", got.MTI())
+			}
+		})
+	}
 }
 
 // TestRepeatIsAnsweredByteForByte: whatever belongs to the transmission alone may
 // differ in a repeat, or be there for the first time.
 func TestRepeatIsAnsweredByteForByte(t *testing.T) {
 	later := fields{7: "0310150612", 12: "230610", 13: "0311"}
-	each(t, func(t *testing.T, d dialect.Dialect) {
-		for name, first := range map[string]fields{"with times": withCard.but(transmission), "without times": withCard} {
-			for _, reason := range []switching.Reason{switching.Approved, switching.InsufficientFunds} {
-				sent := received(t, d, "0200", first)
-				asked, refusal := d.Request(sent)
-				if refusal != nil {
-					t.Fatal(refusal)
-				}
-				response := outcome(reason, func(r *switching.Response) { r.Echo = asked.Echo })
-				want := pack(t, d, d.Answer(sent, response))
-				for _, repeat := range []fields{first, withCard, first.but(later)} {
-					for _, mti := range []string{"0200", "0201"} {
-						again := *response
-						again.Stored = true
-						again.Echo = slices.Clone(asked.Echo)
-						if got := pack(t, d, d.Answer(received(t, d, mti, repeat), &again)); !bytes.Equal(got, want) {
-							t.Fatalf("%s: repeat %s %v is answered\n%q\nfirst\n%q", name, mti, repeat, got, want)
+	for _, d := range both(t) {
+		t.Run(d.Name(), func(t *testing.T) {
+			for name, first := range map[string]fields{"with times": withCard.but(transmission), "without times": withCard} {
+				for _, reason := range []switching.Reason{switching.Approved, switching.InsufficientFunds} {
+					sent := received(t, d, "0200", first)
+					asked, refusal := d.Request(sent)
+					if refusal != nil {
+						t.Fatal(refusal)
+					}
+					response := outcome(reason, func(r *switching.Response) { r.Echo = asked.Echo })
+					want := pack(t, d, d.Answer(sent, response))
+					for _, repeat := range []fields{first, withCard, first.but(later)} {
+						for _, mti := range []string{"0200", "0201"} {
+							again := *response
+							again.Stored = true
+							again.Echo = slices.Clone(asked.Echo)
+							if got := pack(t, d, d.Answer(received(t, d, mti, repeat), &again)); !bytes.Equal(got, want) {
+								t.Fatalf("%s: repeat %s %v is answered\n%q\nfirst\n%q", name, mti, repeat, got, want)
+							}
 						}
 					}
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // TestAnswerOfTheAbandoned: a terminal that was told of a failure before its
 // outcome was known is told the same for ever.
 func TestAnswerOfTheAbandoned(t *testing.T) {
-	each(t, func(t *testing.T, d dialect.Dialect) {
-		for _, first := range []fields{withCard, withCard.but(transmission)} {
-			sent := received(t, d, "0200", first)
-			asked, _ := d.Request(sent)
-			want := pack(t, d, d.Answer(sent, &switching.Response{Reason: switching.SystemMalfunction}))
-			again := received(t, d, "0201", first.but(fields{7: "0310150612"}))
-			got := pack(t, d, d.Answer(again, &switching.Response{Reason: switching.SystemMalfunction, Stored: true, Echo: asked.Echo}))
-			if !bytes.Equal(got, want) {
-				t.Errorf("answered\n%q\nfirst\n%q", got, want)
+	for _, d := range both(t) {
+		t.Run(d.Name(), func(t *testing.T) {
+			for _, first := range []fields{withCard, withCard.but(transmission)} {
+				sent := received(t, d, "0200", first)
+				asked, _ := d.Request(sent)
+				want := pack(t, d, d.Answer(sent, &switching.Response{Reason: switching.SystemMalfunction}))
+				again := received(t, d, "0201", first.but(fields{7: "0310150612"}))
+				got := pack(t, d, d.Answer(again, &switching.Response{Reason: switching.SystemMalfunction, Stored: true, Echo: asked.Echo}))
+				if !bytes.Equal(got, want) {
+					t.Errorf("answered\n%q\nfirst\n%q", got, want)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func pack(t *testing.T, d dialect.Dialect, m *wire.Message) []byte {

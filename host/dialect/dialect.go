@@ -39,8 +39,8 @@ type Refusal struct {
 	Problem string
 }
 
-// Error makes a refusal an error for logs.
-func (r *Refusal) Error() string {
+// String says what is refused, for logs.
+func (r *Refusal) String() string {
 	if r.Field == 0 {
 		return r.Problem
 	}

@@ -59,11 +59,10 @@ func newDialect(t testing.TB, name string, change ...func(*dialect.Options)) dia
 	return d
 }
 
-// each runs a test in both dialects.
-func each(t *testing.T, test func(t *testing.T, d dialect.Dialect)) {
-	for _, name := range []string{"nac", "ascii"} {
-		t.Run(name, func(t *testing.T) { test(t, newDialect(t, name)) })
-	}
+// both dialects.
+func both(t testing.TB) []dialect.Dialect {
+	t.Helper()
+	return []dialect.Dialect{newDialect(t, "nac"), newDialect(t, "ascii")}
 }
 
 // received is a message as it is after a journey over the wire.

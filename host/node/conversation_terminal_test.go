@@ -293,6 +293,7 @@ func stan(of *sent) fields { return fields{11: of.stan()} }
 
 // eachDialect runs a conversation in both, each in a town of its own.
 func eachDialect(t *testing.T, conversation func(w *town, dialect string)) {
+	t.Helper()
 	for _, dialect := range []string{"nac", "ascii"} {
 		t.Run(dialect, func(t *testing.T) {
 			conversation(newTown(t), dialect)

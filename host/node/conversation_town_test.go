@@ -121,6 +121,7 @@ func (a *approvals) sorted() []string {
 
 // in is the town as a part of its test sees it.
 func (w *town) in(t testing.TB) *town {
+	t.Helper()
 	part := *w
 	part.t = t
 	return &part
