@@ -28,11 +28,17 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.SetErr(g.stderr)
 	g.register(root)
 	root.AddCommand(
+		newAuditCommand(g),
+		newClockCommand(g),
 		newConfigCommand(g),
 		newDecodeCommand(g),
 		newDoctorCommand(g),
+		newExceptionsCommand(g),
 		newLedgerCommand(g),
 		newMigrateCommand(g),
+		newOperatorCommand(g),
+		newPolicyCommand(g),
+		newReviewCommand(g),
 		newSandboxCommand(g),
 		newServeCommand(g),
 		newTerminalCommand(g),

@@ -102,6 +102,7 @@ func TestEveryCommandKeepsThePromises(t *testing.T) {
 	g := &globals{}
 	touchesData := map[string]bool{
 		"migrate": true, "ledger": true, "transaction": true, "doctor": true, "serve": true, "sandbox": true,
+		"review": true, "policy": true, "operator": true, "exceptions": true, "audit": true,
 	}
 	visit(newRootCommand(g), func(c *cobra.Command) {
 		path := c.CommandPath()

@@ -22,6 +22,7 @@ func newTransactionCommand(g *globals) *cobra.Command {
 	command.AddCommand(
 		newTransactionShowCommand(g, database),
 		newTransactionListCommand(g, database),
+		newTransactionPreviewCommand(g, database),
 	)
 	return command
 }
