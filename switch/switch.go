@@ -18,8 +18,11 @@ import (
 
 // Options of a switch. Zero values take the defaults beside them.
 type Options struct {
-	Pool   *pgxpool.Pool
-	Logger *slog.Logger
+	// Pool is for everything but units of work; and for those too, without a
+	// LanePool of their own.
+	Pool     *pgxpool.Pool
+	LanePool *pgxpool.Pool
+	Logger   *slog.Logger
 	// Now is the business clock: it decides business dates and expiries. The
 	// sandbox can move it; deadlines run on the monotonic clock instead.
 	Now        func() time.Time
@@ -55,6 +58,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.LanePool == nil {
+		o.LanePool = o.Pool
 	}
 	setDefault(&o.Lanes, 4)
 	setDefault(&o.MaxBatch, 256)

@@ -31,7 +31,7 @@ type unit struct {
 // have been written; without one, every job has its response.
 func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 	u.commitSent = false
-	conn, err := u.sw.pool.Acquire(ctx)
+	conn, err := u.sw.opts.LanePool.Acquire(ctx)
 	if err != nil {
 		return postgres.NotCommitted, fmt.Errorf("acquire connection: %w", err)
 	}

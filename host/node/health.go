@@ -38,7 +38,7 @@ func registerBuild(registry *prometheus.Registry, version string) {
 	registry.MustRegister(build)
 }
 
-// registerPool shows how the host waits for its database.
+// registerPool shows how the lanes wait for their database.
 func registerPool(registry *prometheus.Registry, pool *pgxpool.Pool) {
 	gauge := func(name, help string, value func(*pgxpool.Stat) float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(pool.Stat()) })
@@ -47,7 +47,7 @@ func registerPool(registry *prometheus.Registry, pool *pgxpool.Pool) {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return value(pool.Stat()) })
 	}
 	registry.MustRegister(
-		gauge("meridian_database_connections", "Open database connections.",
+		gauge("meridian_database_connections", "Open database connections of the lanes.",
 			func(s *pgxpool.Stat) float64 { return float64(s.TotalConns()) }),
 		gauge("meridian_database_connections_limit", "The pool's bound.",
 			func(s *pgxpool.Stat) float64 { return float64(s.MaxConns()) }),

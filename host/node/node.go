@@ -66,6 +66,7 @@ type Node struct {
 	cfg       Config
 	log       *slog.Logger
 	pool      *pgxpool.Pool
+	lanePool  *pgxpool.Pool
 	sw        *switching.Switch
 	server    *host.Server
 	ops       *ops
@@ -108,7 +109,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	registerBuild(registry, cfg.Version)
-	registerPool(registry, n.pool)
+	registerPool(registry, n.lanePool)
 	if err := n.start(ctx, registry); err != nil {
 		return nil, err
 	}
@@ -126,16 +127,20 @@ func (n *Node) connect(ctx context.Context) error {
 	if lanes == 0 {
 		lanes = 4
 	}
-	connections := n.cfg.MaxDatabaseConnections
-	if connections == 0 {
-		connections = lanes + 4 // the audit log, housekeeping, health, and one spare
+	beside := 6 // the audit log, housekeeping, verification, sign-on, health, and one spare
+	if n.cfg.MaxDatabaseConnections > 0 {
+		beside = max(n.cfg.MaxDatabaseConnections-lanes, 2)
+	}
+	o := postgres.Options{
+		Role: migrations.ServiceRole, MaxConnections: beside, ConnectTimeout: n.cfg.ConnectTimeout,
+		LockTimeout: lockTimeout, ApplicationName: "meridian",
 	}
 	var err error
-	if n.pool, err = postgres.Open(ctx, n.cfg.DatabaseURL, postgres.Options{
-		Role: migrations.ServiceRole, MaxConnections: connections, ConnectTimeout: n.cfg.ConnectTimeout,
-		LockTimeout:     lockTimeout,
-		ApplicationName: "meridian",
-	}); err != nil {
+	if n.pool, err = postgres.Open(ctx, n.cfg.DatabaseURL, o); err != nil {
+		return fmt.Errorf("start node: %w", err)
+	}
+	o.MaxConnections, o.PointLookups, o.ApplicationName = lanes, true, "meridian lanes"
+	if n.lanePool, err = postgres.Open(ctx, n.cfg.DatabaseURL, o); err != nil {
 		return fmt.Errorf("start node: %w", err)
 	}
 	if err := n.pool.Ping(ctx); err != nil {
@@ -163,7 +168,7 @@ func (n *Node) checkSchema(ctx context.Context) error {
 
 func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err error) {
 	o := n.cfg.Switch
-	o.Pool, o.Logger, o.Now, o.Registerer = n.pool, n.log, n.cfg.Now, registry
+	o.Pool, o.LanePool, o.Logger, o.Now, o.Registerer = n.pool, n.lanePool, n.log, n.cfg.Now, registry
 	if n.sw, err = switching.Start(ctx, o); err != nil {
 		return fmt.Errorf("start node: %w", err)
 	}
@@ -241,6 +246,7 @@ func (n *Node) Shutdown() error {
 	if n.ops != nil {
 		n.ops.close()
 	}
+	n.lanePool.Close()
 	n.pool.Close()
 	n.log.Info("stopped")
 	return errors.Join(errs...)
@@ -260,7 +266,9 @@ func (n *Node) abandon() {
 		n.endAudit()
 		n.auditor.Wait()
 	}
-	if n.pool != nil {
-		n.pool.Close()
+	for _, pool := range []*pgxpool.Pool{n.lanePool, n.pool} {
+		if pool != nil {
+			pool.Close()
+		}
 	}
 }

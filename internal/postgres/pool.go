@@ -23,6 +23,11 @@ type Options struct {
 	// LockTimeout bounds the wait for one row lock; 0 waits as long as the
 	// statement may take.
 	LockTimeout time.Duration
+	// PointLookups is for connections that fetch and store rows by key and
+	// nothing else. Generic plans are made once, perhaps while a table is empty
+	// and reading all of it is cheapest; without these settings that plan would
+	// stay until the table is analyzed, and read all of it by then.
+	PointLookups bool
 	// Distributed is set where the database is Citus: generic plans turn
 	// single-shard statements into multi-shard ones there.
 	Distributed bool
@@ -52,6 +57,9 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	params["jit"] = "off" // array statements are short; compiling them is not
 	if o.LockTimeout > 0 {
 		params["lock_timeout"] = strconv.FormatInt(o.LockTimeout.Milliseconds(), 10)
+	}
+	if o.PointLookups {
+		params["enable_seqscan"], params["enable_hashjoin"], params["enable_mergejoin"] = "off", "off", "off"
 	}
 	if !o.Distributed {
 		params["plan_cache_mode"] = "force_generic_plan"
