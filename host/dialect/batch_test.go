@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"meridian/host/dialect"
 	"meridian/host/wire"
 	"meridian/switch"
 )
