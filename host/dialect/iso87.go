@@ -57,7 +57,7 @@ func (d *iso87) Request(m *wire.Message) (*switching.Request, *Refusal) {
 	case r.TID == "":
 		return nil, malformed(41, "missing")
 	case kind == switching.KindLogon:
-		return r, nil
+		return r, signOn(m, r)
 	case r.MID == "":
 		return nil, malformed(42, "missing")
 	case kind == switching.KindUpload:
