@@ -215,7 +215,14 @@ func (x *exchange) macFailed(err error) {
 	x.pipeline.o.Auditor.Record(switching.AuditEntry{
 		At: x.pipeline.o.Now(), Kind: "mac_failure", Subject: "terminal " + x.dialect.TerminalID(x.request),
 		Detail: fmt.Sprintf("MAC %s in %s from %s", problem, x.request.MTI(), x.message.Remote.Addr()),
-	}, func() { x.refuse(switching.SecurityViolation) })
+	}, func() {
+		response := &switching.Response{Reason: switching.SecurityViolation}
+		// Its fields are not to be trusted, but its sender may know which rule refused it.
+		if request, refusal := x.dialect.Request(x.request); refusal == nil && request.Kind.Cancels() {
+			response.Rule = switching.RuleAdmission
+		}
+		x.reply(response)
+	})
 }
 
 // macOf is the MAC algorithm of the message's terminal with its key; nil for a

@@ -4,6 +4,9 @@ import "meridian/ledger"
 
 // Rules that others refer to.
 const (
+	// RuleAdmission refuses what is not known or not authentic.
+	RuleAdmission  Rule = 1
+	ruleRepeat     Rule = 2
 	ruleOperator   Rule = 4
 	rulePermission Rule = 5
 	ruleCutting    Rule = 6
@@ -79,6 +82,14 @@ var cancelRules = []cancelRule{
 	{28, (*cancelCase).cardOutOfUse},
 	{29, func(c *cancelCase) ruleOutcome { return c.through(refunded) }},
 	{ruleCompletion, func(c *cancelCase) ruleOutcome { return c.passed }},
+}
+
+// ruleOf is the rule for requests to which the table applies, none for others.
+func ruleOf(kind Kind, rule Rule) Rule {
+	if !kind.Cancels() {
+		return 0
+	}
+	return rule
 }
 
 // operator is rule 4: somebody has to be signed on where the policy asks for it.

@@ -45,7 +45,7 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 // repeat answers a key that is stored.
 func repeat(stored *Record, r *Request) Verdict {
 	if !bytes.Equal(stored.Digest, r.digest()) {
-		return Verdict{Response: Response{Reason: RepeatDiffers, Became: r.Kind, Stored: true}}
+		return Verdict{Response: Response{Reason: RepeatDiffers, Became: r.Kind, Rule: ruleOf(r.Kind, ruleRepeat), Stored: true}}
 	}
 	response := stored.response()
 	response.Stored = true

@@ -157,7 +157,7 @@ func (s *Switch) Submit(r *Request, done func(Response)) {
 		return
 	}
 	if reason := s.directory.Load().admit(r); reason != Approved {
-		s.answer(j, Response{Reason: reason, Became: r.Kind})
+		s.answer(j, Response{Reason: reason, Became: r.Kind, Rule: ruleOf(r.Kind, RuleAdmission)})
 		return
 	}
 	if r.Kind == KindLogon && r.OperatorNo != "" {

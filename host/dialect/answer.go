@@ -85,6 +85,8 @@ func availableBalance(r *switching.Response) string {
 // verdictText tells what a cancel became and by which rule.
 func verdictText(r *switching.Response) string {
 	switch {
+	case r.Reason == switching.UnderReview:
+		return "REVIEW " + r.Rule.String()
 	case !r.Approved():
 		return "DECLINE " + r.Rule.String()
 	case r.Became == switching.KindVoid:
