@@ -50,8 +50,8 @@ type ClosedWindow struct {
 // CutoverRun is what one run of the job did.
 type CutoverRun struct {
 	Closed []ClosedWindow `json:"closed"`
-	// Waiting windows are due and not closed: another host is at them, or a
-	// date before them is not closed.
+	// Waiting windows were due and this run did not close them: another host is
+	// at them or was faster, a date before them is not closed, or it failed.
 	Waiting int `json:"waiting"`
 	// More windows are due than one run takes.
 	More bool `json:"more"`
@@ -70,12 +70,13 @@ const (
 // it did together with the errors of the windows that it could not close: one
 // bucket's trouble does not keep the others. Any number of hosts may run it.
 func RunCutover(ctx context.Context, db Database, now time.Time) (CutoverRun, error) {
-	return (&cutover{db: db, now: now}).run(ctx)
+	return (&cutover{db: db, now: now, patience: inFlightPatience}).run(ctx)
 }
 
 type cutover struct {
-	db  Database
-	now time.Time
+	db       Database
+	now      time.Time
+	patience time.Duration // with requests in flight
 	// at, in tests, is called before every step; its error ends the close there.
 	at func(step string) error
 }
@@ -202,7 +203,7 @@ WHERE w.bucket = $1 AND w.calendar_id = $2 AND w.business_date = $3 AND w.state 
 
 func (c *cutover) cut(ctx context.Context, w dueWindow) error {
 	err := pgx.BeginFunc(ctx, c.db, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", inFlightPatience.Milliseconds())); err != nil {
+		if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", c.patience.Milliseconds())); err != nil {
 			return fmt.Errorf("bound the wait: %w", err)
 		}
 		tag, err := tx.Exec(ctx, cutWindowSQL, w.bucket, w.calendarID, w.date.Time())
