@@ -1,0 +1,125 @@
+package migrations_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"meridian/internal/pglocal/pgtest"
+	"meridian/internal/postgres"
+	"meridian/migrations"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+func up(ctx context.Context, url string) error {
+	_, err := migrations.Up(ctx, url)
+	return err
+}
+
+func TestUpTwice(t *testing.T) {
+	url := pgtest.Database(t, nil)
+	newest, err := migrations.Newest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		version, err := migrations.Up(t.Context(), url)
+		if err != nil || version != newest {
+			t.Fatalf("version %d, %v; want %d", version, err, newest)
+		}
+	}
+	list, err := migrations.List(t.Context(), url)
+	if err != nil || len(list) == 0 || list[len(list)-1].AppliedAt.IsZero() {
+		t.Fatalf("list %v, %v", list, err)
+	}
+}
+
+// Roles are the cluster's: databases that migrate at once meet on them.
+func TestUpInManyDatabasesAtOnce(t *testing.T) {
+	var waiting sync.WaitGroup
+	for range 4 {
+		url := pgtest.Database(t, nil)
+		waiting.Go(func() {
+			if err := up(t.Context(), url); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	waiting.Wait()
+}
+
+// What is immutable is immutable by privilege, for every table there is and
+// every partition that will be.
+func TestServiceRoleCannotRewriteHistory(t *testing.T) {
+	url := pgtest.Database(t, up)
+	ctx := t.Context()
+	owner, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(context.Background())
+	if _, err := owner.Exec(ctx, `SELECT meridian_ensure_partitions('2026-01-01', '2026-03-31')`); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := owner.Query(ctx, `
+		SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY relname`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(tables) < 20 {
+		t.Fatalf("tables %v, %v", tables, err)
+	}
+	pool, err := postgres.Open(ctx, url, postgres.Options{Role: migrations.ServiceRole})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	denied := func(statement string) {
+		t.Helper()
+		_, err := pool.Exec(ctx, statement)
+		var pgErr *pgconn.PgError
+		if !errors.As(err, &pgErr) || pgErr.Code != "42501" {
+			t.Errorf("%s: %v, want permission denied", statement, err)
+		}
+	}
+	for _, table := range tables {
+		denied("DELETE FROM " + table)
+		denied("TRUNCATE " + table)
+		denied("DROP TABLE " + table)
+	}
+	denied("UPDATE transfers SET amount_minor = 1")
+	denied("UPDATE transfers_202601 SET amount_minor = 1")
+	denied("UPDATE audit_log SET detail = ''")
+	denied("UPDATE transactions SET amount_minor = 1")
+	denied("UPDATE business_days SET closes_at = now()")
+	denied("CREATE TABLE mine (i int)")
+	if _, err := pool.Exec(ctx, `SELECT count(*) FROM transfers`); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPartitionsAreBounded(t *testing.T) {
+	url := pgtest.Database(t, up)
+	pool, err := postgres.Open(t.Context(), url, postgres.Options{Role: migrations.ServiceRole})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	var made int
+	if err := pool.QueryRow(t.Context(), `SELECT meridian_ensure_partitions('2026-01-15', '2026-03-01')`).Scan(&made); err != nil || made != 6 {
+		t.Fatalf("made %d, %v; want three months of two tables", made, err)
+	}
+	if err := pool.QueryRow(t.Context(), `SELECT meridian_ensure_partitions('2026-01-15', '2026-03-01')`).Scan(&made); err != nil || made != 0 {
+		t.Fatalf("made %d again, %v", made, err)
+	}
+	if err := pool.QueryRow(t.Context(), `SELECT meridian_ensure_partitions('2026-01-01', '2036-01-01')`).Scan(&made); err == nil {
+		t.Fatal("made partitions for ten years")
+	}
+}
