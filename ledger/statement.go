@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -209,6 +210,38 @@ func scanStatement(row pgx.CollectableRow) (Statement, error) {
 	if release != nil {
 		d := DateOf(*release)
 		s.ReserveReleaseOn = &d
+	}
+	return s, nil
+}
+
+// DateState tells why a merchant may have no statement on a business date.
+type DateState struct {
+	MerchantKnown bool
+	DateMade      bool
+	State         WindowState
+	ClosesAt      time.Time
+}
+
+// DateStateOf looks at a merchant's business date in its own bucket.
+func DateStateOf(ctx context.Context, db Querier, mid string, d Date) (DateState, error) {
+	var s DateState
+	var state *WindowState
+	var closesAt *time.Time
+	err := db.QueryRow(ctx, `
+		SELECT w.state, d.closes_at
+		FROM merchants m
+		LEFT JOIN windows w ON w.bucket = m.bucket AND w.calendar_id = m.calendar_id AND w.business_date = $2
+		LEFT JOIN business_days d ON d.calendar_id = w.calendar_id AND d.business_date = w.business_date
+		WHERE m.mid = $1`, mid, d.Time()).Scan(&state, &closesAt)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return s, nil
+	case err != nil:
+		return s, fmt.Errorf("look at %s of merchant %s: %w", d, mid, err)
+	}
+	s.MerchantKnown = true
+	if state != nil && closesAt != nil {
+		s.DateMade, s.State, s.ClosesAt = true, *state, *closesAt
 	}
 	return s, nil
 }
