@@ -43,8 +43,8 @@ type ClockReading struct {
 
 // OpenClock reads the clock that the data directory keeps; the real one, if it
 // keeps none. Without a data directory nothing is read and nothing kept.
-func OpenClock(dataDir string, real func() time.Time) (*Clock, error) {
-	c := &Clock{real: real, give: func(string) error { return nil }}
+func OpenClock(dataDir string, actual func() time.Time) (*Clock, error) {
+	c := &Clock{real: actual, give: func(string) error { return nil }}
 	if dataDir == "" {
 		return c, nil
 	}
@@ -145,10 +145,10 @@ func (c *Clock) keep(next clockState) error {
 	}
 	staged := c.path + ".new"
 	if err := os.WriteFile(staged, b, 0o600); err != nil {
-		return err //nolint:wrapcheck // wrapped by change
+		return err
 	}
 	if err := c.give(staged); err != nil {
 		return err
 	}
-	return os.Rename(staged, c.path) //nolint:wrapcheck // wrapped by change
+	return os.Rename(staged, c.path)
 }

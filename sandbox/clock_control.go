@@ -58,7 +58,8 @@ func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if err := c.catch(r.Context()); err != nil {
-			http.Error(w, "the clock was moved, but not all work of the time in between is done: "+err.Error(), http.StatusInternalServerError)
+			http.Error(w, "the clock was moved, but not all work of the time in between is done: "+err.Error(),
+				http.StatusInternalServerError)
 			return
 		}
 	default:
@@ -69,7 +70,7 @@ func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	reading := c.clock.Read()
 	reading.Was = was
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(reading) //nolint:errcheck // the peer went away
+	_ = json.NewEncoder(w).Encode(reading) //nolint:errchkjson // the peer went away; these instants have years
 }
 
 func (c *clockControl) change(r *http.Request) error {

@@ -58,11 +58,11 @@ func operators(ctx context.Context, db ledger.Querier, mid string) ([]*OperatorS
 		LEFT JOIN operator_lockouts l ON l.bucket = m.bucket AND l.merchant_id = m.merchant_id AND l.operator_no = o.operator_no
 		WHERE $1 = '' OR m.mid = $1 ORDER BY m.mid, o.operator_no LIMIT $2`, mid, operatorsListed)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // wrapped by Operators
+		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*OperatorState, error) { //nolint:wrapcheck // as above
 		var o OperatorState
 		err := row.Scan(&o.MID, &o.Number, &o.Supervisor, &o.Active, &o.Failures, &o.LockedUntil, &o.SignedOn)
-		return &o, err //nolint:wrapcheck // as above
+		return &o, err //nolint:wrapcheck // wrapped by Operators
 	})
 }

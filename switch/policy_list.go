@@ -97,8 +97,10 @@ func suspensions(ctx context.Context, tx pgx.Tx, list []*StoredPolicy) error {
 		FROM (
 			SELECT policy_id, mid, '' AS tid, 'void' AS suspended FROM merchants WHERE NOT allow_void
 			UNION ALL SELECT policy_id, mid, '', 'refund' FROM merchants WHERE NOT allow_refund
-			UNION ALL SELECT m.policy_id, m.mid, t.tid, 'void' FROM terminals t JOIN merchants m USING (merchant_id) WHERE NOT t.allow_void
-			UNION ALL SELECT m.policy_id, m.mid, t.tid, 'refund' FROM terminals t JOIN merchants m USING (merchant_id) WHERE NOT t.allow_refund
+			UNION ALL SELECT m.policy_id, m.mid, t.tid, 'void'
+				FROM terminals t JOIN merchants m USING (merchant_id) WHERE NOT t.allow_void
+			UNION ALL SELECT m.policy_id, m.mid, t.tid, 'refund'
+				FROM terminals t JOIN merchants m USING (merchant_id) WHERE NOT t.allow_refund
 		) s JOIN policies p USING (policy_id)
 		ORDER BY s.mid, s.tid, s.suspended DESC`)
 	if err != nil {

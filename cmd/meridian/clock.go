@@ -37,7 +37,9 @@ Only a sandbox has such a clock: a production host refuses with exit code 3. Wit
 	flags := command.PersistentFlags()
 	flags.StringVar(&f.dataDir, "data-dir", sandbox.DefaultDataDir, "directory of the running sandbox")
 	flags.StringVar(&f.ops, "ops", "", "its ops address, as http://… (default from sandbox.json)")
-	add := func(use, short string, args cobra.PositionalArgs, parse func(argument string) (*sandbox.ClockChange, error)) {
+	add := func(
+		use, short string, args cobra.PositionalArgs, parse func(argument string) (sandbox.ClockChange, error),
+	) {
 		command.AddCommand(&cobra.Command{Use: use, Short: short, Args: args, RunE: func(c *cobra.Command, arguments []string) error {
 			argument := ""
 			if len(arguments) > 0 {
@@ -50,24 +52,26 @@ Only a sandbox has such a clock: a production host refuses with exit code 3. Wit
 			return runClock(c.Context(), g, f, change)
 		}})
 	}
-	add("show", "Show what time it is in the sandbox", noArguments, func(string) (*sandbox.ClockChange, error) { return nil, nil })
+	plain := func(do string) func(string) (sandbox.ClockChange, error) {
+		return func(string) (sandbox.ClockChange, error) { return sandbox.ClockChange{Do: do}, nil }
+	}
+	add("show", "Show what time it is in the sandbox", noArguments, plain(doNothing))
 	add("advance DURATION", "Move it by a duration, such as 90s, 2h30m or 1d12h; back after --", oneArgument("DURATION"),
-		func(argument string) (*sandbox.ClockChange, error) {
+		func(argument string) (sandbox.ClockChange, error) {
 			d, err := parseDays(argument)
-			return &sandbox.ClockChange{Do: "advance", Duration: d}, err
+			return sandbox.ClockChange{Do: "advance", Duration: d}, err
 		})
 	add("set RFC3339", "Move it to an instant, such as 2026-03-29T01:59:59+01:00", oneArgument("RFC3339"),
-		func(argument string) (*sandbox.ClockChange, error) {
+		func(argument string) (sandbox.ClockChange, error) {
 			to, err := time.Parse(time.RFC3339, argument)
 			if err != nil {
-				err = usagef("%q is no instant with its offset from UTC, such as 2026-03-29T01:59:59+01:00 or 2026-03-29T00:59:59Z", argument)
+				err = usagef("%q is no instant with its offset from UTC, such as 2026-03-29T01:59:59+01:00 or 2026-03-29T00:59:59Z",
+					argument)
 			}
-			return &sandbox.ClockChange{Do: "set", Instant: to}, err
+			return sandbox.ClockChange{Do: "set", Instant: to}, err
 		})
-	add("freeze", "Stop it where it is", noArguments,
-		func(string) (*sandbox.ClockChange, error) { return &sandbox.ClockChange{Do: "freeze"}, nil })
-	add("real", "Go back to the real time", noArguments,
-		func(string) (*sandbox.ClockChange, error) { return &sandbox.ClockChange{Do: "real"}, nil })
+	add("freeze", "Stop it where it is", noArguments, plain("freeze"))
+	add("real", "Go back to the real time", noArguments, plain("real"))
 	return command
 }
 
@@ -123,8 +127,11 @@ type zoneReading struct {
 	MIDs     []string  `json:"mids"`
 }
 
+// doNothing is the change that only reads.
+const doNothing = ""
+
 // runClock reads a clock, or changes it and tells what came of it.
-func runClock(ctx context.Context, g *globals, f clockFlags, change *sandbox.ClockChange) error {
+func runClock(ctx context.Context, g *globals, f clockFlags, change sandbox.ClockChange) error {
 	running, err := f.find()
 	if err != nil {
 		return err
@@ -135,7 +142,7 @@ func runClock(ctx context.Context, g *globals, f clockFlags, change *sandbox.Clo
 	}
 	shown := &shownClock{ClockReading: *reading, Zones: zonesOf(running.Merchants, reading.Now)}
 	var told error
-	if change != nil && running.DatabaseURL != "" && reading.Now.After(reading.Was) {
+	if !reading.Was.IsZero() && running.DatabaseURL != "" && reading.Now.After(reading.Was) {
 		shown.Cutoffs, told = cutoffsPassed(ctx, g, running.DatabaseURL, reading.Was, reading.Now)
 	}
 	// The clock was moved, whatever is known about the cutoffs.

@@ -27,9 +27,9 @@ const (
 )
 
 // askClock reads the clock behind an ops address, or changes it.
-func askClock(ctx context.Context, ops string, change *sandbox.ClockChange) (*sandbox.ClockReading, error) {
+func askClock(ctx context.Context, ops string, change sandbox.ClockChange) (*sandbox.ClockReading, error) {
 	method, body := http.MethodGet, []byte(nil)
-	if change != nil {
+	if change.Do != doNothing {
 		var err error
 		if body, err = json.Marshal(change); err != nil {
 			return nil, fmt.Errorf("change the clock: %w", err)
@@ -45,7 +45,7 @@ func askClock(ctx context.Context, ops string, change *sandbox.ClockChange) (*sa
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
-			return nil, err
+			return nil, fmt.Errorf("ask the sandbox: %w", err)
 		}
 		return nil, withExit(exitUnreachable, fmt.Errorf("the sandbox does not answer: %w", err))
 	}
@@ -101,7 +101,7 @@ func (d *databaseFlags) clockOf(ctx context.Context, pool *pgxpool.Pool) (*busin
 	case !sameDatabase(pool, running.DatabaseURL):
 		return &businessTime{time.Now(), "real", "the real clock, because the sandbox on " + d.dataDir + " has another database"}, nil
 	}
-	reading, err := askClock(ctx, running.Addresses.Ops, nil)
+	reading, err := askClock(ctx, running.Addresses.Ops, sandbox.ClockChange{Do: doNothing})
 	if err != nil {
 		return nil, err
 	}

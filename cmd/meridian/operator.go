@@ -18,8 +18,8 @@ func newOperatorCommand(g *globals) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "operator",
 		Short: "Keep the operators who sign on at terminals",
-		Long: `Lists, adds and disables the operators of merchants: who signs on at a terminal with a number and a password, where the policy
-asks for it. Passwords are kept as argon2id hashes; five wrong ones lock an operator for half an hour.
+		Long: `Lists, adds and disables the operators of merchants: who signs on at a terminal with a number and a password, where the
+policy asks for it. Passwords are kept as argon2id hashes; five wrong ones lock an operator for half an hour.
 
 Changes need the login that owns the schema, and are in the audit log.`,
 	}

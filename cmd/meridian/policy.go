@@ -16,8 +16,8 @@ func newPolicyCommand(g *globals) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "policy",
 		Short: "Look at what merchants and terminals may do, and change it",
-		Long: `Shows and changes policies: what the terminals of a merchant may do, and how far. A merchant has one policy, which several may
-share; voids and refunds can be suspended for one merchant or one terminal besides.
+		Long: `Shows and changes policies: what the terminals of a merchant may do, and how far. A merchant has one policy, which several
+may share; voids and refunds can be suspended for one merchant or one terminal besides.
 
 Changes need the login that owns the schema. Each is in the audit log with who, when, what and why, and running hosts take it
 up within a second or two.`,
@@ -151,7 +151,8 @@ func newPolicySetCommand(g *globals, database *databaseFlags) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "set NAME SETTING VALUE --by NAME --reason TEXT",
 		Short: "Change a setting of a policy",
-		Long:  "Changes a setting of a policy. The value none takes a limit away; one below zero goes after --. Settings:\n" + names.String(),
+		Long: "Changes a setting of a policy. The value none takes a limit away; one below zero goes after --. Settings:\n" +
+			names.String(),
 		Example: `  meridian policy set "sandbox 104110000000001" review_threshold_minor 50000 --by "Ann Lee" --reason "refund fraud"
   meridian policy set "sandbox 104110000000001" review_threshold_minor none --by "Ann Lee" --reason "over"`,
 		Args: func(c *cobra.Command, arguments []string) error {

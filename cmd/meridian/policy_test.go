@@ -79,7 +79,7 @@ func TestOperator(t *testing.T) {
 	const add = "add --mid 104110000000001 --number 02"
 	operator("4711\n", add).want(t, 0, "operator 02 of merchant 104110000000001 is a clerk with a new password")
 	file := write(t, "password", "passw\u00f6rd\r\nsecond line\n")
-	o := operator("", add, "--supervisor", "--password-file", file, "-o", "json").want(t, 0, "is a supervisor")
+	operator("", add, "--supervisor", "--password-file", file, "-o", "json").want(t, 0, "is a supervisor")
 	operator("4712", add, "--supervisor", "--password-file", "-").want(t, 0) // no line end
 	for stdin, why := range map[string]string{
 		"": "has 0 letters", "123\n": "has 3 letters", strings.Repeat("7", 65) + "\n": "has 65 letters", "47\x0011\n": "nobody can type",
@@ -94,7 +94,7 @@ func TestOperator(t *testing.T) {
 	operator("4711\n", "add --mid 1 --number 02").want(t, exitFailure, "there is no merchant 1")
 
 	var list []switching.OperatorState
-	o = w.call("operator", "list", "-o", "json").want(t, 0)
+	o := w.call("operator", "list", "-o", "json").want(t, 0)
 	if err := json.Unmarshal([]byte(o.stdout), &list); err != nil || len(list) != 11 || list[1].Number != "02" || !list[1].Supervisor {
 		t.Errorf("%v\n%s", err, o.stdout)
 	}

@@ -16,9 +16,9 @@ func newReviewCommand(g *globals) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "review",
 		Short: "Decide the refunds that wait for a person",
-		Long: `Lists and decides the refunds that wait for a person: over the policy's threshold, of a flagged merchant, without an original,
-or to a card out of use. Nothing is posted until then, and the terminal was answered 01. An approved refund is posted in the
-window that takes work now; the terminal's repeat then gets the final answer.
+		Long: `Lists and decides the refunds that wait for a person: over the policy's threshold, of a flagged merchant, without an
+original, or to a card out of use. Nothing is posted until then, and the terminal was answered 01. An approved refund is
+posted in the window that takes work now; the terminal's repeat then gets the final answer.
 
 Approving and rejecting need the service's role or the owner's login. Now is what the sandbox's clock shows, where the
 database is that of the sandbox on --data-dir.`,
