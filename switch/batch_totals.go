@@ -31,9 +31,17 @@ const (
 	TotalsSplit TotalsForm = 2
 )
 
+// MarshalText names the form.
+func (f TotalsForm) MarshalText() ([]byte, error) {
+	if f == TotalsNet {
+		return []byte("net"), nil
+	}
+	return []byte("split"), nil
+}
+
 // StatedTotals are a terminal's own.
 type StatedTotals struct {
-	Form        TotalsForm `json:"-"`
+	Form        TotalsForm `json:"form"`
 	SaleCount   int32      `json:"sale_count"`
 	SaleMinor   int64      `json:"sale_minor"`
 	RefundCount int32      `json:"refund_count"`

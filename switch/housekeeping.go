@@ -36,7 +36,7 @@ func (s *Switch) keepHouse(ctx context.Context) {
 const turnTimeout = 5 * time.Minute
 
 // CatchUp does what is due at the instant now: it follows the reference data,
-// makes windows ahead, closes business dates and lets holds expire. Every step
+// makes windows ahead, closes batches and business dates and lets holds expire. Every step
 // can be done by several hosts at once without doing anything twice, and none
 // waits for another to succeed.
 func (s *Switch) CatchUp(ctx context.Context) error {
@@ -57,6 +57,7 @@ func (s *Switch) CatchUp(ctx context.Context) error {
 			s.daysMade.Store(int32(ledger.DateOf(now.UTC())))
 			return nil
 		}},
+		{"close batches", s.CloseDueBatches},
 		{"close business dates", s.closeDates},
 		{"expire holds", s.ExpireHolds},
 	} {

@@ -1,0 +1,205 @@
+package switching
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"meridian/internal/money"
+	"meridian/ledger"
+)
+
+// BatchSummary is a batch with its totals: what they were at its close, or what
+// they are now.
+type BatchSummary struct {
+	MID        string         `json:"mid"`
+	TID        string         `json:"tid"`
+	BatchNo    int32          `json:"batch"`
+	State      BatchState     `json:"state"`
+	OpenedAt   time.Time      `json:"opened_at"`
+	ClosedAt   *time.Time     `json:"closed_at,omitempty"`
+	ClosedDate *ledger.Date   `json:"closed_business_date,omitempty"`
+	ClosedBy   BatchCloser    `json:"closed_by,omitempty"`
+	Currency   money.Currency `json:"currency"`
+	Totals     Totals         `json:"totals"`
+	// Stated totals of the terminal, as it last stated them.
+	Stated *StatedTotals `json:"stated,omitempty"`
+	// Differences that its upload has shown.
+	Differences int `json:"differences"`
+
+	bucket     int16
+	terminalID int32
+}
+
+// BatchFilter chooses batches; empty fields choose every one.
+type BatchFilter struct {
+	MID, TID string
+	BatchNo  int32
+	// Current chooses the batches that are not closed.
+	Current bool
+	// Differing chooses the batches with differences.
+	Differing bool
+	Limit     int // at most 1000
+}
+
+const listBatchesSQL = `
+SELECT b.bucket, b.terminal_id, m.mid, t.tid, b.batch_no, b.state, b.opened_at, b.closed_at, b.closed_date, coalesce(b.closed_by, 0), m.currency,
+	coalesce(b.sale_count, 0), coalesce(b.sale_minor, 0), coalesce(b.void_count, 0), coalesce(b.void_minor, 0),
+	coalesce(b.refund_count, 0), coalesce(b.refund_minor, 0),
+	b.stated_form, coalesce(b.stated_sale_count, 0), coalesce(b.stated_sale_minor, 0),
+	coalesce(b.stated_refund_count, 0), coalesce(b.stated_refund_minor, 0), d.n
+FROM batches b
+JOIN terminals t ON t.terminal_id = b.terminal_id
+JOIN merchants m ON m.merchant_id = t.merchant_id
+CROSS JOIN LATERAL (SELECT count(*) AS n FROM batch_differences d
+	WHERE d.bucket = b.bucket AND d.terminal_id = b.terminal_id AND d.batch_no = b.batch_no) d
+WHERE ($1 = '' OR m.mid = $1) AND ($2 = '' OR t.tid = $2) AND ($3 = 0 OR b.batch_no = $3)
+	AND (NOT $4 OR b.state < 5) AND (NOT $5 OR d.n > 0)
+ORDER BY coalesce(b.closed_at, 'infinity') DESC, b.opened_at DESC, t.tid LIMIT $6`
+
+// maxListed bounds a listing.
+const maxListed = 1000
+
+// ListBatches lists batches: the current ones, then the closed ones, newest first.
+func ListBatches(ctx context.Context, db ledger.TxBeginner, filter BatchFilter) (list []*BatchSummary, err error) {
+	if filter.Limit <= 0 || filter.Limit > maxListed {
+		filter.Limit = maxListed
+	}
+	err = inSnapshot(ctx, db, func(tx pgx.Tx) error {
+		list, err = listBatches(ctx, tx, filter)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list batches: %w", err)
+	}
+	return list, nil
+}
+
+func listBatches(ctx context.Context, tx pgx.Tx, filter BatchFilter) ([]*BatchSummary, error) {
+	rows, err := tx.Query(ctx, listBatchesSQL, filter.MID, filter.TID, filter.BatchNo, filter.Current, filter.Differing, filter.Limit)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // wrapped by ListBatches
+	}
+	list, err := pgx.CollectRows(rows, scanBatchSummary)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // wrapped by ListBatches
+	}
+	b := &pgx.Batch{}
+	for _, one := range list {
+		if one.State == BatchClosed {
+			continue
+		}
+		queueBatchTotals(b, one.bucket, []int32{one.terminalID}, func(_, _ int32, t Totals, _ int32) { one.Totals = t })
+	}
+	if b.Len() == 0 {
+		return list, nil
+	}
+	return list, tx.SendBatch(ctx, b).Close() //nolint:wrapcheck // wrapped by ListBatches
+}
+
+func scanBatchSummary(row pgx.CollectableRow) (*BatchSummary, error) {
+	var b BatchSummary
+	var date *time.Time
+	var form *TotalsForm
+	var stated StatedTotals
+	t := &b.Totals
+	if err := row.Scan(&b.bucket, &b.terminalID, &b.MID, &b.TID, &b.BatchNo, &b.State, &b.OpenedAt, &b.ClosedAt, &date, &b.ClosedBy, &b.Currency,
+		&t.SaleCount, &t.SaleMinor, &t.VoidCount, &t.VoidMinor, &t.RefundCount, &t.RefundMinor,
+		&form, &stated.SaleCount, &stated.SaleMinor, &stated.RefundCount, &stated.RefundMinor, &b.Differences); err != nil {
+		return nil, fmt.Errorf("scan batch: %w", err)
+	}
+	if date != nil {
+		on := ledger.DateOf(*date)
+		b.ClosedDate = &on
+	}
+	if form != nil {
+		stated.Form = *form
+		b.Stated = &stated
+	}
+	return &b, nil
+}
+
+// BatchReport is a batch with what it is made of.
+type BatchReport struct {
+	*BatchSummary
+
+	Transactions []BatchTransaction `json:"transactions"`
+	// Differing is what the terminal and the host disagree about. The host's
+	// records stand.
+	Differing []ReportedDifference `json:"differing"`
+}
+
+// BatchTransaction is a transaction in short.
+type BatchTransaction struct {
+	STAN        int32  `json:"stan"`
+	RRN         string `json:"rrn"`
+	Kind        Kind   `json:"kind"`
+	State       State  `json:"state"`
+	Reason      Reason `json:"reason"`
+	AmountMinor int64  `json:"amount_minor"`
+	Card        string `json:"card,omitempty"`
+}
+
+// ReportedDifference is a difference between a terminal's upload and the host.
+type ReportedDifference struct {
+	Kind          string    `json:"kind"`
+	STAN          int32     `json:"stan"`
+	TerminalMinor *int64    `json:"terminal_minor"` // null where the terminal has none
+	HostMinor     *int64    `json:"host_minor"`     // null where the host has none
+	RRN           string    `json:"rrn,omitempty"`  // of the host's transaction
+	RaisedAt      time.Time `json:"raised_at"`
+}
+
+// ShowBatch returns a terminal's batch with its transactions and differences;
+// number 0 is the current one.
+func ShowBatch(ctx context.Context, db ledger.TxBeginner, tid string, number int32) (report *BatchReport, err error) {
+	err = inSnapshot(ctx, db, func(tx pgx.Tx) error {
+		list, err := listBatches(ctx, tx, BatchFilter{TID: tid, BatchNo: number, Current: number == 0, Limit: 1})
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return ErrNoBatch
+		}
+		report = &BatchReport{BatchSummary: list[0]}
+		return report.read(ctx, tx)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("show batch of terminal %s: %w", tid, err)
+	}
+	return report, nil
+}
+
+func (r *BatchReport) read(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `
+		SELECT stan, lpad(rrn::text, 12, '0'), kind, state, reason, amount_minor, coalesce(pan_masked, '')
+		FROM transactions WHERE bucket = $1 AND terminal_id = $2 AND batch_no = $3 ORDER BY accepted_at, transaction_id`,
+		r.bucket, r.terminalID, r.BatchNo)
+	if err != nil {
+		return fmt.Errorf("transactions: %w", err)
+	}
+	if r.Transactions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (t BatchTransaction, err error) {
+		err = row.Scan(&t.STAN, &t.RRN, &t.Kind, &t.State, &t.Reason, &t.AmountMinor, &t.Card)
+		return t, err //nolint:wrapcheck // wrapped below
+	}); err != nil {
+		return fmt.Errorf("transactions: %w", err)
+	}
+	rows, err = tx.Query(ctx, `
+		SELECT d.kind, d.stan, d.terminal_minor, d.host_minor, coalesce(lpad(t.rrn::text, 12, '0'), ''), d.raised_at
+		FROM batch_differences d
+		LEFT JOIN transactions t ON t.bucket = d.bucket AND t.business_date = d.business_date AND t.transaction_id = d.transaction_id
+		WHERE d.bucket = $1 AND d.terminal_id = $2 AND d.batch_no = $3 ORDER BY d.stan, d.kind`,
+		r.bucket, r.terminalID, r.BatchNo)
+	if err != nil {
+		return fmt.Errorf("differences: %w", err)
+	}
+	if r.Differing, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d ReportedDifference, err error) {
+		err = row.Scan(&d.Kind, &d.STAN, &d.TerminalMinor, &d.HostMinor, &d.RRN, &d.RaisedAt)
+		return d, err //nolint:wrapcheck // wrapped below
+	}); err != nil {
+		return fmt.Errorf("differences: %w", err)
+	}
+	return nil
+}
