@@ -216,6 +216,28 @@ func TestClockOfARunningSandbox(t *testing.T) {
 	verify(t, url)
 }
 
+// A change is answered when nothing is due any more, although the host's own
+// turns compete and more dates have passed than one turn closes.
+func TestClockLeapsOverManyDates(t *testing.T) {
+	const notClosed = `SELECT count(*) FROM windows w JOIN business_days d USING (calendar_id, business_date)
+		WHERE w.state < 3 AND d.closes_at <= $1`
+	o := options(dataDir(t))
+	o.DatabaseURL = pgtest.Database(t, nil)
+	o.Now = (&realTime{tuesday}).Now
+	s := start(t, o)
+	url := s.Manifest().DatabaseURL
+	sell(t, s.Manifest(), "CNY", 1, 12_34, "00")
+	moveClock(t, s.Manifest(), ClockChange{Do: "freeze"})
+	for range 4 {
+		r := moveClock(t, s.Manifest(), ClockChange{Do: "advance", Duration: 5*24*time.Hour + time.Minute})
+		if n := value[int64](t, url, notClosed, r.Now); n != 0 {
+			t.Fatalf("at %s %d windows are past their cutoff and not closed", r.Now, n)
+		}
+	}
+	sell(t, s.Manifest(), "CNY", 2, 12_34, "00")
+	verify(t, url)
+}
+
 // The clock of an ephemeral sandbox neither follows nor moves the one that the
 // data directory keeps.
 func TestClockOfAnEphemeralSandbox(t *testing.T) {

@@ -194,7 +194,7 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 		if n == nil {
 			return errors.New("the sandbox is still starting")
 		}
-		return n.Switch().CatchUp(ctx)
+		return s.catchUp(ctx, n.Switch())
 	}}
 	var err error
 	s.node, err = node.Start(ctx, node.Config{
