@@ -84,8 +84,14 @@ func (cl *closing) lock(ctx context.Context) (bool, error) {
 }
 
 func (cl *closing) prepare(ctx context.Context) error {
-	// A day's sums profit from memory and from plans of their own.
-	for _, setting := range []string{"SET LOCAL work_mem = '64MB'", "SET LOCAL plan_cache_mode = 'auto'"} {
+	// A day's sums profit from memory and from plans of their own. The newest
+	// partition's statistics may say that it is empty, and the planner must not
+	// take from that to look at all of its rows for each of its rows, as it does
+	// in a loop or in a merge over the bucket alone: joins are by hash.
+	for _, setting := range []string{
+		"SET LOCAL work_mem = '64MB'", "SET LOCAL plan_cache_mode = 'auto'",
+		"SET LOCAL enable_nestloop = off", "SET LOCAL enable_mergejoin = off",
+	} {
 		if _, err := cl.tx.Exec(ctx, setting); err != nil {
 			return fmt.Errorf("settings: %w", err)
 		}
