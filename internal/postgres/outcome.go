@@ -52,12 +52,18 @@ func Classify(err error, commitSent bool) Outcome {
 			"55P03", // lock not available
 			"57014", // cancelled by statement_timeout or by us
 			"23505", // another host took the key first: the next look finds it
-			"23514", // no partition yet for a date that came up: windows are made before the next try
 			"53300", // too many connections
 			"53400",
 			"57P03", // starting up or recovering
 			"25006": // a standby while a failover is going on
 			return NotCommitted
+		case "23514":
+			// Without a constraint it is a partition that is missing for a date that
+			// came up: windows are made before the next try. With one it is a row that
+			// will never be taken.
+			if pgErr.ConstraintName == "" {
+				return NotCommitted
+			}
 		case "57P01", "57P02", "57P05": // shut down, crashed, idle-terminated
 			// The backend may die after its commit became durable and before it said so.
 			return lost

@@ -33,6 +33,11 @@ func TestClassify(t *testing.T) {
 		{"crash of another backend", code("57P02"), postgres.NotCommitted, postgres.Unknown},
 		{"value out of range", code("22003"), postgres.Permanent, postgres.Permanent},
 		{"check violated by a value", code("23502"), postgres.Permanent, postgres.Permanent},
+		{"no partition for the date", code("23514"), postgres.NotCommitted, postgres.NotCommitted},
+		{
+			"check violated by a row", &pgconn.PgError{Code: "23514", ConstraintName: "amount_check"},
+			postgres.Permanent, postgres.Permanent,
+		},
 		{"no such table", code("42P01"), postgres.Permanent, postgres.Permanent},
 		{"connection reset", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, postgres.NotCommitted, postgres.Unknown},
 		{"end of stream", io.ErrUnexpectedEOF, postgres.NotCommitted, postgres.Unknown},
