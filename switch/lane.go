@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"meridian/internal/postgres"
 )
 
@@ -22,6 +24,9 @@ type job struct {
 	windowLocked bool
 	// answered before its outcome was known: run on, to make it right.
 	answered bool
+	// proposed are the records that tries of its unit wanted to store for it; one
+	// of them may be committed.
+	proposed []uuid.UUID
 }
 
 // lane runs the units of work of its buckets, one at a time: a merchant's
@@ -108,7 +113,7 @@ func (l *lane) run(ctx context.Context) {
 	for {
 		bucket, jobs, closed := l.take()
 		if len(jobs) > 0 {
-			l.work(ctx, bucket, jobs)
+			l.work(ctx, bucket, jobs, false)
 			continue
 		}
 		if closed {
@@ -122,9 +127,9 @@ func (l *lane) run(ctx context.Context) {
 	}
 }
 
-// work runs a unit until its outcome is known.
-func (l *lane) work(ctx context.Context, bucket int16, jobs []*job) {
-	doubt := false
+// work runs a unit until its outcome is known; doubt tells that a try before
+// may have been committed.
+func (l *lane) work(ctx context.Context, bucket int16, jobs []*job, doubt bool) {
 	for attempt := 0; len(jobs) > 0; attempt++ {
 		if doubt {
 			l.answerLate(jobs)
@@ -154,10 +159,12 @@ func (l *lane) work(ctx context.Context, bucket int16, jobs []*job) {
 			}
 		case postgres.Permanent:
 			if len(jobs) > 1 {
-				l.each(ctx, bucket, jobs)
+				l.each(ctx, bucket, jobs, doubt)
 				return
 			}
-			if !doubt || errors.Is(err, errPanicked) {
+			// In doubt there is a try for as long as the terminal waits, and one more
+			// to take the key; a request that cannot even have that is not stored.
+			if !doubt || jobs[0].answered || errors.Is(err, errPanicked) {
 				l.fail(jobs, SystemMalfunction)
 				return
 			}
@@ -193,9 +200,9 @@ func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (
 
 // each runs the jobs of a unit that failed for good one by one: what is wrong
 // with one of them is no reason to fail the others.
-func (l *lane) each(ctx context.Context, bucket int16, jobs []*job) {
+func (l *lane) each(ctx context.Context, bucket int16, jobs []*job, doubt bool) {
 	for _, j := range jobs {
-		l.work(ctx, bucket, []*job{j})
+		l.work(ctx, bucket, []*job{j}, doubt)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -124,6 +125,9 @@ func (u *unit) decideOne(facts *Facts, j *job) (err error) {
 		verdict := Decide(facts, j.request, u.identity())
 		facts.apply(&verdict)
 		j.response = verdict.Response
+		if verdict.Record != nil {
+			j.proposed = append(j.proposed, verdict.Record.ID)
+		}
 	case !u.doubt:
 		j.response = Response{Reason: StoreUnavailable, Became: j.request.Kind}
 	case entry != nil && !entry.tombstone && j.answered:
@@ -152,9 +156,10 @@ func (u *unit) refuseLate(facts *Facts, j *job) {
 
 // makeRight deals with a request whose commit was unknown when its terminal
 // had to be answered: it was committed after all, and if it was approved, the
-// host reverses it.
+// host reverses it. What another request under the same key had stored was
+// answered to that one, and stands.
 func (u *unit) makeRight(facts *Facts, j *job, stored *Record) {
-	if stored.State != StateApproved ||
+	if stored.State != StateApproved || !slices.Contains(j.proposed, stored.ID) ||
 		facts.keys[Key{stored.MerchantID, stored.TerminalID, stored.BatchNo, stored.STAN, ClassHostReversal}] != nil {
 		return
 	}
