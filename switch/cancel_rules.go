@@ -145,8 +145,15 @@ func (c *cancelCase) otherCardOrTerminal() ruleOutcome {
 	case !r.PAN.IsZero() && r.Token != o.Token:
 		return c.declineIf(true, CardMismatch)
 	default:
-		return c.declineIf(o.TerminalID != r.terminal.ID && c.wantsVoid(), WrongTerminal)
+		return c.declineIf(o.TerminalID != r.terminal.ID && (c.wantsVoid() || c.wantsRelease()), WrongTerminal)
 	}
+}
+
+// wantsRelease tells whether an open hold would be given back. Holds outlive
+// their windows: it is a void on every date.
+func (c *cancelCase) wantsRelease() bool {
+	hold := c.facts.holds[c.original.ID]
+	return c.original.Kind == KindAuthorization && hold != nil && hold.Usable(c.facts.Now) && !c.asksRefund()
 }
 
 // authorization is rule 31: an open hold is released, in full only.

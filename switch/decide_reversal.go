@@ -204,7 +204,9 @@ func (d *decision) reverseVoid(v *Record) Verdict {
 		return d.decline(InvalidTransaction) // a void is whole, and so is its reversal
 	}
 	o := d.facts.records[v.OriginalID]
-	if o == nil || o.State != StateVoided || d.settled(o) || !d.reinstate(o, v.AmountMinor) {
+	// A void is in its original's window, save that of a hold, which outlives
+	// its own window: what counts is that the void's is open.
+	if o == nil || o.State != StateVoided || d.settled(v) || !d.reinstate(o, v.AmountMinor) {
 		d.except("void_reversal_after_cutoff", "the reversal of a void came when its original could not be reinstated: nothing was posted")
 		return d.decline(NoAction)
 	}
