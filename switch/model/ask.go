@@ -65,7 +65,7 @@ type Answer struct {
 	HasDate      bool
 	BalanceMinor int64
 	HasBalance   bool
-	Stored       bool // the answer to a repeat
+	Stored       bool // to a key that is taken
 }
 
 // key makes a repeat a repeat.
@@ -105,7 +105,11 @@ func (w *World) Ask(r Request) Answer {
 	have, seen := w.keys[k]
 	if seen && !have.tombstone {
 		if have.content != r.content() {
-			return Answer{Reason: RepeatDiffers, Became: r.Kind, Transaction: -1}
+			answer := Answer{Reason: RepeatDiffers, Became: r.Kind, Transaction: -1, Stored: true}
+			if r.Kind.cancels() {
+				answer.Rule = rRepeat
+			}
+			return answer
 		}
 		answer := w.Transactions[have.transaction].Answer
 		answer.Stored = true
@@ -147,7 +151,7 @@ func (w *World) admit(r Request) Reason {
 // take stores a transaction under the request's key.
 func (w *World) take(r Request, t Transaction) int {
 	t.Asked, t.Merchant, t.Terminal, t.STAN, t.Batch = r.Kind, r.Merchant, r.Terminal, r.STAN, max(r.Batch, 1)
-	t.Invoice = r.Invoice
+	t.Invoice, t.Request = r.Invoice, r
 	id := len(w.Transactions)
 	t.Answer.Reason, t.Answer.Rule, t.Answer.Became = t.Reason, t.Rule, t.Kind
 	t.Answer.Transaction, t.Answer.Date, t.Answer.HasDate = id, t.Date, true
@@ -169,9 +173,17 @@ func (w *World) decline(r Request, reason Reason, rule int) Answer {
 	return w.declineOf(r, -1, reason, rule)
 }
 
+// declineOf leaves a trace to the original, unless it is another merchant's.
 func (w *World) declineOf(r Request, original int, reason Reason, rule int) Answer {
+	if original >= 0 && w.Transactions[original].Merchant != r.Merchant {
+		original = -1
+	}
+	card := r.Card
+	if card == NoCard && original >= 0 {
+		card = w.Transactions[original].Card
+	}
 	id := w.take(r, Transaction{
-		Kind: r.Kind, State: StateDeclined, Reason: reason, Rule: rule, Card: r.Card, Original: original,
+		Kind: r.Kind, State: StateDeclined, Reason: reason, Rule: rule, Card: card, Original: original,
 		Date: w.today(r.Merchant), AmountMinor: r.AmountMinor, Currency: w.currency(r),
 	})
 	return w.Transactions[id].Answer

@@ -2,6 +2,7 @@ package model
 
 // The rules of the void-or-refund table by their rows.
 const (
+	rRepeat           = 2
 	rNotPermitted     = 5
 	rNotFound         = 7
 	rAmbiguous        = 8
@@ -39,23 +40,23 @@ func no(reason Reason, rule int) *ruling { return &ruling{reason: reason, rule: 
 
 // cancel reads the table from top to bottom.
 func (w *World) cancel(r Request) Answer {
-	p := &w.Merchants[r.Merchant].Policy
-	if r.Kind == Void && !p.AllowVoid || r.Kind == Refund && !p.AllowRefund ||
-		r.Kind == Cancel && !p.AllowVoid && !p.AllowRefund || r.Kind != Cancel && p.Mode == CancelOnly {
-		return w.decline(r, NotPermittedToTerminal, rNotPermitted)
-	}
-	if r.Kind == Refund && r.Original.By == ByNothing {
-		return w.decline(r, NotPermittedToTerminal, rWithoutReference)
-	}
 	found := w.find(r, r.Original)
-	switch len(found) {
-	case 0:
+	id := -1
+	if len(found) == 1 {
+		id = found[0]
+	}
+	switch {
+	case !w.mayAsk(r):
+		return w.declineOf(r, id, NotPermittedToTerminal, rNotPermitted)
+	case r.Original.By == ByNothing:
+		// Not in the documents: a void and a cancel of nothing in particular are
+		// no better than a refund of it.
+		return w.decline(r, NotPermittedToTerminal, rWithoutReference)
+	case len(found) == 0:
 		return w.decline(r, OriginalNotFound, rNotFound)
-	case 1:
-	default:
+	case len(found) > 1:
 		return w.decline(r, OriginalNotFound, rAmbiguous)
 	}
-	id := found[0]
 	var says *ruling
 	for _, row := range []func(*World, Request, *Transaction) *ruling{
 		(*World).originalFits, (*World).amountFits, (*World).ofAuthorization, (*World).beforeCutoff, (*World).afterCutoff,
@@ -67,6 +68,8 @@ func (w *World) cancel(r Request) Answer {
 	switch {
 	case says.reason != Approved:
 		return w.declineOf(r, id, says.reason, says.rule)
+	case !w.mayBecome(r, says.becomes):
+		return w.declineOf(r, id, NotPermittedToTerminal, rNotPermitted)
 	case says.becomes == Void:
 		return w.void(r, id, says)
 	default:
@@ -77,11 +80,11 @@ func (w *World) cancel(r Request) Answer {
 // originalFits are rows 9 to 13.
 func (w *World) originalFits(r Request, o *Transaction) *ruling {
 	switch {
-	case r.Card != NoCard && r.Card != o.Card:
-		return no(CardMismatch, rNotTheOriginals)
 	case o.Merchant != r.Merchant:
 		return no(OriginalNotFound, rNotTheOriginals)
-	case r.Kind == Void && o.Terminal != r.Terminal:
+	case r.Card != NoCard && r.Card != o.Card:
+		return no(CardMismatch, rNotTheOriginals)
+	case r.Kind != Refund && o.Terminal != r.Terminal && w.wouldVoid(o):
 		return no(WrongTerminal, rNotTheOriginals)
 	case !o.Kind.captures() && o.Kind != Authorization:
 		return no(InvalidTransaction, rKind)
@@ -91,6 +94,36 @@ func (w *World) originalFits(r Request, o *Transaction) *ruling {
 		return no(InvalidTransaction, rUndone)
 	}
 	return nil
+}
+
+// wouldVoid tells whether a cancel of the transaction can come to nothing but a
+// void.
+func (w *World) wouldVoid(o *Transaction) bool { return !w.settled(o) || w.usable(o) }
+
+// mayAsk is row 5 for what is asked for. Who leaves the choice to the host
+// needs one of the permissions, and a merchant that must leave it may ask for
+// nothing else.
+func (w *World) mayAsk(r Request) bool {
+	p := &w.Merchants[r.Merchant].Policy
+	switch r.Kind {
+	case Void:
+		return p.AllowVoid && p.Mode != CancelOnly
+	case Refund:
+		return p.AllowRefund && p.Mode != CancelOnly
+	default:
+		return p.AllowVoid || p.AllowRefund
+	}
+}
+
+// mayBecome is row 5 for what it comes to.
+func (w *World) mayBecome(r Request, k Kind) bool {
+	p := &w.Merchants[r.Merchant].Policy
+	return k == Void && p.AllowVoid || k == Refund && p.AllowRefund
+}
+
+// usable tells whether the hold is still there to be used or given back.
+func (w *World) usable(o *Transaction) bool {
+	return o.Hold.State == HoldOpen && w.Now.Before(o.Hold.ExpiresAt)
 }
 
 // amountFits are rows 14 and 15.
@@ -104,12 +137,13 @@ func (w *World) amountFits(r Request, o *Transaction) *ruling {
 	return nil
 }
 
-// ofAuthorization is row 31: an open hold, in full.
+// ofAuthorization is row 31: an open hold, in full. Not in the documents: there
+// is nothing to refund in any mode.
 func (w *World) ofAuthorization(r Request, o *Transaction) *ruling {
 	switch {
 	case o.Kind != Authorization:
 		return nil
-	case o.Hold.State != HoldOpen || !w.Now.Before(o.Hold.ExpiresAt):
+	case r.Kind == Refund, !w.usable(o):
 		return no(InvalidTransaction, rAuthorization)
 	case r.HasAmount && r.AmountMinor != o.Hold.AmountMinor:
 		return no(AmountMismatch, rAuthorization)
@@ -124,19 +158,20 @@ func (w *World) beforeCutoff(r Request, o *Transaction) *ruling {
 	}
 	p := &w.Merchants[r.Merchant].Policy
 	left := o.CapturedMinor - o.RefundedMinor
-	whole := !r.HasAmount || r.AmountMinor == left
 	rule := rVoid
 	switch r.Kind {
 	case Refund:
 		switch {
-		case !whole:
+		case r.HasAmount && r.AmountMinor != left:
 			return no(NotAllowedNow, rPartialOfOpen)
-		case p.Mode == Strict:
+		case p.Mode == Strict, o.Terminal != r.Terminal, o.RefundedMinor > 0:
+			// Nor can it become a void: another terminal's is not voided (row 9),
+			// nor is what was refunded (row 19).
 			return no(NotAllowedNow, rRefundOfOpen)
 		}
 		rule = rRefundOfOpen
 	default:
-		if !whole {
+		if r.HasAmount && r.AmountMinor != o.CapturedMinor {
 			return no(AmountMismatch, rPartialVoid)
 		}
 	}
@@ -174,19 +209,22 @@ func (w *World) afterCutoff(r Request, o *Transaction) *ruling {
 	}
 }
 
-// void undoes the original in its own window, on the same accounts.
+// void undoes the original in its own window, on the same accounts. A hold may
+// outlive its window, and so belongs to none: it is given back today.
 func (w *World) void(r Request, id int, says *ruling) Answer {
 	o := &w.Transactions[id]
+	date := w.dateFor(o)
 	if o.Kind == Authorization {
-		w.release(o.Date, o, says.minor)
+		date = w.today(o.Merchant)
+		w.release(date, o, says.minor)
 		o.Hold.State = HoldVoided
 	} else {
-		w.uncapture(o.Date, o, says.minor)
+		w.uncapture(date, o, says.minor)
 	}
 	o.State = StateVoided
 	return w.Transactions[w.take(r, Transaction{
 		Kind: Void, State: StateApproved, Reason: Approved, Rule: says.rule, Card: o.Card, Original: id,
-		Date: o.Date, AmountMinor: says.minor, Currency: o.Currency, reinstateMinor: says.minor,
+		Date: date, AmountMinor: says.minor, Currency: o.Currency, reinstateMinor: says.minor,
 	})].Answer
 }
 

@@ -16,8 +16,11 @@ func (w *World) purchase(r Request) Answer {
 		w.spend(t.Date, r.Card, pendingAccount(r.Merchant), r.AmountMinor)
 		return w.Transactions[w.take(r, t)].Answer
 	}
+	// Not in the documents: a hold's days have 24 hours, and its end is kept to
+	// the microsecond.
 	days := time.Duration(w.Merchants[r.Merchant].Policy.HoldDays)
-	t.Hold = Hold{State: HoldOpen, AmountMinor: r.AmountMinor, ExpiresAt: w.Now.Add(days * 24 * time.Hour)}
+	expires := w.Now.Add(days * 24 * time.Hour).Truncate(time.Microsecond)
+	t.Hold = Hold{State: HoldOpen, AmountMinor: r.AmountMinor, ExpiresAt: expires}
 	id := w.take(r, t)
 	w.reserve(t.Date, &w.Transactions[id], r.AmountMinor)
 	return w.Transactions[id].Answer
@@ -67,10 +70,8 @@ func (w *World) mayUse(r Request) Reason {
 		return LostCard
 	case CardStolen:
 		return StolenCard
-	case CardBlocked, CardFrozen:
+	case CardBlocked, CardFrozen, CardClosed:
 		return RestrictedCard
-	case CardClosed:
-		return InvalidCard
 	case CardActive:
 	}
 	switch {
@@ -139,9 +140,9 @@ func (w *World) mayComplete(r Request, o *Transaction) Reason {
 		return InvalidAmount
 	case r.AmountMinor*100 > o.Hold.AmountMinor*p.CompletionPercent:
 		return ExceedsAmountLimit
-	case r.AmountMinor > o.Hold.AmountMinor+max(0, w.Cards[o.Card].AvailableMinor()):
-		return InsufficientFunds
 	default:
+		// It reports what happened already: like an advice, it is owed whatever
+		// the balance.
 		return Approved
 	}
 }

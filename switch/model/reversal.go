@@ -9,13 +9,15 @@ const (
 // reverse undoes a transaction whose answer did not arrive. It is done once;
 // every other time, and where nothing was done, the answer is "done".
 func (w *World) reverse(r Request) Answer {
+	// A reversal carries its original's STAN, unless it names another by RRN or
+	// STAN. An invoice is no name: it comes with every copy.
 	ref := r.Original
-	if ref.By == ByNothing {
+	if ref.By == ByNothing || ref.By == ByInvoice {
 		ref = Reference{By: BySTAN, STAN: r.STAN, Batch: max(r.Batch, 1)}
 	}
 	var found []int
 	for _, id := range w.find(r, ref) {
-		if w.Transactions[id].Merchant == r.Merchant {
+		if t := &w.Transactions[id]; t.Merchant == r.Merchant && t.Terminal == r.Terminal {
 			found = append(found, id)
 		}
 	}
@@ -28,8 +30,18 @@ func (w *World) reverse(r Request) Answer {
 	}
 	id := found[0]
 	o := &w.Transactions[id]
+	if r.Card != NoCard && o.Card != NoCard && r.Card != o.Card {
+		return w.declineOf(r, id, CardMismatch, 0)
+	}
+	if r.HasAmount && r.AmountMinor != o.AmountMinor {
+		return w.declineOf(r, id, AmountMismatch, 0)
+	}
+	if o.State == StateCompleted {
+		// Not in the documents: its completion says that its answer did arrive.
+		return w.declineOf(r, id, InvalidTransaction, 0)
+	}
 	if o.State != StateApproved {
-		return w.reversed(r, id, w.today(r.Merchant), 0)
+		return w.reversed(r, id, w.today(r.Merchant))
 	}
 	switch o.Kind {
 	case Authorization:
@@ -41,7 +53,7 @@ func (w *World) reverse(r Request) Answer {
 	case Refund:
 		return w.reverseRefund(r, id)
 	default:
-		return w.reversed(r, id, w.today(r.Merchant), 0)
+		return w.reversed(r, id, w.today(r.Merchant))
 	}
 }
 
@@ -49,7 +61,7 @@ func (w *World) reverse(r Request) Answer {
 func (w *World) reverseUnknown(r Request, ref Reference) Answer {
 	var answer Answer
 	if r.ApproveUnknown {
-		answer = w.reversed(r, -1, w.today(r.Merchant), 0)
+		answer = w.reversed(r, -1, w.today(r.Merchant))
 	} else {
 		answer = w.decline(r, OriginalNotFound, 0)
 	}
@@ -60,10 +72,10 @@ func (w *World) reverseUnknown(r Request, ref Reference) Answer {
 }
 
 // reversed stores an approved reversal.
-func (w *World) reversed(r Request, original int, date Date, minor int64) Answer {
+func (w *World) reversed(r Request, original int, date Date) Answer {
 	t := Transaction{
 		Kind: Reversal, State: StateApproved, Reason: Approved, Card: r.Card, Original: original,
-		Date: date, AmountMinor: minor, Currency: w.currency(r),
+		Date: date, AmountMinor: r.AmountMinor, Currency: w.currency(r),
 	}
 	return w.Transactions[w.take(r, t)].Answer
 }
@@ -72,53 +84,61 @@ func (w *World) except(id int, kind string) {
 	w.Exceptions = append(w.Exceptions, Exception{id, kind})
 }
 
-// standing is what a partial reversal leaves of an amount.
-func standing(r Request, minor int64) int64 {
+// standing is what a reversal leaves of an amount: nothing, or what a partial
+// one says. More than there is cannot stand.
+func standing(r Request, minor int64) (left int64, fits bool) {
 	if !r.HasReplacement {
-		return 0
+		return 0, true
 	}
-	return min(r.ReplacementMinor, minor)
+	return r.ReplacementMinor, 0 <= r.ReplacementMinor && r.ReplacementMinor <= minor
 }
 
 func (w *World) reverseAuthorization(r Request, id int) Answer {
 	o := &w.Transactions[id]
-	left := standing(r, o.Hold.AmountMinor)
+	left, fits := standing(r, o.Hold.AmountMinor)
+	if !fits {
+		return w.declineOf(r, id, InvalidAmount, 0)
+	}
 	gone := o.Hold.AmountMinor - left
 	date := w.today(r.Merchant)
-	if !w.settled(o) {
-		date = o.Date
-	}
 	w.release(date, o, gone)
 	if left == 0 {
 		o.Hold.State, o.State = HoldVoided, StateReversed
 	} else {
 		o.Hold.AmountMinor = left
 	}
-	return w.reversed(r, id, date, gone)
+	return w.reversed(r, id, date)
 }
 
 // reverseCapture is the contra of a sale, completion or advice: in its own
 // window while that is open, as an adjustment in today's when it is not.
 func (w *World) reverseCapture(r Request, id int) Answer {
 	o := &w.Transactions[id]
-	left := standing(r, o.CapturedMinor)
-	gone := o.CapturedMinor - left
-	date, account, late := o.Date, pendingAccount(o.Merchant), w.settled(o)
-	if late {
-		date, account = w.today(r.Merchant), payableAccount(o.Merchant)
-	}
-	if o.RefundedMinor > left {
-		answer := w.declineOf(r, id, NoAction, 0)
+	if o.RefundedMinor > 0 {
+		// Not in the documents: what was paid back to the cardholder cannot be
+		// given back by a reversal, too.
+		answer := w.declineOf(r, id, InvalidTransaction, 0)
 		w.except(answer.Transaction, ExceptionLateReversal)
 		return answer
+	}
+	left, fits := standing(r, o.CapturedMinor)
+	if !fits {
+		return w.declineOf(r, id, InvalidAmount, 0)
+	}
+	gone := o.CapturedMinor - left
+	date, account, late := w.dateFor(o), pendingAccount(o.Merchant), w.settled(o)
+	if late {
+		account = payableAccount(o.Merchant)
 	}
 	w.spend(date, o.Card, account, -gone)
 	o.CapturedMinor = left
 	if left == 0 {
 		o.State = StateReversed
-		w.restoreHold(date, o)
+		if !late { // as with a void and a refund: what is settled brings no hold back
+			w.restoreHold(date, o)
+		}
 	}
-	answer := w.reversed(r, id, date, gone)
+	answer := w.reversed(r, id, date)
 	if late {
 		w.except(answer.Transaction, ExceptionLateReversal)
 	}
@@ -130,25 +150,32 @@ func (w *World) reverseCapture(r Request, id int) Answer {
 func (w *World) reverseVoid(r Request, id int) Answer {
 	v := &w.Transactions[id]
 	o := &w.Transactions[v.Original]
+	if left, _ := standing(r, v.AmountMinor); left != 0 {
+		return w.declineOf(r, id, InvalidTransaction, 0) // a void is of the whole
+	}
+	date := v.Date
+	if o.Kind == Authorization {
+		date = w.today(r.Merchant)
+	}
 	if w.settled(v) || !w.canReinstate(o) {
 		answer := w.declineOf(r, id, NoAction, 0)
 		w.except(answer.Transaction, ExceptionLateVoidReversal)
 		return answer
 	}
 	if o.Kind == Authorization {
-		w.reserve(v.Date, o, v.reinstateMinor)
+		w.reserve(date, o, v.reinstateMinor)
 		o.Hold.State = HoldOpen
 	} else {
 		if o.Kind == Completion {
 			authorization := &w.Transactions[o.Original]
-			w.release(v.Date, authorization, authorization.Hold.AmountMinor)
+			w.release(date, authorization, authorization.Hold.AmountMinor)
 			authorization.Hold.State, authorization.State = HoldPosted, StateCompleted
 		}
-		w.spend(v.Date, o.Card, pendingAccount(o.Merchant), v.reinstateMinor)
+		w.spend(date, o.Card, pendingAccount(o.Merchant), v.reinstateMinor)
 		o.CapturedMinor = v.reinstateMinor
 	}
 	o.State, v.State = StateApproved, StateReversed
-	return w.reversed(r, id, v.Date, v.reinstateMinor)
+	return w.reversed(r, id, date)
 }
 
 // canReinstate tells whether what a void gave back is still there to be taken:
@@ -157,21 +184,17 @@ func (w *World) canReinstate(o *Transaction) bool {
 	return o.Kind != Completion || w.Transactions[o.Original].Hold.State == HoldOpen
 }
 
-// reverseRefund takes a refund back.
+// reverseRefund takes a refund back: like the refund itself, in today's window.
 func (w *World) reverseRefund(r Request, id int) Answer {
 	f := &w.Transactions[id]
-	o := &w.Transactions[f.Original]
-	date, late := f.Date, w.settled(f)
-	if late {
-		date = w.today(r.Merchant)
+	if left, _ := standing(r, f.AmountMinor); left != 0 {
+		return w.declineOf(r, id, InvalidTransaction, 0)
 	}
+	o := &w.Transactions[f.Original]
+	date := w.today(r.Merchant)
 	w.spend(date, o.Card, payableAccount(o.Merchant), f.AmountMinor)
 	o.RefundedMinor -= f.AmountMinor
 	o.RefundCount--
 	f.State = StateReversed
-	answer := w.reversed(r, id, date, f.AmountMinor)
-	if late {
-		w.except(answer.Transaction, ExceptionLateReversal)
-	}
-	return answer
+	return w.reversed(r, id, date)
 }

@@ -19,9 +19,12 @@ type World struct {
 	Exceptions   []Exception
 	// Books are what transfers add up to.
 	Books map[Account]Sums
+	// Unsealed is each calendar's first business date that is not closed for
+	// good: dates close in their order.
+	Unsealed []Date
 
 	keys   map[key]taken
-	sealed map[day]bool
+	closed map[int]balances // of merchants, as their last statements have them
 }
 
 // Merchant with what its terminals may do.
@@ -67,6 +70,7 @@ func (c Card) AvailableMinor() int64 { return c.BalanceMinor - c.HeldMinor }
 
 // Transaction is a request that was taken, and what became of it.
 type Transaction struct {
+	Request        Request
 	Asked, Kind    Kind
 	State          State
 	Reason         Reason
@@ -112,27 +116,17 @@ type Account struct {
 // Sums of an account: what was posted and what is pending on either side.
 type Sums struct{ DebitsPosted, CreditsPosted, DebitsPending, CreditsPending int64 }
 
-// day is a calendar's business date.
-type day struct {
-	calendar int
-	date     Date
-}
+// balances that a merchant's statement closes with.
+type balances struct{ payableMinor, receivableMinor int64 }
 
 // Clone is a world of its own that is equal to this one.
 func (w *World) Clone() *World {
 	c := *w
 	c.Merchants, c.Cards = slices.Clone(w.Merchants), slices.Clone(w.Cards)
 	c.Transactions, c.Exceptions = slices.Clone(w.Transactions), slices.Clone(w.Exceptions)
-	c.Books, c.keys, c.sealed = maps.Clone(w.Books), maps.Clone(w.keys), maps.Clone(w.sealed)
+	c.Unsealed = slices.Clone(w.Unsealed)
+	c.Books, c.keys, c.closed = maps.Clone(w.Books), maps.Clone(w.keys), maps.Clone(w.closed)
 	return &c
-}
-
-// Seal closes a calendar's business date for good.
-func (w *World) Seal(calendar int, date Date) {
-	if w.sealed == nil {
-		w.sealed = map[day]bool{}
-	}
-	w.sealed[day{calendar, date}] = true
 }
 
 // ExpireHolds gives back what holds reserve whose time is over.
@@ -148,27 +142,26 @@ func (w *World) ExpireHolds() {
 }
 
 // today is the business date that takes new work: the one of now, or the first
-// after it that is not sealed.
+// after it that is not closed.
 func (w *World) today(merchant int) Date {
 	calendar := w.Merchants[merchant].Calendar
-	date := w.Calendars[calendar].DateAt(w.Now)
-	for w.sealed[day{calendar, date}] {
-		date++
-	}
-	return date
+	return max(w.Calendars[calendar].DateAt(w.Now), w.Unsealed[calendar])
 }
 
 // settled tells whether the transaction's window has ended: at its instant,
-// whether or not anybody sealed it, or by the seal, whatever the clock says.
+// whether or not it is closed yet, or by its close, whatever the clock says.
 func (w *World) settled(t *Transaction) bool {
 	calendar := w.Merchants[t.Merchant].Calendar
-	return w.sealed[day{calendar, t.Date}] || !w.Now.Before(w.Calendars[calendar].CutoffOf(t.Date))
+	return t.Date < w.Unsealed[calendar] || !w.Now.Before(w.Calendars[calendar].CutoffOf(t.Date))
 }
 
 // The accounts, by the chart's codes. Ids count from 1.
 func cardAccount(card int) string        { return fmt.Sprintf("card:%d", card+1) }
 func pendingAccount(merchant int) string { return fmt.Sprintf("merchant:%d:pending", merchant+1) }
 func payableAccount(merchant int) string { return fmt.Sprintf("merchant:%d:payable", merchant+1) }
+func receivableAccount(merchant int) string {
+	return fmt.Sprintf("merchant:%d:receivable", merchant+1)
+}
 
 // post moves money from the debit to the credit account.
 func (w *World) post(date Date, debit, credit string, minor int64) {
@@ -192,12 +185,7 @@ func (w *World) book(date Date, code string, s Sums) {
 // spend moves money from a card to an account of the merchant; a negative
 // amount gives it back by a transfer the other way round.
 func (w *World) spend(date Date, card int, account string, minor int64) {
-	switch {
-	case minor > 0:
-		w.post(date, cardAccount(card), account, minor)
-	case minor < 0:
-		w.post(date, account, cardAccount(card), -minor)
-	}
+	w.postEither(date, cardAccount(card), account, minor)
 	w.Cards[card].BalanceMinor -= minor
 }
 
@@ -206,6 +194,15 @@ func (w *World) reserve(date Date, t *Transaction, minor int64) {
 	w.book(date, cardAccount(t.Card), Sums{DebitsPending: minor})
 	w.book(date, pendingAccount(t.Merchant), Sums{CreditsPending: minor})
 	w.Cards[t.Card].HeldMinor += minor
+}
+
+// dateFor is where what undoes a transaction is posted: in its own window while
+// that is open, then in today's.
+func (w *World) dateFor(t *Transaction) Date {
+	if w.settled(t) {
+		return w.today(t.Merchant)
+	}
+	return t.Date
 }
 
 func (w *World) release(date Date, t *Transaction, minor int64) { w.reserve(date, t, -minor) }

@@ -1,0 +1,83 @@
+package switching_test
+
+import (
+	"testing"
+	"time"
+
+	"meridian/switch/model"
+)
+
+// What TestModel and TestModelRaces found, shrunk. Each asks both and compares
+// everything after every question.
+
+// talk is a merchant's terminal in such a story.
+type talk struct {
+	*twins
+
+	t *testing.T
+}
+
+func newTalk(t *testing.T) *talk {
+	t.Helper()
+	tw := newTwins(t)
+	tw.reset(time.Date(2028, 5, 16, 9, 0, 0, 0, time.UTC))
+	return &talk{tw, t}
+}
+
+// says asks as terminal 0 with the next STAN and without a card, and compares.
+func (k *talk) says(want model.Reason, kind model.Kind, amountMinor int64, change ...func(*model.Request)) model.Answer {
+	k.t.Helper()
+	r := model.Request{Kind: kind, STAN: k.nextSTAN(), AmountMinor: amountMinor, HasAmount: amountMinor != 0, Card: model.NoCard}
+	for _, c := range change {
+		c(&r)
+	}
+	a := k.ask(k.t, 0, r)
+	if a.Reason != want {
+		k.t.Fatalf("%s: %s, want %s", describe(r), a.Reason, want)
+	}
+	k.check(k.t)
+	k.verify(k.t)
+	return a
+}
+
+func (k *talk) later(d time.Duration) { k.setClock(k.m.Now.Add(d)) }
+
+func byCard(i int) func(*model.Request) { return func(r *model.Request) { r.Card = i } }
+
+// about refers to an earlier answer by its RRN.
+func about(a model.Answer) func(*model.Request) {
+	return func(r *model.Request) { r.Original = model.Reference{By: model.ByRRN, Transaction: a.Transaction} }
+}
+
+// undoing carries the STAN of the request that is reversed.
+func (k *talk) undoing(a model.Answer) func(*model.Request) {
+	return func(r *model.Request) { r.STAN = k.m.Transactions[a.Transaction].STAN }
+}
+
+// The answer to a void of a hold of days ago is lost, and the terminal reverses
+// it at once: the window of the void is open, that of the hold long closed.
+func TestReversalOfTheVoidOfAnOldHold(t *testing.T) {
+	k := newTalk(t)
+	hold := k.says(model.Approved, model.Authorization, 2_000, byCard(2))
+	k.later(72 * time.Hour)
+	void := k.says(model.Approved, model.Void, 0, about(hold))
+	k.says(model.Approved, model.Reversal, 0, k.undoing(void))
+	if got := k.m.Transactions[hold.Transaction].Hold.State; got != model.HoldOpen {
+		t.Fatalf("the hold is %s", got)
+	}
+	again := k.says(model.Approved, model.Void, 0, about(hold))
+	k.later(24 * time.Hour)
+	k.says(model.NoAction, model.Reversal, 0, k.undoing(again))
+}
+
+// A hold of yesterday is as little another terminal's to void as one of today.
+func TestVoidOfAnOldHoldAtAnotherTerminal(t *testing.T) {
+	k := newTalk(t)
+	hold := k.says(model.Approved, model.Authorization, 2_000, byCard(0))
+	elsewhere := func(r *model.Request) { r.Terminal = 1 }
+	k.says(model.WrongTerminal, model.Void, 0, about(hold), elsewhere)
+	k.later(24 * time.Hour)
+	k.says(model.WrongTerminal, model.Void, 0, about(hold), elsewhere)
+	k.says(model.WrongTerminal, model.Cancel, 0, about(hold), elsewhere)
+	k.says(model.Approved, model.Cancel, 0, about(hold))
+}
