@@ -35,7 +35,7 @@ Exit codes: 0 approved, 1 declined or not to be trusted, 2 usage, 3 configuratio
 	flags.StringVar(&o.MAK, "mak", "", "MAC key, 32 hex digits (default the terminal's)")
 	flags.StringVar(&o.TPDU, "tpdu", "", "TPDU, 10 hex digits, nac only (default the terminal's)")
 	flags.StringVar(&o.Currency, "currency", "", "currency of amounts, such as EUR (default the merchant's)")
-	flags.IntVar(&o.Batch, "batch", 0, "open batch, for originals named by STAN, nac only (default the terminal's)")
+	flags.IntVar(&o.Batch, "batch", 0, "open batch, for settlements and originals named by STAN (default the one after the last settlement's)")
 	flags.StringVar(&o.Length, "length", "binary", "length prefix of frames: binary, bcd or ascii")
 	flags.DurationVar(&o.Timeout, "timeout", terminal.DefaultTimeout, "how long to wait for the connection and for each answer")
 	flags.BoolVar(&o.TLS.Enabled, "tls", false, "speak TLS (any of the four flags below says so, too)")
@@ -46,7 +46,7 @@ Exit codes: 0 approved, 1 declined or not to be trusted, 2 usage, 3 configuratio
 	for _, t := range terminalCommands() {
 		command.AddCommand(newTerminalOperation(g, &o, t))
 	}
-	command.AddCommand(newTerminalSettle())
+	command.AddCommand(newTerminalSettle(g, &o))
 	return command
 }
 
@@ -128,16 +128,37 @@ func newTerminalOperation(g *globals, o *terminal.Options, t terminalCommand) *c
 	return command
 }
 
-// newTerminalSettle says what is missing: totals are a batch's, and there are no batches yet.
-func newTerminalSettle() *cobra.Command {
-	return &cobra.Command{
+// newTerminalSettle settles the terminal's batch, with all the messages that it takes.
+func newTerminalSettle(g *globals, o *terminal.Options) *cobra.Command {
+	var s terminal.Settlement
+	var form string
+	command := &cobra.Command{
 		Use:   "settle",
-		Short: "Settle the terminal's batch (0500): comes with batches, not in this version",
-		Args:  terminalFlagsOnly,
-		RunE: func(*cobra.Command, []string) error {
-			return withExit(exitFailure, errors.New("settlement comes with batches, which this version does not have: nothing was sent"))
-		},
+		Short: "Settle the terminal's batch (0500); where the totals differ, upload it (0320) and end the upload (0500)",
+		Long: `Sends the totals of what the host approved since the last settlement, as the terminal remembers it. Where the host has other
+totals (95) it uploads its transactions one by one and ends the batch; what differs is then with the host (meridian batch show).
+The terminal goes on with the next batch number and keeps counting its STANs.`,
+		Example: `  meridian terminal settle
+  meridian terminal settle --totals 001000000050000 --no-upload`,
+		Args: terminalFlagsOnly,
 	}
+	flags := command.Flags()
+	flags.StringVar(&form, "form", string(terminal.TotalsLong),
+		"digits of the totals (F63): 90 or 30 (sales, then voids and refunds), or 15 (sales less voids)")
+	flags.StringVar(&s.Totals, "totals", "", "state these totals instead: 15, 30 or 90 digits, groups of a count of 3 and an amount of 12 in minor units")
+	flags.BoolVar(&s.NoUpload, "no-upload", false, "stop where the totals are out of balance")
+	flags.BoolVar(&s.Repeat, "repeat", false, "send the last settlement again, byte for byte")
+	command.RunE = func(c *cobra.Command, _ []string) error {
+		s.Form = terminal.TotalsForm(form)
+		t, err := terminal.New(*o)
+		if err != nil {
+			return terminalExit(err)
+		}
+		return terminalExit(t.Settle(c.Context(), s, func(report *terminal.Report) error {
+			return g.print(report, report.WriteText)
+		}))
+	}
+	return command
 }
 
 // terminalFlagsOnly refuses arguments without quoting them: a card number would be one.

@@ -64,7 +64,7 @@ func (t *Terminal) draft(r *Request, st *state) (*draft, error) {
 		return d, t.reverse(d, r)
 	}
 	t.number(d, r, st)
-	t.reference(d, r, form)
+	t.reference(d, r, st, form)
 	t.invoice(d, r)
 	return d, nil
 }
@@ -206,7 +206,7 @@ func (t *Terminal) present(d *draft, r *Request, form form) error {
 
 // reference names the original: by RRN (F37) where there is one, else by STAN, in
 // F90 of an ASCII message and in F60 (batch and STAN) of an NAC one.
-func (t *Terminal) reference(d *draft, r *Request, form form) {
+func (t *Terminal) reference(d *draft, r *Request, st *state, form form) {
 	switch {
 	case len(form.originals) == 0 || r.Unreferenced:
 		return
@@ -217,7 +217,7 @@ func (t *Terminal) reference(d *draft, r *Request, form form) {
 	case t.dialect == dialectASCII:
 		d.fields[90] = originalData(d.originalSTAN(r), d.original)
 	default:
-		d.fields[60] = fmt.Sprintf("%06d", t.batch%1_000_000) + d.originalSTAN(r)
+		d.fields[60] = fmt.Sprintf("%06d", t.batchNumber(st)%1_000_000) + d.originalSTAN(r)
 	}
 	if o := d.original; o != nil && o.AuthCode != "" && r.Operation != Refund {
 		d.fields[38] = o.AuthCode

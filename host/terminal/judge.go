@@ -54,7 +54,7 @@ var verdictPattern = regexp.MustCompile(`^(VOID|REFUND|DECLINE) (R[0-9]{1,2})$`)
 
 // checkMAC says what the answer's MAC is worth.
 func (t *Terminal) checkMAC(d *draft, payload []byte) string {
-	if t.mac == nil || d.operation.network() {
+	if t.mac == nil || d.operation.unsealed() {
 		return macNone
 	}
 	switch err := t.spec.VerifyMAC(payload, t.mac); {

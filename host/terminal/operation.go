@@ -17,6 +17,11 @@ const (
 	Cancel   Operation = "cancel"
 	Reversal Operation = "reversal"
 	Balance  Operation = "balance"
+
+	// About the batch: see [Terminal.Settle].
+	Settle  Operation = "settle"
+	Upload  Operation = "upload"
+	Trailer Operation = "trailer"
 )
 
 // form is an operation's message: type, processing code, and what it stands on.
@@ -46,6 +51,9 @@ func (o Operation) form() (form, bool) {
 		Void:     {mti: "0200", processing: "020000", amount: true, originals: []Operation{Sale, Complete}},
 		Refund:   {mti: "0200", processing: "200000", amount: true, originals: []Operation{Sale, Complete}},
 		Cancel:   {mti: "0200", processing: "290000", amount: true, originals: []Operation{Sale, Complete, Preauth}},
+		Settle:   {mti: "0500", processing: "920000"},
+		Upload:   {mti: "0320"}, // with its transaction's processing code
+		Trailer:  {mti: "0500", processing: "960000"},
 		Reversal: {mti: "0400", amount: true, originals: []Operation{Sale, Preauth, Complete, Void, Refund, Cancel}},
 	}[o]
 	return f, ok
@@ -54,6 +62,12 @@ func (o Operation) form() (form, bool) {
 // network tells the operations that manage the line and move no money: they
 // carry no MAC.
 func (o Operation) network() bool { return o == Echo || o == Logon }
+
+// aboutBatch tells the operations that settle; they carry no MAC either.
+func (o Operation) aboutBatch() bool { return o == Settle || o == Upload || o == Trailer }
+
+// unsealed tells the operations whose messages carry no MAC.
+func (o Operation) unsealed() bool { return o.network() || o.aboutBatch() }
 
 // function is F70 of an ASCII network message: 301 tests, 001 signs on.
 func (o Operation) function() string {

@@ -21,14 +21,14 @@ type packed struct {
 	sealed  bool // it carries a MAC
 }
 
-// pack makes a draft into bytes. Network messages carry no MAC.
+// pack makes a draft into bytes. Network messages and settlements carry no MAC.
 func (t *Terminal) pack(d *draft) (*packed, error) {
 	m, err := d.message(t.spec)
 	if err != nil {
 		return nil, err
 	}
 	mac := t.mac
-	if d.operation.network() {
+	if d.operation.unsealed() {
 		mac = nil
 	}
 	payload, err := seal(m, d.highestField(), t.spec, mac)

@@ -32,6 +32,8 @@ type Report struct {
 	Meaning      string  `json:"meaning,omitempty"`
 	STAN         string  `json:"stan"`
 	OriginalSTAN string  `json:"original_stan,omitempty"`
+	Batch        string  `json:"batch,omitempty"`  // of a settlement, F60
+	Totals       string  `json:"totals,omitempty"` // of a settlement, F63
 	OriginalRRN  string  `json:"original_rrn,omitempty"`
 	RRN          string  `json:"rrn,omitempty"`
 	AuthCode     string  `json:"auth_code,omitempty"`
@@ -191,6 +193,9 @@ func (r *Report) summarize() {
 	case Unknown:
 		add("%s unknown: %s", r.Operation, r.Problem)
 	}
+	if r.Batch != "" {
+		add("batch %s", r.Batch)
+	}
 	if r.RRN != "" {
 		add("RRN %s", r.RRN)
 	}
@@ -204,7 +209,11 @@ func (r *Report) summarize() {
 		add("%s %s", r.Verdict, r.Rule)
 	}
 	r.Summary = strings.Join(parts, ", ")
-	if r.Outcome == Unknown && !r.Operation.network() && r.Operation != Balance {
+	switch {
+	case r.Outcome != Unknown || r.Operation.network() || r.Operation == Balance:
+	case r.Operation.aboutBatch():
+		r.Summary += " ('settle --repeat' asks again)"
+	default:
 		r.Summary += fmt.Sprintf(" ('%s --repeat' asks again", r.Operation)
 		if r.Operation != Reversal {
 			r.Summary += ", 'reversal' undoes it"

@@ -30,7 +30,8 @@ type Options struct {
 	TPDU string
 	// Currency is an ISO 4217 code; the merchant's.
 	Currency string
-	// Batch is the open batch, for references by batch and STAN (NAC only).
+	// Batch is the open batch, for settlements and for references by batch and
+	// STAN (NAC only).
 	Batch int
 	// Length is the format of the length prefix: binary (default), bcd or ascii.
 	Length string
@@ -70,14 +71,16 @@ type Terminal struct {
 	tpdu     wire.TPDU
 	tid, mid string
 	batch    int
-	currency money.Currency // 0 where nobody said
-	zone     *time.Location
-	mac      wire.MACAlgorithm // nil for none
-	cards    *sandbox          // nil without sandbox.json
-	store    store
-	tls      TLS
-	timeout  time.Duration
-	now      func() time.Time
+	// batchGiven: by the user, who knows better than what was remembered.
+	batchGiven bool
+	currency   money.Currency // 0 where nobody said
+	zone       *time.Location
+	mac        wire.MACAlgorithm // nil for none
+	cards      *sandbox          // nil without sandbox.json
+	store      store
+	tls        TLS
+	timeout    time.Duration
+	now        func() time.Time
 }
 
 // New reads sandbox.json and settles who the terminal is. It connects nowhere.
@@ -101,6 +104,7 @@ func New(o Options) (*Terminal, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.batchGiven = t.batch != 0
 	if t.store = newStore(o.DataDir, t.tid); t.batch == 0 {
 		t.batch = own.Batch
 	}

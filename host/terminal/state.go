@@ -35,6 +35,7 @@ type state struct {
 	STAN    int      `json:"stan"`   // last one used
 	Serial  int64    `json:"serial"` // last record's
 	Records []record `json:"transactions"`
+	Batch   ownBatch `json:"batch,omitzero"`
 }
 
 // record is a request and what became of it. It holds no card number and no
@@ -68,7 +69,7 @@ type cardNote struct {
 // rememberedFields are the fields of a request that a record keeps: an allow-list
 // of those that say nothing of the card. F2, F14 and F35 come from the card again,
 // the MAC is computed again.
-var rememberedFields = []int{3, 4, 7, 11, 12, 13, 22, 24, 25, 37, 38, 41, 42, 49, 54, 60, 62, 70, 90, 95}
+var rememberedFields = []int{3, 4, 7, 11, 12, 13, 22, 24, 25, 37, 38, 41, 42, 49, 54, 60, 62, 63, 70, 90, 95}
 
 func (s *state) nextSTAN() int {
 	s.STAN = s.STAN%maxSTAN + 1

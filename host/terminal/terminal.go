@@ -87,12 +87,20 @@ func (t *Terminal) rehearse(r *Request) error {
 // exchange sends one request and judges its answer. The report is nil when nothing
 // was sent; beside an error it tells what is known.
 func (t *Terminal) exchange(ctx context.Context, l *link, r *Request) (*Report, error) {
+	return t.converse(ctx, l, func(st *state) (*draft, error) { return t.draft(r, st) })
+}
+
+// converse is exchange for a request that build makes.
+func (t *Terminal) converse(ctx context.Context, l *link, build func(*state) (*draft, error)) (*Report, error) {
 	var d *draft
 	var p *packed
 	var serial int64
 	err := t.store.update(func(st *state) error {
 		var err error
-		if d, p, err = t.prepare(r, st); err != nil {
+		if d, err = build(st); err != nil {
+			return err
+		}
+		if p, err = t.pack(d); err != nil {
 			return err
 		}
 		// Durable before the first byte leaves: whatever happens from here on, a
@@ -168,6 +176,9 @@ func (t *Terminal) report(d *draft, p *packed) (*Report, error) {
 	if d.partial {
 		r.Remaining = money.FormatMinor(d.remaining, t.currency)
 	}
+	if d.operation == Settle || d.operation == Trailer {
+		r.Batch, r.Totals = d.fields[60], d.fields[63]
+	}
 	r.OriginalRRN = d.fields[37]
 	if d.original != nil {
 		r.OriginalSTAN = d.original.Fields[11]
@@ -184,8 +195,14 @@ func (t *Terminal) conclude(d *draft, serial int64, r *Report) error {
 		}
 		// A repeat that is declined (94, say) does not undo an approval.
 		if own.Outcome != Approved {
+			if r.Outcome == Approved {
+				st.Batch.follow(d, r)
+			}
 			own.Outcome = r.Outcome
 			own.Code, own.RRN, own.AuthCode, own.BusinessDate = r.Code, r.RRN, r.AuthCode, r.BusinessDate
+		}
+		if r.Outcome == Approved && (d.operation == Settle || d.operation == Trailer) {
+			st.Batch.settled(statedBatch(d.fields))
 		}
 		if d.partial && r.Outcome == Approved && d.original != nil {
 			if o := st.find(func(o *record) bool { return o.Serial == d.original.Serial }); o != nil {
