@@ -166,7 +166,7 @@ func (c *cutover) due(ctx context.Context) ([]dueWindow, error) {
 // window brings one window to its close, if nobody else is at it; nil means
 // that it is not closed, or was by another host.
 func (c *cutover) window(ctx context.Context, w dueWindow) (*ClosedWindow, error) {
-	started := time.Now()
+	started := time.Now() //nolint:forbidigo // how long it takes, on whatever date
 	if w.state == WindowOpen {
 		if err := c.step("cut"); err != nil {
 			return nil, err
@@ -175,7 +175,7 @@ func (c *cutover) window(ctx context.Context, w dueWindow) (*ClosedWindow, error
 			return nil, err
 		}
 	}
-	cut := time.Now()
+	cut := time.Now() //nolint:forbidigo // as above
 	closed := &ClosedWindow{
 		Bucket: w.bucket, CalendarID: w.calendarID, Calendar: w.calendar, BusinessDate: w.date, Cut: cut.Sub(started),
 	}
@@ -189,7 +189,7 @@ func (c *cutover) window(ctx context.Context, w dueWindow) (*ClosedWindow, error
 	if err != nil || !mine {
 		return nil, err //nolint:wrapcheck // wrapped by run
 	}
-	closed.Close = time.Since(cut)
+	closed.Close = time.Since(cut) //nolint:forbidigo // as above
 	return closed, c.step("closed")
 }
 

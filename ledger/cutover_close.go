@@ -168,7 +168,8 @@ func (cl *closing) sumUp(ctx context.Context) error {
 			return err //nolint:wrapcheck // wrapped by run
 		}
 		begun := cl.statement(statementKey{s.MerchantID, s.Currency})
-		s.Bucket, s.CalendarID, s.BusinessDate, s.ValueDate, s.SettledAt = begun.Bucket, begun.CalendarID, begun.BusinessDate, begun.ValueDate, begun.SettledAt
+		s.Bucket, s.CalendarID, s.SettledAt = begun.Bucket, begun.CalendarID, begun.SettledAt
+		s.BusinessDate, s.ValueDate = begun.BusinessDate, begun.ValueDate
 		*begun = s
 	}
 	return rows.Err() //nolint:wrapcheck // wrapped by run
@@ -240,20 +241,19 @@ func standingSQL() string {
 				AND ((debit_account >> %[8]d) = %[9]d OR (credit_account >> %[8]d) = %[9]d)
 			GROUP BY 1, 2, 3),
 		rooted AS (
-			SELECT l.merchant_id, l.currency, l.net, l.cashback, CASE
+			SELECT l.merchant_id, l.currency, l.net, l.cashback, left(coalesce(t.pan_masked, ''), %[10]d) AS bin, CASE
 				WHEN t.kind = 8 AND o.kind = 5 THEN o.original_id
 				WHEN t.kind IN (5, 8) THEN t.original_id
 				ELSE l.journal_id END AS root
 			FROM legs l
 			JOIN transactions t ON t.bucket = $1 AND t.business_date = $2 AND t.transaction_id = l.journal_id
-			LEFT JOIN transactions o ON t.kind = 8 AND o.bucket = $1 AND o.business_date = t.original_date AND o.transaction_id = t.original_id),
-		standing AS (
-			SELECT root, merchant_id, currency, (sum(net) - sum(cashback))::bigint AS minor
+			LEFT JOIN transactions o
+				ON t.kind = 8 AND o.bucket = $1 AND o.business_date = t.original_date AND o.transaction_id = t.original_id),
+		standing AS ( -- a void and a reversal are of the purchase's card
+			SELECT root, merchant_id, currency, max(bin) AS bin, (sum(net) - sum(cashback))::bigint AS minor
 			FROM rooted GROUP BY 1, 2, 3 HAVING sum(net) > sum(cashback))
-		SELECT s.merchant_id, s.currency, left(coalesce(p.pan_masked, ''), %[10]d), s.minor, count(*)
-		FROM standing s
-		JOIN merchants c ON c.merchant_id = s.merchant_id AND c.calendar_id = $3
-		JOIN transactions p ON p.bucket = $1 AND p.business_date = $2 AND p.transaction_id = s.root
+		SELECT s.merchant_id, s.currency, s.bin, s.minor, count(*)
+		FROM standing s JOIN merchants c ON c.merchant_id = s.merchant_id AND c.calendar_id = $3
 		GROUP BY 1, 2, 3, 4`,
 		merchantOfSQL(), movedSQL(RoleMerchantPending), KindCashback, ofBucketDay, Posted, PostPending, KindSettlement,
 		ownerBits, RoleMerchantPending, binDigits)
@@ -290,12 +290,14 @@ func paidBackSQL() string {
 			SELECT journal_id, currency, %[1]s AS merchant_id, -sum(%[2]s)::bigint AS minor
 			FROM transfers WHERE %[3]s AND kind IN (%[4]d, %[5]d, %[6]d)
 			GROUP BY 1, 2, 3 HAVING sum(%[2]s) <> 0)
-		SELECT l.merchant_id, l.currency, left(coalesce(t.pan_masked, ''), %[7]d), coalesce(o.original_date, t.original_date), l.minor, count(*)
+		SELECT l.merchant_id, l.currency, left(coalesce(t.pan_masked, ''), %[7]d),
+			coalesce(o.original_date, t.original_date), l.minor, count(*)
 		FROM legs l
 		JOIN merchants c ON c.merchant_id = l.merchant_id AND c.calendar_id = $3
 		LEFT JOIN reviews r ON r.bucket = $1 AND r.review_id = l.journal_id
 		JOIN transactions t ON t.bucket = $1 AND t.business_date = coalesce(r.business_date, $2) AND t.transaction_id = l.journal_id
-		LEFT JOIN transactions o ON t.kind = 8 AND o.kind = 6 AND o.bucket = $1 AND o.business_date = t.original_date AND o.transaction_id = t.original_id
+		LEFT JOIN transactions o
+			ON t.kind = 8 AND o.kind = 6 AND o.bucket = $1 AND o.business_date = t.original_date AND o.transaction_id = t.original_id
 		WHERE t.original_id IS NOT NULL AND coalesce(o.original_date, t.original_date) IS NOT NULL
 		GROUP BY 1, 2, 3, 4, 5`,
 		merchantOfSQL(), movedSQL(RoleMerchantPayable), ofBucketDay, KindRefund, KindReversal, KindAdjustment, binDigits)
@@ -326,8 +328,14 @@ func (cl *closing) giveBack(ctx context.Context) error {
 
 // settlementColumns are those of the table that are not figures, with their types.
 var settlementColumns = []struct{ name, kind string }{
-	{"merchant_id", "integer"}, {"currency", "smallint"}, {"business_date", "date"}, {"calendar_id", "smallint"},
-	{"value_date", "date"}, {"settled_at", "timestamptz"}, {"journal_id", "uuid"}, {"reserve_release_on", "date"},
+	{"merchant_id", "integer"},
+	{"currency", "smallint"},
+	{"business_date", "date"},
+	{"calendar_id", "smallint"},
+	{"value_date", "date"},
+	{"settled_at", "timestamptz"},
+	{"journal_id", "uuid"},
+	{"reserve_release_on", "date"},
 }
 
 // insertSettlementsSQL stores statements with the seals of their transfers, the
@@ -399,7 +407,7 @@ func (cl *closing) postAndStore(ctx context.Context) error {
 	b := &pgx.Batch{}
 	QueueTransfers(b, cl.window.bucket, transfers)
 	b.Queue(insertSettlementsSQL(), cl.window.bucket, cl.window.date.Time(), string(statements))
-	return cl.tx.SendBatch(ctx, b).Close() //nolint:wrapcheck // wrapped by run
+	return cl.tx.SendBatch(ctx, b).Close()
 }
 
 // seal closes the window. Its row is taken last, for the time of the commit.
@@ -423,7 +431,7 @@ func (cl *closing) seal(ctx context.Context) error {
 		return nil
 	})
 	if err := cl.tx.SendBatch(ctx, b).Close(); err != nil {
-		return err //nolint:wrapcheck // wrapped by run
+		return err
 	}
 	if changed != 1 {
 		return errNotCutting

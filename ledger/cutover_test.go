@@ -385,7 +385,7 @@ func TestRandomDeaths(t *testing.T) {
 					}
 					return nil
 				}}
-				_, _ = c.run(context.WithoutCancel(t.Context())) //nolint:errcheck // it may die
+				_, _ = c.run(context.WithoutCancel(t.Context())) // it may die
 			})
 		}
 		hosts.Wait()

@@ -18,5 +18,8 @@
 //     transfers, so that no row is hot at authorization.
 //   - A business date is the half-open [opens_at, closes_at) of its calendar.
 //     Its instants are rows, computed once.
+//   - A bucket's business dates close one after the other: cut, settled, sealed.
+//     Nothing is pending on a closed date, its statements are its transfers, and
+//     its transfers are as they were sealed.
 //   - This package knows no message, field number or response code.
 package ledger

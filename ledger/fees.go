@@ -153,7 +153,8 @@ func (t *Terms) readDiscounts(ctx context.Context, db Querier) error {
 	var key discountKey
 	var term DiscountTerm
 	var from time.Time
-	_, err = pgx.ForEachRow(rows, []any{&key.merchantID, &key.network, &from, &term.RateMillionths, &term.FixedMinor, &term.ReturnsFee}, func() error {
+	into := []any{&key.merchantID, &key.network, &from, &term.RateMillionths, &term.FixedMinor, &term.ReturnsFee}
+	_, err = pgx.ForEachRow(rows, into, func() error {
 		term.ValidFrom = DateOf(from)
 		t.discounts[key] = append(t.discounts[key], term)
 		return nil

@@ -126,7 +126,13 @@ func sealsSQL(filter string) string {
 // SettlementChecks prove that statements are the ledger's, that nothing is left
 // pending on closed dates and that closed windows are as they were sealed.
 func SettlementChecks() []Check {
-	const statement = `'merchant ' || merchant_id || ' on ' || business_date || ' in currency ' || currency`
+	return append(statementChecks(), sealChecks()...)
+}
+
+// statementSQL names a statement in a finding.
+const statementSQL = `'merchant ' || merchant_id || ' on ' || business_date || ' in currency ' || currency`
+
+func statementChecks() []Check {
 	var differs, told []string
 	for _, m := range movements() {
 		differs = append(differs, fmt.Sprintf("s.%[1]s <> m.%[1]s", m.column))
@@ -155,7 +161,8 @@ func SettlementChecks() []Check {
 					SELECT FROM merchants c JOIN windows w ON w.calendar_id = c.calendar_id
 					WHERE c.merchant_id = m.merchant_id AND w.bucket = m.bucket AND w.business_date = m.business_date AND w.state = %d)
 				WHEN m.sale_count IS NULL THEN true
-				ELSE %s END`, movementsSQL("true"), statement, strings.Join(told, ",\n\t\t\t\t\t"), WindowClosed, strings.Join(differs, "\n\t\t\t\t\tOR "))},
+				ELSE %s END`, movementsSQL("true"), statementSQL, strings.Join(told, ",\n\t\t\t\t\t"),
+			WindowClosed, strings.Join(differs, "\n\t\t\t\t\tOR "))},
 		{"statements follow one another", `
 			WITH chain AS (
 				SELECT bucket, merchant_id, currency, business_date, opening_payable_minor, opening_receivable_minor, opening_reserve_minor,
@@ -164,7 +171,7 @@ func SettlementChecks() []Check {
 					lag(closing_reserve_minor, 1, 0::bigint) OVER statements AS reserve
 				FROM settlements
 				WINDOW statements AS (PARTITION BY bucket, merchant_id, currency ORDER BY business_date))
-			SELECT ` + statement + `, 'opens with payable ' || opening_payable_minor || ', receivable ' || opening_receivable_minor ||
+			SELECT ` + statementSQL + `, 'opens with payable ' || opening_payable_minor || ', receivable ' || opening_receivable_minor ||
 				', reserve ' || opening_reserve_minor || '; the one before closed with ' || payable || ', ' || receivable || ', ' || reserve
 			FROM chain
 			WHERE opening_payable_minor <> payable OR opening_receivable_minor <> receivable OR opening_reserve_minor <> reserve`},
@@ -178,14 +185,19 @@ func SettlementChecks() []Check {
 			WHERE p.minor <> 0 AND (s.journal_id IS NOT NULL OR EXISTS (
 				SELECT FROM merchants c JOIN windows w ON w.calendar_id = c.calendar_id
 				WHERE c.merchant_id = p.merchant_id AND w.bucket = p.bucket AND w.business_date = p.business_date AND w.state = %[6]d))`,
-			merchantOfSQL(), movedSQL(RoleMerchantPending), ownerBits, RoleMerchantPending, statement, WindowClosed)},
+			merchantOfSQL(), movedSQL(RoleMerchantPending), ownerBits, RoleMerchantPending, statementSQL, WindowClosed)},
+	}
+}
+
+func sealChecks() []Check {
+	return []Check{
 		{"closed windows are unchanged since their seal", fmt.Sprintf(`
 			WITH seals AS (%s)
 			SELECT %s, 'sealed ' || s.transfer_count || ' transfers over ' || s.transfer_minor || ' (' || s.digest || '), now ' ||
 				coalesce(n.transfer_count, 0) || ' over ' || coalesce(n.transfer_minor, 0) || ' (' || coalesce(n.digest, 0) || ')'
 			FROM settlements s LEFT JOIN seals n USING (bucket, merchant_id, currency, business_date)
 			WHERE (s.transfer_count, s.transfer_minor, s.digest) IS DISTINCT FROM (n.transfer_count, n.transfer_minor, n.digest)`,
-			sealsSQL("true"), statement)},
+			sealsSQL("true"), statementSQL)},
 		{"windows are sealed as their statements", fmt.Sprintf(`
 			WITH sums AS (
 				SELECT bucket, calendar_id, business_date, count(*) AS statements,
@@ -194,13 +206,15 @@ func SettlementChecks() []Check {
 			SELECT 'window ' || business_date || ' of calendar ' || calendar_id || ' in bucket ' || bucket,
 				CASE WHEN z.sealed_at IS NULL THEN 'state ' || coalesce(w.state::text, 'missing') || ' and no seal'
 					WHEN w.state IS DISTINCT FROM %[1]d THEN 'a seal and state ' || coalesce(w.state::text, 'missing')
-					ELSE 'sealed ' || z.statements || ' statements of ' || z.transfer_count || ' transfers over ' || z.transfer_minor || ', they have '
-						|| coalesce(s.statements, 0) || ' of ' || coalesce(s.transfer_count, 0) || ' over ' || coalesce(s.transfer_minor, 0) END
+					ELSE 'sealed ' || z.statements || ' statements of ' || z.transfer_count || ' transfers over ' || z.transfer_minor
+						|| ', they have ' || coalesce(s.statements, 0) || ' of ' || coalesce(s.transfer_count, 0)
+						|| ' over ' || coalesce(s.transfer_minor, 0) END
 			FROM windows w FULL JOIN window_seals z USING (bucket, calendar_id, business_date)
 			LEFT JOIN sums s USING (bucket, calendar_id, business_date)
 			WHERE (w.state IS NOT DISTINCT FROM %[1]d) <> (z.sealed_at IS NOT NULL)
 				OR (z.statements, z.transfer_count, z.transfer_minor, z.digest)
-					<> (coalesce(s.statements, 0), coalesce(s.transfer_count, 0), coalesce(s.transfer_minor, 0), coalesce(s.digest, 0))`, WindowClosed)},
+					<> (coalesce(s.statements, 0), coalesce(s.transfer_count, 0), coalesce(s.transfer_minor, 0), coalesce(s.digest, 0))`,
+			WindowClosed)},
 		{"windows close in order", fmt.Sprintf(`
 			WITH following AS (
 				SELECT bucket, calendar_id, business_date, state,

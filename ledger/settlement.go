@@ -15,12 +15,12 @@ func (s *Statement) account(role Role) AccountID { return Account(role, int64(s.
 // once its movements, discount, opening balances and due reserves are known. It
 // fills in the rest of the statement and returns the transfers:
 //
-//	pending → payable, so that nothing stays pending on a closed date
-//	discount, and what of it comes back with refunds
-//	reserves whose days are over → payable
-//	payable → what the merchant owes from earlier dates
-//	payable → reserve, but no more than there is
-//	what the payable is short of → receivable, so that it is never negative
+//	settlement       pending → payable, so that nothing stays pending on a closed date
+//	discount         payable → revenue, and what of it comes back with refunds
+//	reserve release  reserve → payable, of what was held back long enough
+//	recovery         payable → receivable, of what the merchant owes from earlier dates
+//	reserve          payable → reserve, but no more than there is
+//	receivable       receivable → payable, of what the payable is short: it is never negative
 func (s *Statement) settle(id uuid.UUID, terms ReserveTerm) (Journal, error) {
 	j := Journal{ID: id, Date: s.BusinessDate, Currency: s.Currency}
 	s.JournalID = id

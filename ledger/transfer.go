@@ -39,8 +39,7 @@ const (
 	KindAdjustment Kind = 12 // a reversal whose original's window is closed: a correction in today's
 	KindReinstate  Kind = 13 // a void was itself reversed
 
-	// What the close of a business date posts into it.
-	KindSettlement     Kind = 14 // pending becomes payable
+	KindSettlement     Kind = 14 // pending becomes payable; this and the next are posted by the close of a business date
 	KindDiscount       Kind = 15 // the merchant discount
 	KindReserve        Kind = 16 // held back for some days
 	KindReserveRelease Kind = 17 // given back after them

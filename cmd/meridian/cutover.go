@@ -167,7 +167,7 @@ func runCutover(ctx context.Context, pool *pgxpool.Pool, now time.Time) (ledger.
 		all.Closed = append(all.Closed, run.Closed...)
 		all.Waiting, all.More = run.Waiting, run.More
 		if err != nil || !run.More || len(run.Closed) == 0 {
-			return all, err //nolint:wrapcheck // it names the window
+			return all, err // it names the window
 		}
 	}
 }

@@ -102,7 +102,8 @@ func whyNoStatement(ctx context.Context, pool *pgxpool.Pool, f ledger.StatementF
 	case !state.DateMade:
 		return fmt.Errorf("%s is not settled: the business date is not made", f.From)
 	case state.State != ledger.WindowClosed:
-		return fmt.Errorf("%s is not settled: its cutoff is at %s (see meridian cutover status)", f.From, state.ClosesAt.UTC().Format(time.RFC3339))
+		return fmt.Errorf("%s is not settled: its cutoff is at %s (see meridian cutover status)",
+			f.From, state.ClosesAt.UTC().Format(time.RFC3339))
 	}
 	return fmt.Errorf("%s is settled, and nothing moved for merchant %s", f.From, f.MID)
 }
@@ -161,8 +162,8 @@ func newSettlementExportCommand(g *globals, database *databaseFlags) *cobra.Comm
 	command := &cobra.Command{
 		Use:   "export",
 		Short: "Write all statements of a business date as CSV or JSON",
-		Long: `Writes the statements of a business date, all merchants' or one's. Amounts are in minor units of the statement's currency; its
-number of decimals is in the column exponent. With --output json the format is JSON too.`,
+		Long: `Writes the statements of a business date, all merchants' or one's. Amounts are in minor units of the statement's currency;
+its number of decimals is in the column exponent. With --output json the format is JSON too.`,
 		Example: "  meridian settlement export --date 2026-03-10 --format csv > 2026-03-10.csv",
 		Args:    noArguments,
 	}
@@ -188,7 +189,8 @@ number of decimals is in the column exponent. With --output json the format is J
 			return databaseError(err)
 		}
 		if more {
-			return fmt.Errorf("%s has more than %d statements: export it merchant by merchant with --mid", filter.From, ledger.StatementsMax)
+			return fmt.Errorf("%s has more than %d statements: export it merchant by merchant with --mid",
+				filter.From, ledger.StatementsMax)
 		}
 		if format == formatJSON || g.json() {
 			encoder := json.NewEncoder(g.stdout)
