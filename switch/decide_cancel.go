@@ -65,6 +65,11 @@ const (
 	reviewed // nothing is posted until a person has decided
 )
 
+// String is what a case has come to; a rule that ends none has no name.
+func (o ruleOutcome) String() string {
+	return [...]string{declined: "decline", voided: "void", refunded: "refund", reviewed: "review"}[o]
+}
+
 // declineIf ends the case with a decline when the condition holds.
 func (c *cancelCase) declineIf(condition bool, reason Reason) ruleOutcome {
 	if !condition {

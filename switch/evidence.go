@@ -3,6 +3,7 @@ package switching
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"meridian/ledger"
@@ -41,7 +42,7 @@ func (c *cancelCase) evidence(outcome ruleOutcome) json.RawMessage {
 		DecidedAt: c.facts.Now, Asked: c.request.Kind, CancelMode: c.policy.CancelMode,
 		WindowDate: c.window.Date, WindowClosesAt: c.window.ClosesAt, Matches: len(c.found),
 		Settled: c.settledNow, AmountMinor: c.amountMinor, Rules: c.trace, Reason: c.reason,
-		RefundWindowDays: c.policy.RefundWindowDays,
+		RefundWindowDays: c.policy.RefundWindowDays, Outcome: outcome.String(),
 	}
 	// Another merchant's transaction is none of this one's evidence.
 	if o := c.original; o != nil && o.MerchantID == c.request.merchant.ID {
@@ -51,17 +52,14 @@ func (c *cancelCase) evidence(outcome ruleOutcome) json.RawMessage {
 		if !o.WindowClosesAt.IsZero() {
 			e.OriginalClosesAt = &o.WindowClosesAt
 		}
-		e.Counterfactual = c.counterfactual()
+		e.Counterfactual = c.counterfactual(outcome)
 	}
 	switch outcome {
-	case voided:
-		e.Outcome, e.Reason = "void", Approved
-	case refunded:
-		e.Outcome, e.Reason = "refund", Approved
+	case voided, refunded:
+		e.Reason = Approved
 	case reviewed:
-		e.Outcome, e.Reason = "review", UnderReview
+		e.Reason = UnderReview
 	default:
-		e.Outcome = "decline"
 	}
 	b, err := json.Marshal(e)
 	if err != nil {
@@ -71,8 +69,8 @@ func (c *cancelCase) evidence(outcome ruleOutcome) json.RawMessage {
 }
 
 // counterfactual decides the same request over the same facts on the other side
-// of the original's cutoff.
-func (c *cancelCase) counterfactual() string {
+// of the original's cutoff; empty if that comes to the same by the same rule.
+func (c *cancelCase) counterfactual(outcome ruleOutcome) string {
 	o := c.original
 	if c.hypothetical || o.WindowClosesAt.IsZero() {
 		return ""
@@ -92,13 +90,19 @@ func (c *cancelCase) counterfactual() string {
 	d := begin(&other, c.request, Identity{}, Key{BatchNo: c.verdict.Record.BatchNo})
 	d.hypothetical = true
 	v := d.cancel()
-	verdict := "DECLINE"
-	if v.Response.Approved() {
-		verdict = map[Kind]string{KindVoid: "VOID", KindRefund: "REFUND"}[v.Response.Became]
-	} else if v.Response.Reason == UnderReview {
-		verdict = "REVIEW"
+	otherwise := declined
+	switch {
+	case v.Response.Reason == UnderReview:
+		otherwise = reviewed
+	case v.Response.Approved() && v.Response.Became == KindVoid:
+		otherwise = voided
+	case v.Response.Approved():
+		otherwise = refunded
 	}
-	return when + ": " + verdict + " " + v.Response.Rule.String()
+	if otherwise == outcome && v.Response.Rule == c.trace[len(c.trace)-1] {
+		return ""
+	}
+	return when + ": " + strings.ToUpper(otherwise.String()) + " " + v.Response.Rule.String()
 }
 
 func openWindow(calendar int16, date ledger.Date, closesAt time.Time) ledger.Window {
