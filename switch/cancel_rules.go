@@ -7,6 +7,7 @@ const (
 	// RuleAdmission refuses what is not known or not authentic.
 	RuleAdmission  Rule = 1
 	ruleRepeat     Rule = 2
+	ruleBatch      Rule = 3
 	ruleOperator   Rule = 4
 	rulePermission Rule = 5
 	ruleCutting    Rule = 6

@@ -21,9 +21,11 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 	}
 	d := begin(f, r, id, key)
 	if f.keys[key] != nil || before != nil && before.tombstone && before.record.AmountMinor == r.AmountMinor {
+		d.verdict.Record.Rule = ruleOf(r.Kind, ruleRepeat)
 		return d.decline(ReversedBefore)
 	}
 	if reason := d.batchRefuses(); reason != Approved {
+		d.verdict.Record.Rule = ruleOf(r.Kind, ruleBatch)
 		return d.decline(reason)
 	}
 	switch {

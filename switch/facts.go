@@ -171,11 +171,13 @@ func (f *Facts) keyOf(r *Request) Key {
 func (f *Facts) window(m *Merchant) ledger.Window { return f.windows[m.CalendarID] }
 
 // originals that a cancel or completion may mean, by the first reference given.
+// An RRN names whatever has it: that a reversal cannot be cancelled is a rule's
+// to say.
 func (f *Facts) originals(r *Request) []*Record {
 	ref := &r.Original
 	switch {
 	case ref.HasRRN:
-		return f.financial(f.byRRN[ref.RRN])
+		return f.byRRN[ref.RRN]
 	case ref.HasSTAN:
 		return inBatch(f.bySTAN[stanRef{r.merchant.ID, r.terminal.ID, ref.STAN}], ref.BatchNo)
 	case ref.Invoice != "":

@@ -37,7 +37,7 @@ func (r Rule) Sentence() string { return ruleSentences[r] }
 var ruleSentences = map[Rule]string{
 	1:  "the terminal or merchant is not known, or the message is not authentic",
 	2:  "the request was taken before: it is answered again, or differs and is refused",
-	3:  "the batch is not the terminal's current one, or the terminal is not signed in",
+	3:  "the batch is not the terminal's current one or takes nothing now, or the terminal is not signed in",
 	4:  "no operator is signed on, or not one who may do this",
 	6:  "the original's business date is being closed and its lock was not won in time",
 	11: "the original is in flight or its outcome is unknown",

@@ -117,7 +117,11 @@ func (w *World) Ask(r Request) Answer {
 	}
 	if seen {
 		// Its reversal was here before it.
-		return w.decline(r, ReversedBefore, 0)
+		rule := 0
+		if r.Kind.cancels() {
+			rule = rRepeat
+		}
+		return w.decline(r, ReversedBefore, rule)
 	}
 	switch r.Kind {
 	case Authorization, Sale, Advice:
@@ -152,6 +156,9 @@ func (w *World) admit(r Request) Reason {
 func (w *World) take(r Request, t Transaction) int {
 	t.Asked, t.Merchant, t.Terminal, t.STAN, t.Batch = r.Kind, r.Merchant, r.Terminal, r.STAN, max(r.Batch, 1)
 	t.Invoice, t.Request = r.Invoice, r
+	if t.Kind == Reversal && t.Card == NoCard && t.Original >= 0 {
+		t.Card = w.Transactions[t.Original].Card
+	}
 	id := len(w.Transactions)
 	t.Answer.Reason, t.Answer.Rule, t.Answer.Became = t.Reason, t.Rule, t.Kind
 	t.Answer.Transaction, t.Answer.Date, t.Answer.HasDate = id, t.Date, true
@@ -196,9 +203,9 @@ func (w *World) currency(r Request) int {
 	return w.Merchants[r.Merchant].Currency
 }
 
-// find returns the transactions that a reference means, reversals left out:
-// nothing refers to one. An RRN reaches every merchant of the bucket, the rest
-// the terminal's own.
+// find returns the transactions that a reference means. An RRN reaches every
+// merchant of the bucket, the rest the terminal's own. A reversal is meant by
+// its RRN alone: to be told that it cannot be cancelled or completed.
 func (w *World) find(r Request, ref Reference) []int {
 	var found []int
 	for id := range w.Transactions {
@@ -214,7 +221,8 @@ func (w *World) find(r Request, ref Reference) []int {
 			meant = own && ref.Invoice != "" && t.Invoice == ref.Invoice && !t.Kind.refers()
 		case ByNothing:
 		}
-		if meant && t.Kind != Reversal {
+		// A reversal carries its original's STAN, and another one may carry its RRN.
+		if meant && (t.Kind != Reversal || ref.By == ByRRN && r.Kind != Reversal) {
 			found = append(found, id)
 		}
 	}
