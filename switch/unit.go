@@ -77,6 +77,9 @@ func (u *unit) finish(conn *pgxpool.Conn, err error) postgres.Outcome {
 		return 0
 	}
 	outcome := postgres.Classify(err, u.commitSent)
+	if errors.Is(err, errNoWindow) {
+		outcome = postgres.NotCommitted // days are made before the next try
+	}
 	if !conn.Conn().IsClosed() && conn.Conn().PgConn().TxStatus() != 'I' {
 		// Bounded, because the server may be the reason for the error.
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
