@@ -81,3 +81,32 @@ func TestVoidOfAnOldHoldAtAnotherTerminal(t *testing.T) {
 	k.says(model.WrongTerminal, model.Cancel, 0, about(hold), elsewhere)
 	k.says(model.Approved, model.Cancel, 0, about(hold))
 }
+
+// A hold that ran out after its void stays voided: the reversal of the void is
+// declined, and what is declined changes nothing.
+func TestReversalOfTheVoidOfAHoldThatRanOut(t *testing.T) {
+	k := newTalk(t)
+	hold := k.says(model.Approved, model.Authorization, 2_000, byCard(0))
+	k.later(7*24*time.Hour - time.Second)
+	void := k.says(model.Approved, model.Void, 0, about(hold))
+	k.later(time.Second)
+	k.says(model.NoAction, model.Reversal, 0, k.undoing(void))
+	if got := k.m.Transactions[hold.Transaction].State; got != model.StateVoided {
+		t.Fatalf("the authorization is %s", got)
+	}
+}
+
+// A completion is voided after its hold's time is over: there is no hold to go
+// back to, and a reversal of that void has none to take.
+func TestVoidOfACompletionWhoseHoldRanOut(t *testing.T) {
+	k := newTalk(t)
+	hold := k.says(model.Approved, model.Authorization, 2_000, byCard(0))
+	k.later(7*24*time.Hour - time.Second)
+	done := k.says(model.Approved, model.Completion, 2_000, about(hold))
+	k.later(time.Second)
+	void := k.says(model.Approved, model.Void, 0, about(done))
+	if got := k.m.Transactions[hold.Transaction].State; got != model.StateExpired {
+		t.Fatalf("the authorization is %s", got)
+	}
+	k.says(model.NoAction, model.Reversal, 0, k.undoing(void))
+}

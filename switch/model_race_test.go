@@ -3,6 +3,7 @@ package switching_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -97,11 +98,12 @@ func (tw *twins) runRace(t rapid.TB, racers []model.Request) {
 }
 
 func raceReport(racers []model.Request, got []switching.Response) string {
-	var s string
+	var b strings.Builder
 	for i, r := range racers {
-		s += fmt.Sprintf("\n\t%d: %s → %s %s %s RRN %012d stored %t", i, describe(r), got[i].Reason, got[i].Became, got[i].Rule, got[i].RRN, got[i].Stored)
+		fmt.Fprintf(&b, "\n\t%d: %s → %s %s %s RRN %012d stored %t",
+			i, describe(r), got[i].Reason, got[i].Became, got[i].Rule, got[i].RRN, got[i].Stored)
 	}
-	return s
+	return b.String()
 }
 
 // orders are the permutations of n.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
 	"pgregory.net/rapid"
 
 	"meridian/ledger"

@@ -179,9 +179,9 @@ func (s *machine) inquire(t *rapid.T) {
 // original draws a transaction, the youngest that fits first; -1 if there is none.
 func (s *machine) original(t *rapid.T, fits func(*model.Transaction) bool) int {
 	var some []int
-	any := one(t, 8, "any original")
+	whatever := one(t, 8, "any original")
 	for i := len(s.m.Transactions) - 1; i >= 0; i-- {
-		if tr := &s.m.Transactions[i]; any || fits(tr) {
+		if tr := &s.m.Transactions[i]; whatever || fits(tr) {
 			some = append(some, i)
 		}
 	}

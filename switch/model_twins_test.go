@@ -10,7 +10,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-
 	"pgregory.net/rapid"
 
 	"meridian/internal/card"

@@ -249,12 +249,17 @@ func (w *World) uncapture(date Date, t *Transaction, minor int64) {
 	w.restoreHold(date, t)
 }
 
-// restoreHold opens the hold again that a completion captured.
+// restoreHold opens the hold again that a completion captured, unless its time
+// is over meanwhile.
 func (w *World) restoreHold(date Date, t *Transaction) {
 	if t.Kind != Completion {
 		return
 	}
 	authorization := &w.Transactions[t.Original]
+	if !w.Now.Before(authorization.Hold.ExpiresAt) {
+		authorization.Hold.State, authorization.State = HoldExpired, StateExpired
+		return
+	}
 	w.reserve(date, authorization, authorization.Hold.AmountMinor)
 	authorization.Hold.State, authorization.State = HoldOpen, StateApproved
 }

@@ -18,8 +18,7 @@ func (w *World) purchase(r Request) Answer {
 	}
 	// Not in the documents: a hold's days have 24 hours, and its end is kept to
 	// the microsecond.
-	days := time.Duration(w.Merchants[r.Merchant].Policy.HoldDays)
-	expires := w.Now.Add(days * 24 * time.Hour).Truncate(time.Microsecond)
+	expires := w.Now.UTC().AddDate(0, 0, w.Merchants[r.Merchant].Policy.HoldDays).Truncate(time.Microsecond)
 	t.Hold = Hold{State: HoldOpen, AmountMinor: r.AmountMinor, ExpiresAt: expires}
 	id := w.take(r, t)
 	w.reserve(t.Date, &w.Transactions[id], r.AmountMinor)

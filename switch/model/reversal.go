@@ -179,9 +179,16 @@ func (w *World) reverseVoid(r Request, id int) Answer {
 }
 
 // canReinstate tells whether what a void gave back is still there to be taken:
-// a completion needs the hold that its void restored.
+// a completion needs the hold that its void restored, and a hold its time.
 func (w *World) canReinstate(o *Transaction) bool {
-	return o.Kind != Completion || w.Transactions[o.Original].Hold.State == HoldOpen
+	switch o.Kind {
+	case Authorization:
+		return w.Now.Before(o.Hold.ExpiresAt)
+	case Completion:
+		return w.usable(&w.Transactions[o.Original])
+	default:
+		return true
+	}
 }
 
 // reverseRefund takes a refund back: like the refund itself, in today's window.
