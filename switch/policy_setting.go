@@ -59,4 +59,6 @@ var policySettings = []PolicySetting{
 	{"refund_to_lost", cardValues, "refunds to lost or stolen cards", false, "text"},
 	{"refund_to_frozen", cardValues, "refunds to frozen or blocked cards", false, "text"},
 	{"refund_to_closed", cardValues, "refunds to closed cards", false, "text"},
+	{"settled_by_batch", yesOrNo, "a transaction is settled when its batch is closed", false, "boolean"},
+	{"auto_close_batch", yesOrNo, "batches are closed by the host at the cutoff", false, "boolean"},
 }

@@ -29,6 +29,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	g.register(root)
 	root.AddCommand(
 		newAuditCommand(g),
+		newBatchCommand(g),
 		newClockCommand(g),
 		newConfigCommand(g),
 		newCutoverCommand(g),
