@@ -399,3 +399,22 @@ func TestRandomDeaths(t *testing.T) {
 		t.Fatalf("payable %d", payable)
 	}
 }
+
+// A host that knows only of a later date does not cut it before the earlier one
+// is closed.
+func TestNoDateIsCutBeforeTheOneBeforeIt(t *testing.T) {
+	b := newBooks(t, morning)
+	b.run(morning)
+	now := morning.AddDate(0, 0, 1).Add(eveningAfter)
+	c := &cutover{db: b.pool, now: now, patience: time.Second}
+	later := dueWindow{bucket: 0, calendarID: shanghai, calendar: "shanghai", date: MakeDate(2026, 3, 11), state: WindowOpen}
+	closed, err := c.window(t.Context(), later)
+	if err != nil || closed != nil {
+		t.Fatalf("%+v, %v", closed, err)
+	}
+	if n := b.int(`SELECT count(*) FROM windows WHERE business_date = '2026-03-11' AND state > 1`); n != 0 {
+		t.Fatalf("%d windows of the later date are cut", n)
+	}
+	b.run(now)
+	b.verify()
+}
