@@ -20,7 +20,7 @@ func (s *Statement) account(role Role) AccountID { return Account(role, int64(s.
 //	reserve release  reserve → payable, of what was held back long enough
 //	recovery         payable → receivable, of what the merchant owes from earlier dates
 //	reserve          payable → reserve, but no more than there is
-//	receivable       receivable → payable, of what the payable is short: it is never negative
+//	shortfall        receivable → payable, of what the payable is short: it is never negative
 func (s *Statement) settle(id uuid.UUID, terms ReserveTerm) (Journal, error) {
 	j := Journal{ID: id, Date: s.BusinessDate, Currency: s.Currency}
 	s.JournalID = id

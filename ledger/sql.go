@@ -125,7 +125,7 @@ func QueueLockHolds(b *pgx.Batch, bucket int16, ids [][16]byte, found func(*Hold
 			}
 			found(&h)
 		}
-		return rows.Err() //nolint:wrapcheck // wrapped by the pipeline's reader
+		return rows.Err()
 	})
 }
 
@@ -171,7 +171,7 @@ func QueueLockCards(b *pgx.Batch, tokens [][]byte, ids []int64, found func(*Card
 			copy(c.Token[:], token)
 			found(&c)
 		}
-		return rows.Err() //nolint:wrapcheck // wrapped by the pipeline's reader
+		return rows.Err()
 	})
 }
 

@@ -36,9 +36,11 @@ func Up(ctx context.Context, url string) (version int64, err error) {
 		if _, err := p.Up(ctx); err != nil {
 			return fmt.Errorf("apply migrations: %w", err)
 		}
-		if version, err = p.GetDBVersion(ctx); err != nil {
+		newest, err := p.GetDBVersion(ctx)
+		if err != nil {
 			return fmt.Errorf("read schema version: %w", err)
 		}
+		version = newest
 		return nil
 	})
 	return version, err

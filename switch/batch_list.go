@@ -96,7 +96,7 @@ func listBatches(ctx context.Context, tx pgx.Tx, filter BatchFilter) ([]*BatchSu
 	if b.Len() == 0 {
 		return list, nil
 	}
-	return list, tx.SendBatch(ctx, b).Close() //nolint:wrapcheck // wrapped by ListBatches
+	return list, tx.SendBatch(ctx, b).Close()
 }
 
 func scanBatchSummary(row pgx.CollectableRow) (*BatchSummary, error) {

@@ -137,7 +137,7 @@ func queueEndedBatches(b *pgx.Batch, bucket int16, terminals, numbers []int32, f
 			}
 			found(key, one, settlement)
 		}
-		return rows.Err() //nolint:wrapcheck // wrapped by first
+		return rows.Err()
 	})
 }
 

@@ -81,7 +81,10 @@ func token(p card.PAN) (t [16]byte) {
 	return t
 }
 
-func newWorld(t testing.TB) *world { return newWorldWith(t, switching.Options{}) }
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	return newWorldWith(t, switching.Options{})
+}
 
 func newWorldWith(t testing.TB, o switching.Options) *world {
 	t.Helper()

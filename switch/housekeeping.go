@@ -52,7 +52,7 @@ func (s *Switch) CatchUp(ctx context.Context) error {
 				return nil
 			}
 			if err := ledger.EnsureWindows(ctx, s.pool, s.directory.Load().Calendars(), now); err != nil {
-				return err //nolint:wrapcheck // wrapped below
+				return err
 			}
 			s.daysMade.Store(int32(ledger.DateOf(now.UTC())))
 			return nil

@@ -75,8 +75,8 @@ var reasonNames = [...]string{
 // Reasons lists every reason, for tables that must have an entry for each.
 func Reasons() []Reason {
 	var all []Reason
-	for r := range len(reasonNames) {
-		if reasonNames[r] != "" {
+	for r, name := range &reasonNames {
+		if name != "" {
 			all = append(all, Reason(r))
 		}
 	}
@@ -96,7 +96,7 @@ func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
 // UnmarshalText reads the name.
 func (r *Reason) UnmarshalText(text []byte) error {
-	for value, name := range reasonNames {
+	for value, name := range &reasonNames {
 		if name != "" && name == string(text) {
 			*r = Reason(value)
 			return nil

@@ -77,7 +77,7 @@ func (s *Switch) verifyOnce(ctx context.Context, w *ledgerWatch) error {
 	}
 	positions, err := ledger.Positions(ctx, s.pool)
 	if err != nil {
-		return err //nolint:wrapcheck // names what it summed
+		return err
 	}
 	sums := map[string]int64{}
 	for _, p := range positions {

@@ -162,7 +162,8 @@ func newTeller(t *testing.T, h *terminalHost) *teller {
 func (s *teller) call(line string) outcome {
 	s.t.Helper()
 	o := call(s.t, append(strings.Fields("terminal "+line), "--data-dir", s.dir)...)
-	said := o.stdout + o.stderr
+	var all strings.Builder
+	all.WriteString(o.stdout + o.stderr)
 	files, err := filepath.Glob(filepath.Join(s.dir, "terminal-*"))
 	if err != nil {
 		s.t.Fatal(err)
@@ -172,8 +173,9 @@ func (s *teller) call(line string) outcome {
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		said += string(data)
+		all.Write(data)
 	}
+	said := all.String()
 	for _, secret := range append([]string{"301220100001", terminalMAK}, terminalPANs...) {
 		if strings.Contains(said, secret) {
 			s.t.Errorf("%q told %s...:\n%s", line, secret[:4], said)

@@ -98,7 +98,7 @@ func (o *ops) readyz(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(readiness{Ready: status == http.StatusOK, Checks: checks}) //nolint:errcheck // as above
+	_ = json.NewEncoder(w).Encode(readiness{Ready: status == http.StatusOK, Checks: checks}) //nolint:errchkjson // the peer went away
 }
 
 func (o *ops) drain() { o.draining.Store(true) }

@@ -18,7 +18,6 @@ const (
 	Reversal Operation = "reversal"
 	Balance  Operation = "balance"
 
-	// About the batch: see [Terminal.Settle].
 	Settle  Operation = "settle"
 	Upload  Operation = "upload"
 	Trailer Operation = "trailer"

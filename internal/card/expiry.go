@@ -16,7 +16,7 @@ const centuryPivot = 50
 
 // Expiry is the last month in which a card may be used. The zero value is "no
 // expiry date". Expiries are comparable with ==.
-type Expiry struct { //nolint:recvcheck // UnmarshalText has to write, two numbers are passed by value
+type Expiry struct {
 	Year  int // four digits
 	Month time.Month
 }

@@ -10,7 +10,7 @@ var ErrCurrency = errors.New("not an active ISO 4217 currency")
 
 // Currency is an ISO 4217 numeric code, 1 to 999. The zero value is "no
 // currency" and is not valid.
-type Currency uint16 //nolint:recvcheck // UnmarshalText has to write, a number is passed by value
+type Currency uint16
 
 // numericCodes is the size of the space of three-digit numeric codes.
 const numericCodes = 1000
