@@ -14,6 +14,7 @@ func (d *decision) cancel() Verdict {
 	}
 	c.amountMinor = c.asked()
 	d.verdict.Record.AmountMinor = c.amountMinor
+	d.verdict.Record.OperatorNo = d.facts.sessions[d.request.terminal.ID].number
 	for _, rule := range cancelRules {
 		if c.passed != notApplicable && rule.code != ruleCompletion {
 			continue

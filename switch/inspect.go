@@ -1,6 +1,7 @@
 package switching
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,29 +17,34 @@ import (
 // Inspection is a transaction as people see it: what was asked, what became of
 // it, on what grounds, and what it moved. It holds no card number.
 type Inspection struct {
-	RRN              string             `json:"rrn"`
-	ID               uuid.UUID          `json:"transaction_id"`
-	Bucket           int16              `json:"bucket"`
-	BusinessDate     ledger.Date        `json:"business_date"`
-	AcceptedAt       time.Time          `json:"accepted_at"`
-	MID              string             `json:"mid"`
-	Merchant         string             `json:"merchant"`
-	TID              string             `json:"tid"`
-	BatchNo          int32              `json:"batch"`
-	STAN             int32              `json:"stan"`
-	Asked            Kind               `json:"asked"`
-	Kind             Kind               `json:"kind"`
-	State            State              `json:"state"`
-	Reason           Reason             `json:"reason"`
-	Rule             Rule               `json:"rule,omitempty"`
-	RuleSentence     string             `json:"rule_sentence,omitempty"`
-	AuthCode         string             `json:"auth_code,omitempty"`
-	Card             string             `json:"card,omitempty"` // first 6 and last 4
-	Currency         money.Currency     `json:"currency"`
-	AmountMinor      int64              `json:"amount_minor"`
-	CashbackMinor    int64              `json:"cashback_minor,omitempty"`
-	CapturedMinor    int64              `json:"captured_minor"`
-	RefundedMinor    int64              `json:"refunded_minor"`
+	RRN          string      `json:"rrn"`
+	ID           uuid.UUID   `json:"transaction_id"`
+	Bucket       int16       `json:"bucket"`
+	BusinessDate ledger.Date `json:"business_date"`
+	// PostedDate of its transfers, where it is not the business date that took
+	// the request: a refund that was reviewed.
+	PostedDate    ledger.Date    `json:"posted_date,omitzero"`
+	AcceptedAt    time.Time      `json:"accepted_at"`
+	MID           string         `json:"mid"`
+	Merchant      string         `json:"merchant"`
+	TID           string         `json:"tid"`
+	BatchNo       int32          `json:"batch"`
+	STAN          int32          `json:"stan"`
+	Asked         Kind           `json:"asked"`
+	Kind          Kind           `json:"kind"`
+	State         State          `json:"state"`
+	Reason        Reason         `json:"reason"`
+	Rule          Rule           `json:"rule,omitempty"`
+	RuleSentence  string         `json:"rule_sentence,omitempty"`
+	AuthCode      string         `json:"auth_code,omitempty"`
+	Card          string         `json:"card,omitempty"` // first 6 and last 4
+	Currency      money.Currency `json:"currency"`
+	AmountMinor   int64          `json:"amount_minor"`
+	CashbackMinor int64          `json:"cashback_minor,omitempty"`
+	CapturedMinor int64          `json:"captured_minor"`
+	RefundedMinor int64          `json:"refunded_minor"`
+	// OperatorNo that was signed on, where the policy asks for one.
+	OperatorNo       string             `json:"operator_no,omitempty"`
 	OriginalID       uuid.UUID          `json:"original_id,omitzero"`
 	OriginalRRN      string             `json:"original_rrn,omitempty"`
 	Decision         json.RawMessage    `json:"decision,omitempty"` // Evidence
@@ -116,6 +122,7 @@ func scanInspection(row pgx.CollectableRow) (*Inspection, error) {
 		return nil, err
 	}
 	i.RRN, i.ID, i.BusinessDate, i.AcceptedAt = rrnText(record.RRN), record.ID, record.BusinessDate, record.AcceptedAt.UTC()
+	i.PostedDate, i.OperatorNo = record.PostedDate, record.OperatorNo
 	i.BatchNo, i.STAN, i.Asked, i.Kind = record.BatchNo, record.STAN, record.Asked, record.Kind
 	i.State, i.Reason, i.Rule, i.RuleSentence = record.State, record.Reason, record.Rule, record.Rule.Sentence()
 	i.AuthCode, i.Card, i.Currency = record.AuthCode, record.Masked, record.Currency
@@ -131,7 +138,7 @@ func scanInspection(row pgx.CollectableRow) (*Inspection, error) {
 func rrnText(rrn int64) string { return fmt.Sprintf("%012d", rrn) }
 
 func (i *Inspection) complete(ctx context.Context, tx pgx.Tx) error {
-	transfers, err := ledger.TransfersOf(ctx, tx, i.Bucket, i.BusinessDate, i.ID)
+	transfers, err := ledger.TransfersOf(ctx, tx, i.Bucket, cmp.Or(i.PostedDate, i.BusinessDate), i.ID)
 	if err != nil {
 		return err
 	}
