@@ -73,6 +73,10 @@ fuzz: go ## Run each fuzz test for FUZZTIME (30s)
 soak: go race postgres ## Run the tests over and over in new orders for SOAKTIME (30m), the long variants included
 	@GO='$(GO)' scripts/soak.sh '$(SOAKTIME)' $(PKG)
 
+.PHONY: mutants
+mutants: go postgres ## Plant faults in a copy of the switch and see that its property test finds each
+	@GO='$(GO)' scripts/mutants.sh
+
 .PHONY: cover
 cover: go postgres ## Measure test coverage; .cache/cover.html shows it line by line
 	@mkdir -p .cache

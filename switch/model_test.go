@@ -15,11 +15,14 @@ import (
 // TestModel asks hosts and model the same random sequences of questions and
 // wants the same answers, balances and books after each.
 //
-// How many sequences: 150, or 10,000 with MERIDIAN_TEST_SOAK set, or as many as
+// How many sequences: 100, or 10,000 with MERIDIAN_TEST_SOAK set, or as many as
 // the flag -rapid.checks says. A failure is shrunk to few questions, and told
-// with the flag that repeats it.
+// with the flag that repeats it:
+//
+//	MERIDIAN_TEST_SOAK=1 go test ./switch -timeout 60m -run 'TestModel$'
+//	go test ./switch -run 'TestModel$' -rapid.checks=1000 -rapid.shrinktime=2m
 func TestModel(t *testing.T) {
-	checks(t, 150, 10_000)
+	checks(t, 100, 10_000)
 	tw := newTwins(t)
 	rapid.Check(t, func(t *rapid.T) { tw.sequence(t, map[string]int{}) })
 }
