@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"meridian/internal/postgres"
 	"meridian/ledger"
 )
 
@@ -152,7 +153,13 @@ func (d *databaseFlags) cutoverTime(ctx context.Context, pool *pgxpool.Pool, tex
 	return at, nil
 }
 
-// runCutover makes the days up to now and closes what is due, however much that is.
+// otherHostPatience is how long a run waits for windows that another host is
+// closing at the same time; a day of many transactions takes seconds.
+const otherHostPatience = 30 * time.Second
+
+// runCutover makes the days up to now and closes what is due, however much that
+// is. What a host beside it is closing is waited for, because later dates can
+// only close after it.
 func runCutover(ctx context.Context, pool *pgxpool.Pool, now time.Time) (ledger.CutoverRun, error) {
 	all := ledger.CutoverRun{Closed: []ledger.ClosedWindow{}}
 	calendars, err := ledger.Calendars(ctx, pool)
@@ -162,12 +169,19 @@ func runCutover(ctx context.Context, pool *pgxpool.Pool, now time.Time) (ledger.
 	if err := ledger.EnsureWindows(ctx, pool, calendars, now); err != nil {
 		return all, fmt.Errorf("close business dates: %w", err)
 	}
-	for {
+	idleSince := time.Now()
+	for attempt := 0; ; attempt++ {
 		run, err := ledger.RunCutover(ctx, pool, now)
 		all.Closed = append(all.Closed, run.Closed...)
 		all.Waiting, all.More = run.Waiting, run.More
-		if err != nil || !run.More || len(run.Closed) == 0 {
+		if len(run.Closed) > 0 {
+			idleSince, attempt = time.Now(), 0
+		}
+		if err != nil || run.Waiting == 0 && !run.More || time.Since(idleSince) > otherHostPatience {
 			return all, err // it names the window
+		}
+		if err := postgres.Backoff(ctx, attempt, time.Second); err != nil {
+			return all, fmt.Errorf("close business dates: %w", err)
 		}
 	}
 }
