@@ -39,7 +39,7 @@ func besides(from, to string) bool {
 	case "host/wire", "console":
 		return room(from) == room(to)
 	case "migrations": // its tests make databases
-		return room(from) == room(to) || under(to, "internal")
+		return room(from) == room(to) || under(to, "internal/pglocal") || under(to, "internal/postgres")
 	case "host/dialect":
 		return room(to) == "host/wire" || room(to) == "host/dialect"
 	case "host/node":
