@@ -210,8 +210,12 @@ func TestDecisionModes(t *testing.T) {
 			minor int64
 			want  string
 		}{
-			{asVoid, 10_00, want.void}, {asVoid, 9_99, want.voidPart}, {asRefund, 10_00, want.refund},
-			{asRefund, 9_99, want.refundPart}, {asCancel, 10_00, want.cancel}, {asCancel, 9_99, want.cancelPart},
+			{asVoid, 10_00, want.void},
+			{asVoid, 9_99, want.voidPart},
+			{asRefund, 10_00, want.refund},
+			{asRefund, 9_99, want.refundPart},
+			{asCancel, 10_00, want.cancel},
+			{asCancel, 9_99, want.cancelPart},
 		} {
 			available := s.available(everyday)
 			code, text, _ := strings.Cut(c.want, " ")

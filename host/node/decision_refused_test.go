@@ -48,8 +48,11 @@ func rowOne(s *scene) {
 		code string
 		x    *terminal
 	}{
-		{"97", s.at("9999999", shop)}, {"03", s.at(till, "999999999999999")}, {"97", s.at(till, annex)},
-		{"58", s.at(retired, shop)}, {"03", s.at(haunted, ghost)},
+		{"97", s.at("9999999", shop)},
+		{"03", s.at(till, "999999999999999")},
+		{"97", s.at(till, annex)},
+		{"58", s.at(retired, shop)},
+		{"03", s.at(haunted, ghost)},
 	} {
 		got := c.x.do(c.code, "0200", asCancel, refTo(other))
 		s.says(got, "DECLINE R1")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -315,9 +316,7 @@ func (s *scene) attempt(from *terminal, original *sent, change ...fields) attemp
 		f = refTo(original)
 	}
 	for _, c := range change {
-		for field, value := range c {
-			f[field] = value
-		}
+		maps.Copy(f, c) // an empty value stays: it takes away what would be there
 	}
 	return attempt{from, original, f}
 }

@@ -112,7 +112,8 @@ func unreferenced(change ...fields) func(*scene) attempt {
 
 var restored = outcome{
 	"00", "VOID R30", rules(16, 30), "REFUND R30",
-	[]string{"void " + pendingToCard + " 8000", "void pending card:1 > merchant:1:pending 10000"}, 80_00 - 100_00,
+	[]string{"void " + pendingToCard + " 8000", "void pending card:1 > merchant:1:pending 10000"},
+	80_00 - 100_00,
 }
 
 var released = outcome{"00", "VOID R31", rules(31), "", []string{"void void_pending card:1 > merchant:1:pending 10000"}, 100_00}
@@ -121,14 +122,22 @@ var released = outcome{"00", "VOID R31", rules(31), "", []string{"void void_pend
 // nothing moved and nothing given.
 func decisionTable() []decisionCase {
 	return []decisionCase{
-		{row: 4, name: "nobody is signed on", policy: "require_operator = true", outcome: declined("58", "", 4),
-			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.sql(`DELETE FROM terminal_sessions`) })},
-		{row: 4, name: "a clerk may not void", policy: "supervisor_for_void = true", outcome: declined("58", "REFUND R29", 16, 4),
-			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.x.signOn("00", "01/0000") })},
-		{row: 4, name: "a clerk may not refund", policy: "supervisor_for_refund = true", outcome: declined("58", "VOID R21", 29, 4),
-			cancel: after(settled(asRefund), func(s *scene, _ *sent) { s.x.signOn("00", "01/0000") })},
-		{row: 4, name: "a supervisor may void", policy: "require_operator = true, supervisor_for_void = true", outcome: voided,
-			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.x.signOn("00", "99/4711") })},
+		{
+			row: 4, name: "nobody is signed on", policy: "require_operator = true", outcome: declined("58", "", 4),
+			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.sql(`DELETE FROM terminal_sessions`) }),
+		},
+		{
+			row: 4, name: "a clerk may not void", policy: "supervisor_for_void = true", outcome: declined("58", "REFUND R29", 16, 4),
+			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.x.signOn("00", "01/0000") }),
+		},
+		{
+			row: 4, name: "a clerk may not refund", policy: "supervisor_for_refund = true", outcome: declined("58", "VOID R21", 29, 4),
+			cancel: after(settled(asRefund), func(s *scene, _ *sent) { s.x.signOn("00", "01/0000") }),
+		},
+		{
+			row: 4, name: "a supervisor may void", policy: "require_operator = true, supervisor_for_void = true", outcome: voided,
+			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.x.signOn("00", "99/4711") }),
+		},
 
 		{row: 5, name: "no voids", policy: "allow_void = false", cancel: unsettled(asVoid), outcome: declined("58", "", 5)},
 		{row: 5, name: "no refunds", policy: "allow_refund = false", cancel: settled(asRefund), outcome: declined("58", "", 5)},
@@ -136,12 +145,16 @@ func decisionTable() []decisionCase {
 		{row: 5, name: "a cancel that comes to a refund", policy: "allow_refund = false", cancel: settled(asCancel), outcome: declined("58", "VOID R16", 18, 29, 5)},
 		{row: 5, name: "a refund that comes to a void", policy: "allow_void = false", cancel: unsettled(asRefund), outcome: declined("58", "REFUND R29", 21, 5)},
 		{row: 5, name: "neither", policy: "allow_void = false, allow_refund = false", cancel: settled(asCancel), outcome: declined("58", "", 5)},
-		{row: 5, name: "suspended for the merchant", outcome: declined("58", "", 5),
-			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.reference(`UPDATE merchants SET allow_void = false WHERE merchant_id = 1`) })},
-		{row: 5, name: "suspended for the terminal", outcome: declined("58", "", 5),
+		{
+			row: 5, name: "suspended for the merchant", outcome: declined("58", "", 5),
+			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.reference(`UPDATE merchants SET allow_void = false WHERE merchant_id = 1`) }),
+		},
+		{
+			row: 5, name: "suspended for the terminal", outcome: declined("58", "", 5),
 			cancel: after(settled(asRefund), func(s *scene, _ *sent) {
 				s.reference(`UPDATE terminals SET allow_refund = false WHERE tid = $1`, s.x.tid)
-			})},
+			}),
+		},
 		{row: 5, name: "a void where only cancels are taken", policy: "cancel_mode = 'cancel-only'", cancel: unsettled(asVoid), outcome: declined("58", "", 5)},
 		{row: 5, name: "a refund where only cancels are taken", policy: "cancel_mode = 'cancel-only'", cancel: settled(asRefund), outcome: declined("58", "", 5)},
 
@@ -153,37 +166,59 @@ func decisionTable() []decisionCase {
 
 		{row: 9, name: "another card", cancel: unsettled(asCancel, typed(second)), outcome: declined("14", "", 9)},
 		{row: 9, name: "another card after the cutoff", cancel: settled(asRefund, typed(second)), outcome: declined("14", "", 9)},
-		{row: 9, name: "another merchant", outcome: declined("25", "", 9),
+		{
+			row: 9, name: "another merchant", outcome: declined("25", "", 9),
 			cancel: func(s *scene) attempt {
 				return s.attempt(s.at(annexTill, annex).counting(s.x), nil, asCancel, refTo(s.sale(10_00)))
-			}},
-		{row: 9, name: "a void from another terminal", outcome: declined("22", "REFUND R29", 9),
-			cancel: func(s *scene) attempt { return s.attempt(s.y, s.sale(10_00), asVoid) }},
-		{row: 9, name: "a cancel from another terminal", outcome: declined("22", "REFUND R29", 9),
-			cancel: func(s *scene) attempt { return s.attempt(s.y, s.sale(10_00), asCancel) }},
-		{row: 9, name: "a hold from another terminal", outcome: declined("22", "", 9),
-			cancel: func(s *scene) attempt { return s.attempt(s.y, authorized(s), asCancel, whole) }},
-		{row: 9, name: "a hold from another terminal after the cutoff", outcome: declined("22", "", 9),
-			cancel: after(func(s *scene) attempt { return s.attempt(s.y, authorized(s), asVoid, whole) }, anotherDay)},
-		{row: 9, name: "a refund from another terminal is one", outcome: refunded.turned("REFUND R29", rules(29), "DECLINE R21"),
-			cancel: func(s *scene) attempt { a := settled(asRefund)(s); a.from = s.y; return a }},
+			},
+		},
+		{
+			row: 9, name: "a void from another terminal", outcome: declined("22", "REFUND R29", 9),
+			cancel: func(s *scene) attempt { return s.attempt(s.y, s.sale(10_00), asVoid) },
+		},
+		{
+			row: 9, name: "a cancel from another terminal", outcome: declined("22", "REFUND R29", 9),
+			cancel: func(s *scene) attempt { return s.attempt(s.y, s.sale(10_00), asCancel) },
+		},
+		{
+			row: 9, name: "a hold from another terminal", outcome: declined("22", "", 9),
+			cancel: func(s *scene) attempt { return s.attempt(s.y, authorized(s), asCancel, whole) },
+		},
+		{
+			row: 9, name: "a hold from another terminal after the cutoff", outcome: declined("22", "", 9),
+			cancel: after(func(s *scene) attempt { return s.attempt(s.y, authorized(s), asVoid, whole) }, anotherDay),
+		},
+		{
+			row: 9, name: "a refund from another terminal is one", outcome: refunded.turned("REFUND R29", rules(29), "DECLINE R21"),
+			cancel: func(s *scene) attempt { a := settled(asRefund)(s); a.from = s.y; return a },
+		},
 
-		{row: 10, name: "of a void", outcome: declined("12", "", 10),
-			cancel: cancelOf(func(s *scene) *sent { return s.x.just("00", "0200", asVoid, refTo(s.sale(10_00))) }, asCancel)},
+		{
+			row: 10, name: "of a void", outcome: declined("12", "", 10),
+			cancel: cancelOf(func(s *scene) *sent { return s.x.just("00", "0200", asVoid, refTo(s.sale(10_00))) }, asCancel),
+		},
 		{row: 10, name: "of a refund", outcome: declined("12", "", 10), cancel: cancelOf(func(s *scene) *sent {
 			return s.x.just("00", "0200", asRefund, refTo(s.old()))
 		}, asCancel)},
-		{row: 10, name: "of a balance", outcome: declined("12", "", 10),
+		{
+			row: 10, name: "of a balance", outcome: declined("12", "", 10),
 			cancel: cancelOf(func(s *scene) *sent {
 				return s.x.just("00", "0200", processing("310000"), fields{4: ""}, typed(everyday))
-			}, asVoid)},
-		{row: 10, name: "of a reversal", outcome: declined("12", "", 10),
-			cancel: cancelOf(func(s *scene) *sent { return s.x.just("00", "0400", stan(s.sale(10_00))) }, asVoid)},
+			}, asVoid),
+		},
+		{
+			row: 10, name: "of a reversal", outcome: declined("12", "", 10),
+			cancel: cancelOf(func(s *scene) *sent { return s.x.just("00", "0400", stan(s.sale(10_00))) }, asVoid),
+		},
 
-		{row: 12, name: "of a declined sale", outcome: declined("12", "", 12),
-			cancel: cancelOf(func(s *scene) *sent { return s.x.just("51", "0200", amount(opened+1), typed(second)) }, asVoid, amount(opened+1))},
-		{row: 12, name: "of a declined authorization", outcome: declined("12", "", 12),
-			cancel: cancelOf(func(s *scene) *sent { return s.x.just("51", "0100", amount(opened+1), typed(second)) }, asCancel, whole)},
+		{
+			row: 12, name: "of a declined sale", outcome: declined("12", "", 12),
+			cancel: cancelOf(func(s *scene) *sent { return s.x.just("51", "0200", amount(opened+1), typed(second)) }, asVoid, amount(opened+1)),
+		},
+		{
+			row: 12, name: "of a declined authorization", outcome: declined("12", "", 12),
+			cancel: cancelOf(func(s *scene) *sent { return s.x.just("51", "0100", amount(opened+1), typed(second)) }, asCancel, whole),
+		},
 
 		{row: 13, name: "of a reversed sale", cancel: after(unsettled(asVoid), func(s *scene, sale *sent) { s.x.just("00", "0400", stan(sale)) }), outcome: declined("12", "", 13)},
 		{row: 13, name: "of a voided sale", cancel: after(unsettled(asCancel), func(s *scene, sale *sent) { s.x.just("00", "0200", asVoid, refTo(sale)) }), outcome: declined("12", "", 13)},
@@ -224,10 +259,14 @@ func decisionTable() []decisionCase {
 		{row: 19, name: "after a refund in part", cancel: refundedInPartAndOpen(asVoid, whole), outcome: declined("12", "REFUND R29", 19)},
 		{row: 19, name: "after a refund in part, you decide", cancel: refundedInPartAndOpen(asCancel, amount(10_00)), outcome: declined("12", "DECLINE R24", 19)},
 
-		{row: 20, name: "too late", policy: "void_window_minutes = 30", outcome: declined("22", "REFUND R29", 16, 20),
-			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.clock.set(s.clock.Now().Add(30*time.Minute + time.Microsecond)) })},
-		{row: 20, name: "just in time", policy: "void_window_minutes = 30", outcome: voided,
-			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.clock.set(s.clock.Now().Add(30 * time.Minute)) })},
+		{
+			row: 20, name: "too late", policy: "void_window_minutes = 30", outcome: declined("22", "REFUND R29", 16, 20),
+			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.clock.set(s.clock.Now().Add(30*time.Minute + time.Microsecond)) }),
+		},
+		{
+			row: 20, name: "just in time", policy: "void_window_minutes = 30", outcome: voided,
+			cancel: after(unsettled(asVoid), func(s *scene, _ *sent) { s.clock.set(s.clock.Now().Add(30 * time.Minute)) }),
+		},
 		{row: 20, name: "too many", policy: "max_voids_per_day = 1", cancel: after(unsettled(asVoid), voidOfAnother), outcome: declined("65", "REFUND R29", 16, 20)},
 		{row: 20, name: "not too many yet", policy: "max_voids_per_day = 2", cancel: after(unsettled(asVoid), voidOfAnother), outcome: voided},
 		{row: 20, name: "too much", policy: "max_void_minor_per_day = 1999", cancel: after(unsettled(asCancel), voidOfAnother), outcome: declined("61", "REFUND R29", 16, 20)},
@@ -238,8 +277,10 @@ func decisionTable() []decisionCase {
 		{row: 21, name: "in full, auto", cancel: unsettled(asRefund), outcome: voided.turned("VOID R21", rules(21), "REFUND R29")},
 		{row: 21, name: "of all, auto", cancel: unsettled(asRefund, whole), outcome: voided.turned("VOID R21", rules(21), "REFUND R29")},
 		{row: 21, name: "in full, strict", policy: "cancel_mode = 'strict'", cancel: unsettled(asRefund), outcome: declined("22", "REFUND R29", 21)},
-		{row: 21, name: "in full from another terminal", outcome: declined("22", "REFUND R29", 21),
-			cancel: func(s *scene) attempt { return s.attempt(s.y, s.sale(10_00), asRefund) }},
+		{
+			row: 21, name: "in full from another terminal", outcome: declined("22", "REFUND R29", 21),
+			cancel: func(s *scene) attempt { return s.attempt(s.y, s.sale(10_00), asRefund) },
+		},
 
 		{row: 22, name: "in part, auto", cancel: unsettled(asRefund, amount(9_99)), outcome: declined("22", "REFUND R29", 22)},
 		{row: 22, name: "in part, strict", policy: "cancel_mode = 'strict'", cancel: unsettled(asRefund, amount(1)), outcome: declined("22", "REFUND R29", 22)},
@@ -252,24 +293,34 @@ func decisionTable() []decisionCase {
 		{row: 24, name: "after the whole", cancel: after(settled(asRefund, amount(1)), refundOf(10_00)), outcome: declined("61", "DECLINE R22", 24)},
 		{row: 24, name: "all that is left of nothing", cancel: after(settled(asCancel, whole), refundOf(10_00)), outcome: declined("61", "DECLINE R19", 18, 24)},
 		{row: 24, name: "more than the sale", cancel: settled(asVoid, amount(10_01)), outcome: declined("61", "DECLINE R17", 18, 24)},
-		{row: 24, name: "exactly what is left", cancel: after(settled(asRefund, amount(4_00)), refundOf(6_00)),
-			outcome: outcome{"00", "REFUND R29", rules(29), "DECLINE R21", []string{"refund " + payableToCard + " 400"}, 4_00}},
+		{
+			row: 24, name: "exactly what is left", cancel: after(settled(asRefund, amount(4_00)), refundOf(6_00)),
+			outcome: outcome{"00", "REFUND R29", rules(29), "DECLINE R21", []string{"refund " + payableToCard + " 400"}, 4_00},
+		},
 
 		{row: 25, name: "one too many", policy: "max_refunds = 1", cancel: after(settled(asRefund, amount(1)), refundOf(6_00)), outcome: declined("65", "DECLINE R22", 25)},
-		{row: 25, name: "the last one", policy: "max_refunds = 2", cancel: after(settled(asRefund, whole), refundOf(6_00)),
-			outcome: outcome{"00", "REFUND R29", rules(29), "DECLINE R21", []string{"refund " + payableToCard + " 400"}, 4_00}},
+		{
+			row: 25, name: "the last one", policy: "max_refunds = 2", cancel: after(settled(asRefund, whole), refundOf(6_00)),
+			outcome: outcome{"00", "REFUND R29", rules(29), "DECLINE R21", []string{"refund " + payableToCard + " 400"}, 4_00},
+		},
 
 		{row: 26, name: "over the threshold", policy: "review_threshold_minor = 999", cancel: settled(asRefund), outcome: reviewed("VOID R21", 26)},
 		{row: 26, name: "a cancel over the threshold", policy: "review_threshold_minor = 999", cancel: settled(asCancel), outcome: reviewed("VOID R16", 18, 26)},
 		{row: 26, name: "not over the threshold", policy: "review_threshold_minor = 1000", cancel: settled(asRefund), outcome: refunded},
-		{row: 26, name: "a merchant that is flagged", outcome: reviewed("VOID R21", 26),
+		{
+			row: 26, name: "a merchant that is flagged", outcome: reviewed("VOID R21", 26),
 			cancel: after(settled(asRefund), func(s *scene, _ *sent) {
 				s.reference(`UPDATE merchants SET review_refunds = true WHERE merchant_id = 1`)
-			})},
-		{row: 26, name: "a void is not reviewed", policy: "review_threshold_minor = 0", cancel: unsettled(asVoid),
-			outcome: voided.turned("VOID R16", rules(16), "REVIEW R26")},
-		{row: 26, name: "under review is not left", policy: "review_threshold_minor = 599", outcome: declined("61", "DECLINE R22", 24),
-			cancel: after(settled(asRefund, amount(4_01)), func(s *scene, sale *sent) { s.x.just("01", "0200", asRefund, amount(6_00), refTo(sale)) })},
+			}),
+		},
+		{
+			row: 26, name: "a void is not reviewed", policy: "review_threshold_minor = 0", cancel: unsettled(asVoid),
+			outcome: voided.turned("VOID R16", rules(16), "REVIEW R26"),
+		},
+		{
+			row: 26, name: "under review is not left", policy: "review_threshold_minor = 599", outcome: declined("61", "DECLINE R22", 24),
+			cancel: after(settled(asRefund, amount(4_01)), func(s *scene, sale *sent) { s.x.just("01", "0200", asRefund, amount(6_00), refTo(sale)) }),
+		},
 
 		{row: 27, name: "below the minimum", cancel: after(settled(asRefund), minimum(9_99)), outcome: declined("51", "VOID R21", 27)},
 		{row: 27, name: "down to the minimum", cancel: after(settled(asRefund), minimum(10_00)), outcome: refunded},
@@ -282,35 +333,49 @@ func decisionTable() []decisionCase {
 		{row: 28, name: "a frozen card, by policy declined", policy: "refund_to_frozen = 'decline'", cancel: ofCard(ledger.CardFrozen, settled(asRefund)), outcome: declined("62", "VOID R21", 28)},
 		{row: 28, name: "a stolen card, by policy declined", policy: "refund_to_lost = 'decline'", cancel: ofCard(ledger.CardStolen, settled(asRefund)), outcome: declined("62", "VOID R21", 28)},
 		{row: 28, name: "a closed card, by policy reviewed", policy: "refund_to_closed = 'review'", cancel: ofCard(ledger.CardClosed, settled(asRefund)), outcome: reviewed("VOID R21", 28)},
-		{row: 28, name: "a void of a closed card's sale", policy: "refund_to_closed = 'decline'", cancel: ofCard(ledger.CardClosed, unsettled(asVoid)),
-			outcome: voided.turned("VOID R16", rules(16), "DECLINE R28")},
+		{
+			row: 28, name: "a void of a closed card's sale", policy: "refund_to_closed = 'decline'", cancel: ofCard(ledger.CardClosed, unsettled(asVoid)),
+			outcome: voided.turned("VOID R16", rules(16), "DECLINE R28"),
+		},
 
 		{row: 29, name: "a refund", cancel: settled(asRefund, typed(everyday)), outcome: refunded},
 		{row: 29, name: "a refund of all that is left", cancel: settled(asRefund, whole), outcome: refunded},
 		{row: 29, name: "a cancel", cancel: settled(asCancel), outcome: refunded.turned("REFUND R29", rules(18, 29), "VOID R16")},
 		{row: 29, name: "in strict mode", policy: "cancel_mode = 'strict'", cancel: settled(asRefund), outcome: refunded.turned("REFUND R29", rules(29), "DECLINE R21")},
 		{row: 29, name: "in cancel-only mode", policy: "cancel_mode = 'cancel-only'", cancel: settled(asCancel), outcome: refunded.turned("REFUND R29", rules(18, 29), "VOID R16")},
-		{row: 29, name: "in part", cancel: settled(asCancel, amount(4_00)),
-			outcome: outcome{"00", "REFUND R29", rules(18, 29), "DECLINE R17", []string{"refund " + payableToCard + " 400"}, 4_00}},
+		{
+			row: 29, name: "in part", cancel: settled(asCancel, amount(4_00)),
+			outcome: outcome{"00", "REFUND R29", rules(18, 29), "DECLINE R17", []string{"refund " + payableToCard + " 400"}, 4_00},
+		},
 
 		{row: 30, name: "a void of a completion", cancel: completion(false, asVoid, amount(80_00)), outcome: restored, then: captureAgain},
 		{row: 30, name: "a cancel of a completion", cancel: completion(false, asCancel, whole), outcome: restored, then: captureAgain},
-		{row: 30, name: "a refund of a completion before the cutoff", cancel: completion(false, asRefund, whole),
-			outcome: restored.turned("VOID R30", rules(21, 30), "REFUND R30")},
-		{row: 30, name: "a refund of a completion", cancel: completion(true, asRefund, whole),
-			outcome: outcome{"00", "REFUND R30", rules(29, 30), "VOID R30", []string{"refund " + payableToCard + " 8000"}, 80_00}},
-		{row: 30, name: "a cancel of a completion after the cutoff", cancel: completion(true, asCancel, amount(30_00)),
-			outcome: outcome{"00", "REFUND R30", rules(18, 29, 30), "DECLINE R17", []string{"refund " + payableToCard + " 3000"}, 30_00}},
+		{
+			row: 30, name: "a refund of a completion before the cutoff", cancel: completion(false, asRefund, whole),
+			outcome: restored.turned("VOID R30", rules(21, 30), "REFUND R30"),
+		},
+		{
+			row: 30, name: "a refund of a completion", cancel: completion(true, asRefund, whole),
+			outcome: outcome{"00", "REFUND R30", rules(29, 30), "VOID R30", []string{"refund " + payableToCard + " 8000"}, 80_00},
+		},
+		{
+			row: 30, name: "a cancel of a completion after the cutoff", cancel: completion(true, asCancel, amount(30_00)),
+			outcome: outcome{"00", "REFUND R30", rules(18, 29, 30), "DECLINE R17", []string{"refund " + payableToCard + " 3000"}, 30_00},
+		},
 
 		{row: 31, name: "a void of a hold", cancel: cancelOf(authorized, asVoid, whole), outcome: released},
 		{row: 31, name: "a cancel of a hold", cancel: cancelOf(authorized, asCancel, amount(100_00)), outcome: released},
 		{row: 31, name: "a hold outlives cutoffs", cancel: after(cancelOf(authorized, asCancel, whole), anotherDay), outcome: released},
 		{row: 31, name: "of a part of a hold", cancel: cancelOf(authorized, asVoid, amount(99_99)), outcome: declined("64", "", 31)},
 		{row: 31, name: "a refund of a hold", cancel: cancelOf(authorized, asRefund, whole), outcome: declined("12", "", 31)},
-		{row: 31, name: "of a completed hold", outcome: declined("12", "", 31),
-			cancel: func(s *scene) attempt { hold, _ := completed(s); return s.attempt(s.x, hold, asVoid, whole) }},
-		{row: 31, name: "of an expired hold", policy: "hold_days = 1", outcome: declined("12", "", 31),
-			cancel: after(cancelOf(authorized, asVoid, whole), func(s *scene, _ *sent) { s.settled(); s.settled() })},
+		{
+			row: 31, name: "of a completed hold", outcome: declined("12", "", 31),
+			cancel: func(s *scene) attempt { hold, _ := completed(s); return s.attempt(s.x, hold, asVoid, whole) },
+		},
+		{
+			row: 31, name: "of an expired hold", policy: "hold_days = 1", outcome: declined("12", "", 31),
+			cancel: after(cancelOf(authorized, asVoid, whole), func(s *scene, _ *sent) { s.settled(); s.settled() }),
+		},
 
 		{row: 32, name: "without permission", cancel: unreferenced(asRefund, typed(everyday)), outcome: declined("58", "", 32)},
 		{row: 32, name: "a void", policy: "allow_unreferenced_refund = true", cancel: unreferenced(asVoid, typed(everyday)), outcome: declined("58", "", 32)},
