@@ -3,7 +3,6 @@ package loadtest
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Message is a message type and its fields as text: numerics with all their
@@ -223,8 +222,14 @@ func (r *reader) digits(n int) string {
 	return all[len(all)-n:]
 }
 
+// unpack is the inverse of bcd: two characters a byte, = for D.
 func unpack(b []byte) string {
-	return strings.NewReplacer("A", ":", "D", "=").Replace(fmt.Sprintf("%X", b))
+	const characters = "0123456789:;<=>?"
+	text := make([]byte, 0, 2*len(b))
+	for _, c := range b {
+		text = append(text, characters[c>>4], characters[c&0xF])
+	}
+	return string(text)
 }
 
 func (r *reader) bitmap() []byte {
