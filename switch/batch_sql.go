@@ -2,6 +2,7 @@ package switching
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,24 +13,24 @@ import (
 
 // This file is the SQL of batches in units of work.
 
-// A unit holds its terminals' current batches: FOR SHARE, or FOR UPDATE when
-// one of them is being settled, all in one order. A row whose batch another
-// host has just closed is left out, and its successor is not seen by this
-// statement: the loader looks again.
-const (
-	shareBatchesSQL = `
-SELECT terminal_id, batch_no, state, opened_date,
-	CASE WHEN opened_at > $3 THEN coalesce(previous_no, 0) ELSE 0 END
-FROM batches
-WHERE bucket = $1 AND terminal_id = ANY($2::int[]) AND state < 5
-ORDER BY terminal_id FOR SHARE`
+// Statements of every unit look things up one by one: OFFSET 0 keeps a lookup
+// from being turned into a join, which a plan made while tables were small would
+// do by reading all of a bucket.
 
-	lockBatchesSQL = `
-SELECT terminal_id, batch_no, state, opened_date,
-	CASE WHEN opened_at > $3 THEN coalesce(previous_no, 0) ELSE 0 END
-FROM batches
-WHERE bucket = $1 AND terminal_id = ANY($2::int[]) AND state < 5
-ORDER BY terminal_id FOR UPDATE`
+// A unit holds its terminals' current batches: FOR SHARE, or FOR UPDATE when
+// one of them is being settled, all in the array's order. A row whose batch
+// another host has just closed is left out, and its successor is not seen by
+// this statement: the loader looks again.
+const (
+	currentBatchesSQL = `
+SELECT b.terminal_id, b.batch_no, b.state, b.opened_date, b.previous_no
+FROM unnest($2::int[]) AS u(terminal_id)
+CROSS JOIN LATERAL (
+	SELECT c.terminal_id, c.batch_no, c.state, c.opened_date, CASE WHEN c.opened_at > $3 THEN coalesce(c.previous_no, 0) ELSE 0 END AS previous_no
+	FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5 OFFSET 0 `
+
+	shareBatchesSQL = currentBatchesSQL + `FOR SHARE) b`
+	lockBatchesSQL  = currentBatchesSQL + `FOR UPDATE) b`
 )
 
 func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, exclusive bool, now time.Time, found func(terminalID int32, one *batch)) {
@@ -37,7 +38,7 @@ func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, exclusive bool,
 	if exclusive {
 		sql = lockBatchesSQL
 	}
-	b.Queue(sql, bucket, terminals, now.Add(-rolloverReversal)).Query(func(rows pgx.Rows) error {
+	b.Queue(sql, bucket, slices.Sorted(slices.Values(terminals)), now.Add(-rolloverReversal)).Query(func(rows pgx.Rows) error {
 		var terminalID int32
 		var one batch
 		var opened *time.Time
@@ -59,26 +60,32 @@ func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, exclusive bool,
 // is used once, so after 999999 the first free one is taken. What a void undid
 // is the void's amount; the sale's own row has nothing left.
 const batchTotalsSQL = `
-SELECT c.terminal_id, c.batch_no,
-	count(*) FILTER (WHERE t.kind IN (2, 3, 4) AND t.state IN (2, 4)),
-	coalesce(sum(CASE WHEN t.kind IN (2, 3, 4) AND t.state = 2 THEN t.captured_minor
-		WHEN t.kind = 5 AND t.state = 2 AND o.kind IN (2, 3, 4) AND o.terminal_id = t.terminal_id AND o.batch_no = t.batch_no THEN t.amount_minor
-		ELSE 0 END), 0)::bigint,
-	count(*) FILTER (WHERE t.kind = 5 AND t.state = 2 AND o.kind IN (2, 3, 4)),
-	coalesce(sum(t.amount_minor) FILTER (WHERE t.kind = 5 AND t.state = 2 AND o.kind IN (2, 3, 4)), 0)::bigint,
-	count(*) FILTER (WHERE t.kind = 6 AND t.state = 2 AND t.posted_date IS NULL),
-	coalesce(sum(t.amount_minor) FILTER (WHERE t.kind = 6 AND t.state = 2 AND t.posted_date IS NULL), 0)::bigint,
-	(SELECT CASE
-		WHEN NOT EXISTS (SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = c.terminal_id AND n.batch_no = c.batch_no % 999999 + 1)
-			THEN c.batch_no % 999999 + 1
-		ELSE (SELECT min(u.batch_no) + 1 FROM batches u
-			WHERE u.bucket = $1 AND u.terminal_id = c.terminal_id AND u.batch_no > c.batch_no % 999999 AND NOT EXISTS (
-				SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = u.terminal_id AND n.batch_no = u.batch_no + 1)) END)
-FROM batches c
-LEFT JOIN transactions t ON t.bucket = $1 AND t.terminal_id = c.terminal_id AND t.batch_no = c.batch_no
-LEFT JOIN transactions o ON t.kind = 5 AND o.bucket = $1 AND o.business_date = t.original_date AND o.transaction_id = t.original_id
-WHERE c.bucket = $1 AND c.terminal_id = ANY($2::int[]) AND c.state < 5
-GROUP BY c.terminal_id, c.batch_no`
+SELECT c.terminal_id, c.batch_no, s.sale_count, s.sale_minor, s.void_count, s.void_minor, s.refund_count, s.refund_minor,
+	CASE WHEN NOT EXISTS (SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = c.terminal_id AND n.batch_no = c.batch_no % 999999 + 1)
+		THEN c.batch_no % 999999 + 1
+		ELSE (SELECT min(f.batch_no) + 1 FROM batches f
+			WHERE f.bucket = $1 AND f.terminal_id = c.terminal_id AND f.batch_no > c.batch_no % 999999 AND NOT EXISTS (
+				SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = f.terminal_id AND n.batch_no = f.batch_no + 1)) END
+FROM unnest($2::int[]) AS u(terminal_id)
+CROSS JOIN LATERAL (
+	SELECT b.terminal_id, b.batch_no FROM batches b WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.state < 5 OFFSET 0) c
+CROSS JOIN LATERAL (
+	SELECT count(*) FILTER (WHERE t.kind IN (2, 3, 4)) AS sale_count,
+		coalesce(sum(CASE WHEN t.kind IN (2, 3, 4) AND t.state = 2 THEN t.captured_minor
+			WHEN t.kind = 5 AND o.terminal_id = c.terminal_id AND o.batch_no = c.batch_no THEN t.amount_minor END), 0)::bigint AS sale_minor,
+		count(*) FILTER (WHERE t.kind = 5 AND o.kind IS NOT NULL) AS void_count,
+		coalesce(sum(t.amount_minor) FILTER (WHERE t.kind = 5 AND o.kind IS NOT NULL), 0)::bigint AS void_minor,
+		count(*) FILTER (WHERE t.kind = 6) AS refund_count,
+		coalesce(sum(t.amount_minor) FILTER (WHERE t.kind = 6), 0)::bigint AS refund_minor
+	FROM (
+		SELECT r.kind, r.state, r.amount_minor, r.captured_minor, r.original_date, r.original_id
+		FROM transactions r WHERE r.bucket = $1 AND r.terminal_id = c.terminal_id AND r.batch_no = c.batch_no
+			AND (r.kind IN (2, 3, 4) AND r.state IN (2, 4) OR r.kind = 5 AND r.state = 2 OR r.kind = 6 AND r.state = 2 AND r.posted_date IS NULL)
+		OFFSET 0) t
+	LEFT JOIN LATERAL (
+		SELECT v.kind, v.terminal_id, v.batch_no FROM transactions v
+		WHERE t.kind = 5 AND v.bucket = $1 AND v.business_date = t.original_date AND v.transaction_id = t.original_id AND v.kind IN (2, 3, 4)
+		OFFSET 0) o ON true) s`
 
 func queueBatchTotals(b *pgx.Batch, bucket int16, terminals []int32, found func(terminalID, batchNo int32, t Totals, next int32)) {
 	if len(terminals) == 0 {
@@ -146,24 +153,36 @@ func queueEndedBatches(b *pgx.Batch, bucket int16, terminals, numbers []int32, f
 // when the host closed that batch and its terminal has not settled it since, or
 // when the terminal did not show the transaction in its upload.
 const keysSQL = `
-SELECT k.merchant_id, k.terminal_id, k.batch_no, k.stan, k.class, k.tombstone, k.business_date, k.transaction_id,
-	coalesce(e.closed_by IN (3, 4) AND e.settlement_id IS NULL, false) OR e.state = 5 AND EXISTS (
+SELECT u.merchant_id, u.terminal_id, v.batch_no, u.stan, u.class, k.tombstone, k.business_date, k.transaction_id,
+	coalesce(e.state = 5 AND (e.closed_by IN (3, 4) AND e.settlement_id IS NULL OR EXISTS (
 		SELECT FROM batch_differences d
-		WHERE d.bucket = $1 AND d.terminal_id = k.terminal_id AND d.batch_no = k.batch_no AND d.kind = 'missing_from_terminal' AND d.stan = k.stan)
+		WHERE d.bucket = $1 AND d.terminal_id = u.terminal_id AND d.batch_no = v.batch_no AND d.kind = 'missing_from_terminal' AND d.stan = u.stan)), false)
 FROM unnest($2::int[], $3::int[], $4::int[], $5::smallint[], $6::int[]) AS u(merchant_id, terminal_id, stan, class, batch_no)
-LEFT JOIN batches c ON u.batch_no = 0 AND c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5
-CROSS JOIN LATERAL (VALUES (CASE WHEN u.batch_no > 0 THEN u.batch_no ELSE c.batch_no END),
-	(CASE WHEN c.opened_at > $7 THEN c.previous_no END)) AS v(batch_no)
-JOIN idempotency_keys k ON k.bucket = $1 AND k.merchant_id = u.merchant_id AND k.terminal_id = u.terminal_id
-	AND k.stan = u.stan AND k.class = u.class AND k.batch_no = v.batch_no
-LEFT JOIN batches e ON e.bucket = $1 AND e.terminal_id = k.terminal_id AND e.batch_no = k.batch_no`
+CROSS JOIN LATERAL (
+	SELECT n.batch_no
+	FROM batches c CROSS JOIN LATERAL (VALUES (c.batch_no), (CASE WHEN c.opened_at > $7 THEN c.previous_no END)) AS n(batch_no)
+	WHERE u.batch_no = 0 AND c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5
+	UNION ALL
+	SELECT u.batch_no WHERE u.batch_no > 0) v
+CROSS JOIN LATERAL (
+	SELECT i.tombstone, i.business_date, i.transaction_id
+	FROM idempotency_keys i
+	WHERE i.bucket = $1 AND i.merchant_id = u.merchant_id AND i.terminal_id = u.terminal_id AND i.stan = u.stan AND i.batch_no = v.batch_no AND i.class = u.class
+	OFFSET 0) k
+LEFT JOIN LATERAL (
+	SELECT b.state, b.closed_by, b.settlement_id FROM batches b
+	WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.batch_no = v.batch_no
+	OFFSET 0) e ON true`
 
 // Keys in any batch, for references that name a STAN and no batch.
 const keysInAnyBatchSQL = `
-SELECT k.merchant_id, k.terminal_id, k.batch_no, k.stan, k.class, k.tombstone, k.business_date, k.transaction_id, false
+SELECT u.merchant_id, u.terminal_id, k.batch_no, u.stan, u.class, k.tombstone, k.business_date, k.transaction_id, false
 FROM unnest($2::int[], $3::int[], $4::int[], $5::smallint[]) AS u(merchant_id, terminal_id, stan, class)
-JOIN idempotency_keys k ON k.bucket = $1 AND k.merchant_id = u.merchant_id AND k.terminal_id = u.terminal_id
-	AND k.stan = u.stan AND k.class = u.class`
+CROSS JOIN LATERAL (
+	SELECT i.batch_no, i.tombstone, i.business_date, i.transaction_id
+	FROM idempotency_keys i
+	WHERE i.bucket = $1 AND i.merchant_id = u.merchant_id AND i.terminal_id = u.terminal_id AND i.stan = u.stan AND i.class = u.class
+	OFFSET 0) k`
 
 const insertBatchesSQL = `
 INSERT INTO batches (bucket, terminal_id, batch_no, opened_at, opened_date)
