@@ -107,8 +107,8 @@ func (b *book) compareApprovals(ctx context.Context, t testing.TB, pool *pgxpool
 	rows, err := pool.Query(ctx, `
 		SELECT r.tid, t.stan, t.asked = 8, lpad(t.rrn::text, 12, '0')
 		FROM transactions t JOIN terminals r USING (terminal_id)
-		WHERE t.reason = 1 AND t.state <> 7 AND NOT EXISTS (
-			SELECT FROM idempotency_keys k WHERE k.bucket = t.bucket AND k.transaction_id = t.transaction_id AND k.class = 3)`)
+		WHERE t.reason = 1 AND t.state <> 7 AND NOT (t.kind = 8 AND EXISTS (
+			SELECT FROM idempotency_keys k WHERE k.bucket = t.bucket AND k.transaction_id = t.transaction_id AND k.class = 3))`)
 	if err != nil {
 		t.Fatal(err)
 	}
