@@ -57,8 +57,8 @@ func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, exclusive bool,
 }
 
 // Totals of current batches, gross, and the number that follows each: a number
-// is used once, so after 999999 the first free one is taken. What a void undid
-// is the void's amount; the sale's own row has nothing left.
+// is used once, so after 999999 the first free one is taken. A voided sale is
+// found by its void, which has its amount; the sale's own row has nothing left.
 const batchTotalsSQL = `
 SELECT c.terminal_id, c.batch_no, s.sale_count, s.sale_minor, s.void_count, s.void_minor, s.refund_count, s.refund_minor,
 	CASE WHEN NOT EXISTS (SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = c.terminal_id AND n.batch_no = c.batch_no % 999999 + 1)
@@ -70,8 +70,8 @@ FROM unnest($2::int[]) AS u(terminal_id)
 CROSS JOIN LATERAL (
 	SELECT b.terminal_id, b.batch_no FROM batches b WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.state < 5 OFFSET 0) c
 CROSS JOIN LATERAL (
-	SELECT count(*) FILTER (WHERE t.kind IN (2, 3, 4)) AS sale_count,
-		coalesce(sum(CASE WHEN t.kind IN (2, 3, 4) AND t.state = 2 THEN t.captured_minor
+	SELECT count(*) FILTER (WHERE t.kind IN (2, 3, 4) OR t.kind = 5 AND o.terminal_id = c.terminal_id AND o.batch_no = c.batch_no) AS sale_count,
+		coalesce(sum(CASE WHEN t.kind IN (2, 3, 4) THEN t.captured_minor
 			WHEN t.kind = 5 AND o.terminal_id = c.terminal_id AND o.batch_no = c.batch_no THEN t.amount_minor END), 0)::bigint AS sale_minor,
 		count(*) FILTER (WHERE t.kind = 5 AND o.kind IS NOT NULL) AS void_count,
 		coalesce(sum(t.amount_minor) FILTER (WHERE t.kind = 5 AND o.kind IS NOT NULL), 0)::bigint AS void_minor,
@@ -80,7 +80,7 @@ CROSS JOIN LATERAL (
 	FROM (
 		SELECT r.kind, r.state, r.amount_minor, r.captured_minor, r.original_date, r.original_id
 		FROM transactions r WHERE r.bucket = $1 AND r.terminal_id = c.terminal_id AND r.batch_no = c.batch_no
-			AND (r.kind IN (2, 3, 4) AND r.state IN (2, 4) OR r.kind = 5 AND r.state = 2 OR r.kind = 6 AND r.state = 2 AND r.posted_date IS NULL)
+			AND r.kind BETWEEN 2 AND 6 AND r.state = 2 AND r.posted_date IS NULL
 		OFFSET 0) t
 	LEFT JOIN LATERAL (
 		SELECT v.kind, v.terminal_id, v.batch_no FROM transactions v

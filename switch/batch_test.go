@@ -415,6 +415,20 @@ func TestReinstatedSaleInTotals(t *testing.T) {
 	w.do(switching.Approved, w.settlement(1, net(1, 20_00)))
 }
 
+// TestReversalOfAVoidedSaleInTotals: nothing stands of it either way, and both
+// stay in the totals.
+func TestReversalOfAVoidedSaleInTotals(t *testing.T) {
+	w := newWorld(t)
+	sale := w.request(switching.KindSale, 30_00)
+	sold := w.do(switching.Approved, sale)
+	w.do(switching.Approved, w.request(switching.KindVoid, 30_00, of(sold)))
+	w.do(switching.Approved, w.request(switching.KindReversal, 30_00, stan(sale.STAN)))
+	if got := w.current().Totals; got != (switching.Totals{SaleCount: 1, SaleMinor: 30_00, VoidCount: 1, VoidMinor: 30_00}) {
+		t.Fatalf("totals %+v", got)
+	}
+	w.do(switching.Approved, w.settlement(1, net(0, 0)))
+}
+
 func TestBatchesCloseAtTheCutoff(t *testing.T) {
 	w := newWorld(t)
 	w.policy("auto_close_batch = true")
