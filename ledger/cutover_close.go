@@ -175,27 +175,6 @@ func (cl *closing) sumUp(ctx context.Context) error {
 	return rows.Err() //nolint:wrapcheck // wrapped by run
 }
 
-// dueReserves marks the reserves whose days are over by this date as released,
-// and gives them back in this date's statements.
-func (cl *closing) dueReserves(ctx context.Context) error {
-	rows, err := cl.tx.Query(ctx, `
-		UPDATE settlements s SET reserve_released_on = $2
-		FROM merchants c
-		WHERE s.bucket = $1 AND s.reserve_release_on <= $2 AND s.reserve_minor > 0 AND s.reserve_released_on IS NULL
-			AND c.merchant_id = s.merchant_id AND c.calendar_id = $3
-		RETURNING s.merchant_id, s.currency, s.reserve_minor`,
-		cl.window.bucket, cl.window.date.Time(), cl.window.calendarID)
-	if err != nil {
-		return err //nolint:wrapcheck // wrapped by run
-	}
-	var k statementKey
-	var minor int64
-	_, err = pgx.ForEachRow(rows, []any{&k.merchantID, &k.currency, &minor}, func() error {
-		return addTo(&cl.statement(k).ReserveReleasedMinor, minor)
-	})
-	return err //nolint:wrapcheck // wrapped by run
-}
-
 // carry brings the balances that each merchant's last statement closed with.
 func (cl *closing) carry(ctx context.Context) error {
 	merchants, currencies := make([]int32, len(cl.order)), make([]int16, len(cl.order))

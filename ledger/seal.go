@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -124,9 +125,9 @@ func sealsSQL(filter string) string {
 }
 
 // SettlementChecks prove that statements are the ledger's, that nothing is left
-// pending on closed dates and that closed windows are as they were sealed.
+// pending on closed dates, that reserves are given back once and that closed windows are as they were sealed.
 func SettlementChecks() []Check {
-	return append(statementChecks(), sealChecks()...)
+	return slices.Concat(statementChecks(), reserveChecks(), sealChecks())
 }
 
 // statementSQL names a statement in a finding.
