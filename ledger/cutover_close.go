@@ -260,51 +260,6 @@ func (cl *closing) charge(ctx context.Context) error {
 	return err //nolint:wrapcheck // wrapped by run
 }
 
-// paidBackSQL lists what refunds and late reversals of the date came to, by
-// merchant, card, date of the purchase and amount; the reversal of a refund is
-// negative. A refund that was reviewed is stored under the date of its request.
-func paidBackSQL() string {
-	return fmt.Sprintf(`
-		WITH legs AS (
-			SELECT journal_id, currency, %[1]s AS merchant_id, -sum(%[2]s)::bigint AS minor
-			FROM transfers WHERE %[3]s AND kind IN (%[4]d, %[5]d, %[6]d)
-			GROUP BY 1, 2, 3 HAVING sum(%[2]s) <> 0)
-		SELECT l.merchant_id, l.currency, left(coalesce(t.pan_masked, ''), %[7]d),
-			coalesce(o.original_date, t.original_date), l.minor, count(*)
-		FROM legs l
-		JOIN merchants c ON c.merchant_id = l.merchant_id AND c.calendar_id = $3
-		LEFT JOIN reviews r ON r.bucket = $1 AND r.review_id = l.journal_id
-		JOIN transactions t ON t.bucket = $1 AND t.business_date = coalesce(r.business_date, $2) AND t.transaction_id = l.journal_id
-		LEFT JOIN transactions o
-			ON t.kind = 8 AND o.kind = 6 AND o.bucket = $1 AND o.business_date = t.original_date AND o.transaction_id = t.original_id
-		WHERE t.original_id IS NOT NULL AND coalesce(o.original_date, t.original_date) IS NOT NULL
-		GROUP BY 1, 2, 3, 4, 5`,
-		merchantOfSQL(), movedSQL(RoleMerchantPayable), ofBucketDay, KindRefund, KindReversal, KindAdjustment, binDigits)
-}
-
-// giveBack sums what refunds return of the discount, where terms say so.
-func (cl *closing) giveBack(ctx context.Context) error {
-	if !cl.terms.returns() {
-		return nil
-	}
-	rows, err := cl.tx.Query(ctx, paidBackSQL(), cl.window.bucket, cl.window.date.Time(), cl.window.calendarID)
-	if err != nil {
-		return err //nolint:wrapcheck // wrapped by run
-	}
-	var k statementKey
-	var bin string
-	var of time.Time
-	var minor, count int64
-	_, err = pgx.ForEachRow(rows, []any{&k.merchantID, &k.currency, &bin, &of, &minor, &count}, func() error {
-		returned, err := cl.terms.Discount(k.merchantID, cl.terms.Network(bin), DateOf(of)).Returned(minor)
-		if err != nil {
-			return err
-		}
-		return addTimes(&cl.statement(k).DiscountReturnedMinor, returned, count)
-	})
-	return err //nolint:wrapcheck // wrapped by run
-}
-
 // settlementColumns are those of the table that are not figures, with their types.
 var settlementColumns = []struct{ name, kind string }{
 	{"merchant_id", "integer"},

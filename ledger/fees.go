@@ -36,16 +36,25 @@ func (t DiscountTerm) Fee(amountMinor int64) (int64, error) {
 	return fee, nil
 }
 
-// Returned is what comes back of the fee with a refund of amountMinor > 0.
-func (t DiscountTerm) Returned(amountMinor int64) (int64, error) {
+// Returned is what comes back of a purchase's fee on a date that ends with
+// afterMinor of it paid back, beforeMinor of which were on earlier dates; it is
+// negative when the reversal of a refund takes some away again. It is the
+// difference of the fee's rate part on either, so that everything that comes
+// back of a fee adds up to no more than the fee on chargedMinor, however many
+// refunds there are. What was charged nothing, cash handed out, returns nothing.
+func (t DiscountTerm) Returned(chargedMinor, beforeMinor, afterMinor int64) (int64, error) {
 	if !t.ReturnsFee {
 		return 0, nil
 	}
-	returned, err := money.MulRateHalfEven(amountMinor, t.RateMillionths)
-	if err != nil {
-		return 0, fmt.Errorf("discount return: %w", err)
+	var parts [2]int64
+	for i, minor := range []int64{beforeMinor, afterMinor} {
+		part, err := money.MulRateHalfEven(max(0, min(minor, chargedMinor)), t.RateMillionths)
+		if err != nil {
+			return 0, fmt.Errorf("discount return: %w", err)
+		}
+		parts[i] = part
 	}
-	return returned, nil
+	return parts[1] - parts[0], nil // both are 0 or more
 }
 
 // ReserveTerm is how much of a day's net is held back, and for how many days.

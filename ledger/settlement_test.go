@@ -35,7 +35,7 @@ func TestFeesRoundHalfToEven(t *testing.T) {
 		if err != nil || fee != halfEven(minor, term.RateMillionths)+term.FixedMinor {
 			t.Fatalf("fee of %d is %d (%v)", minor, fee, err)
 		}
-		returned, err := term.Returned(minor)
+		returned, err := term.Returned(minor, 0, minor)
 		want := int64(0)
 		if term.ReturnsFee {
 			want = halfEven(minor, term.RateMillionths)
@@ -43,8 +43,35 @@ func TestFeesRoundHalfToEven(t *testing.T) {
 		if err != nil || returned != want {
 			t.Fatalf("returned of %d is %d (%v), want %d", minor, returned, err, want)
 		}
-		if undone, err := term.Returned(-minor); err != nil || undone != -returned {
+		if undone, err := term.Returned(minor, minor, 0); err != nil || undone != -returned {
 			t.Fatalf("%d back, and %d when that is undone (%v)", returned, undone, err)
+		}
+	})
+}
+
+// Refunds in any parts, undone at times, return of a fee what one refund of the
+// same sum returns: never less than nothing, never more than the rate's part.
+func TestReturnsAddUpToTheFee(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		term := DiscountTerm{RateMillionths: rapid.Int64Range(0, 1_000_000).Draw(t, "rate"), FixedMinor: 30, ReturnsFee: true}
+		captured := rapid.Int64Range(1, 5_000).Draw(t, "captured")
+		charged := captured - rapid.Int64Range(0, captured).Draw(t, "cashback")
+		fee := halfEven(charged, term.RateMillionths)
+		var paid, sum int64
+		for range rapid.IntRange(1, 30).Draw(t, "dates") {
+			after := rapid.Int64Range(0, captured).Draw(t, "paid back")
+			returned, err := term.Returned(charged, paid, after)
+			if err != nil {
+				t.Fatal(err)
+			}
+			paid, sum = after, sum+returned
+			if sum < 0 || sum > fee || sum != halfEven(min(paid, charged), term.RateMillionths) {
+				t.Fatalf("%d of a fee of %d came back with %d of %d paid back", sum, fee, paid, charged)
+			}
+		}
+		rest, err := term.Returned(charged, paid, captured)
+		if err != nil || sum+rest != fee {
+			t.Fatalf("all paid back, %d of a fee of %d came back (%v)", sum+rest, fee, err)
 		}
 	})
 }
