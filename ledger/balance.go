@@ -11,13 +11,13 @@ import (
 // owedSQL is what a merchant is owed: payable less receivable at its last close,
 // with everything that moved pending, payable or receivable since. It reads the
 // open dates' transfers of the bucket, which is why it is asked for merchants
-// with a minimum only. The lock on the last statement makes two refunds of one
-// merchant on two hosts see each other.
+// with a minimum only. Whoever asks has the merchant's guard: a statement that
+// waited for a lock itself would sum up what it had seen before the wait.
 const owedSQL = `
 WITH last AS (
 	SELECT business_date, closing_payable_minor - closing_receivable_minor AS owed
 	FROM settlements WHERE bucket = $1 AND merchant_id = $2 AND currency = $3
-	ORDER BY business_date DESC LIMIT 1 FOR UPDATE)
+	ORDER BY business_date DESC LIMIT 1)
 SELECT coalesce((SELECT owed FROM last), 0) + coalesce((
 	SELECT sum(CASE WHEN t.credit_account = ANY($4::bigint[]) THEN t.amount_minor ELSE 0 END
 		- CASE WHEN t.debit_account = ANY($4::bigint[]) THEN t.amount_minor ELSE 0 END)

@@ -1,10 +1,6 @@
 package switching
 
-import (
-	"github.com/google/uuid"
-
-	"meridian/ledger"
-)
+import "meridian/ledger"
 
 // reversal repairs a lost answer: it needs no operator and no right, and it is
 // done at most once however often it comes (reference: NAC, reversal a to f).
@@ -22,7 +18,11 @@ func (d *decision) reversal() Verdict {
 		return d.decline(reason)
 	}
 	switch o.State {
-	case StateDeclined, StateReversed, StateAbandoned, StateVoided, StateExpired:
+	case StateVoided:
+		// Nothing stands, and nothing may stand again by a reversal of the void.
+		d.change(o).State = StateReversed
+		return d.approve()
+	case StateDeclined, StateReversed, StateAbandoned, StateExpired:
 		// Nothing stands that could be undone: done, without a posting.
 		return d.approve()
 	case StateCompleted:
@@ -75,11 +75,12 @@ func (d *decision) reversed() []*Record {
 }
 
 // reversedAcrossRollover finds the original in the batch that ended meanwhile,
-// when the terminal may not have had its answer and amount and card are its.
+// when the terminal may not have had its answer, and what is given of amount and
+// card is its.
 func (d *decision) reversedAcrossRollover() []*Record {
 	original := *d.request
 	original.Repeat = false // of the reversal; it says nothing of its original
-	if original.Original.BatchNo != 0 || !original.HasAmount {
+	if original.Original.BatchNo != 0 {
 		return nil
 	}
 	if original.Original.HasSTAN {
@@ -237,6 +238,10 @@ func (d *decision) recapture(o *Record, amountMinor int64) bool {
 	if hold == nil || authorization == nil || !hold.Usable(d.facts.Now) {
 		return false
 	}
+	// The hold may have shrunk since: what it cannot carry is not captured again.
+	if exceedsPercent(amountMinor, hold.AmountMinor, d.policy.CompletionPercent) {
+		return false
+	}
 	d.journalIn(o)
 	d.captureHold(hold, amountMinor)
 	d.change(authorization).State = StateCompleted
@@ -285,8 +290,8 @@ func hostReversal(f *Facts, stored *Record, r *Request, id Identity) Verdict {
 			o.State = StateAbandoned
 		}
 	}
-	if v.Record.OriginalID == uuid.Nil {
-		return Verdict{}
+	if v.Record.OriginalID != stored.ID {
+		return Verdict{} // it would undo something else
 	}
 	return v
 }

@@ -16,11 +16,13 @@ import (
 type Directory struct {
 	Version   int64
 	merchants map[string]*Merchant
-	terminals map[string]*Terminal
-	calendars map[int16]*ledger.Calendar
-	buckets   []int16
-	ranges    []binRange // by low
-	operators map[operatorKey]*Operator
+	// merchantsByID are the same.
+	merchantsByID map[int32]*Merchant
+	terminals     map[string]*Terminal
+	calendars     map[int16]*ledger.Calendar
+	buckets       []int16
+	ranges        []binRange // by low
+	operators     map[operatorKey]*Operator
 }
 
 type operatorKey struct {

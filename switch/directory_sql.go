@@ -14,7 +14,7 @@ import (
 // that a terminal never meets a merchant of another version.
 func LoadDirectory(ctx context.Context, db ledger.TxBeginner) (*Directory, error) {
 	d := &Directory{
-		merchants: map[string]*Merchant{}, terminals: map[string]*Terminal{}, calendars: map[int16]*ledger.Calendar{},
+		merchants: map[string]*Merchant{}, merchantsByID: map[int32]*Merchant{}, terminals: map[string]*Terminal{}, calendars: map[int16]*ledger.Calendar{},
 		operators: map[operatorKey]*Operator{},
 	}
 	err := inSnapshot(ctx, db, func(tx pgx.Tx) error { return d.read(ctx, tx) })
@@ -133,7 +133,7 @@ func (d *Directory) readMerchants(ctx context.Context, tx pgx.Tx, policies map[i
 	}, func() error {
 		one := m
 		one.Policy, one.zone = policies[policyID], d.calendars[m.CalendarID].Zone
-		d.merchants[one.MID], byID[one.ID] = &one, &one
+		d.merchants[one.MID], d.merchantsByID[one.ID], byID[one.ID] = &one, &one, &one
 		return nil
 	})
 	if err != nil {

@@ -170,6 +170,15 @@ func (f *Facts) keyOf(r *Request) Key {
 // window takes the merchant's work now.
 func (f *Facts) window(m *Merchant) ledger.Window { return f.windows[m.CalendarID] }
 
+// windowOf takes work now for the record's merchant: by the calendar that the
+// merchant has today, which may not be the one that the record came in under.
+func (f *Facts) windowOf(r *Record) ledger.Window {
+	if m := f.references.merchantsByID[r.MerchantID]; m != nil {
+		return f.windows[m.CalendarID]
+	}
+	return f.windows[r.CalendarID]
+}
+
 // originals that a cancel or completion may mean, by the first reference given.
 // An RRN names whatever has it: that a reversal cannot be cancelled is a rule's
 // to say.
@@ -181,10 +190,28 @@ func (f *Facts) originals(r *Request) []*Record {
 	case ref.HasSTAN:
 		return inBatch(f.bySTAN[stanRef{r.merchant.ID, r.terminal.ID, ref.STAN}], ref.BatchNo)
 	case ref.Invoice != "":
-		return inBatch(f.byInvoice[invoiceRef{r.terminal.ID, ref.Invoice}], ref.BatchNo)
+		return f.byInvoiceNumber(r)
 	default:
 		return nil
 	}
+}
+
+// byInvoiceNumber finds what an invoice number of the terminal stands for. The
+// numbers come again: what moved nothing is passed over, and of several the one
+// in the terminal's current batch is meant (reference: NAC, void).
+func (f *Facts) byInvoiceNumber(r *Request) []*Record {
+	var standing []*Record
+	for _, o := range inBatch(f.byInvoice[invoiceRef{r.terminal.ID, r.Original.Invoice}], r.Original.BatchNo) {
+		if o.State != StateDeclined && o.State != StateReversed && o.State != StateAbandoned {
+			standing = append(standing, o)
+		}
+	}
+	if len(standing) > 1 {
+		if current := inBatch(standing, f.currentBatch(r.terminal.ID)); len(current) == 1 {
+			return current
+		}
+	}
+	return standing
 }
 
 // financial leaves out reversals, settlements and uploads: nothing refers to one.

@@ -185,7 +185,7 @@ func (f *Facts) expire(id uuid.UUID) int {
 		return 0
 	}
 	journal := ledger.Journal{
-		ID: uuid.Must(uuid.NewV7()), Date: f.windows[authorization.CalendarID].Date, Currency: hold.Currency,
+		ID: uuid.Must(uuid.NewV7()), Date: f.windowOf(authorization).Date, Currency: hold.Currency,
 	}
 	journal.Hold(ledger.KindExpiry, ledger.VoidPending, cardAccount(hold.CardID),
 		ledger.Account(ledger.RoleMerchantPending, int64(hold.MerchantID)), hold.AmountMinor, id)

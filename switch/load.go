@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -67,6 +69,9 @@ func (l *loader) load(ctx context.Context) error {
 	if err := l.start(ctx, !refers); err != nil {
 		return err
 	}
+	if err := l.lockTombstones(ctx); err != nil {
+		return err
+	}
 	// A unit in which something was stored already follows it, too.
 	if len(l.wanted) == 0 && !refers {
 		return nil
@@ -87,6 +92,37 @@ func (l *loader) load(ctx context.Context) error {
 		return nil
 	}
 	return l.holdsAndCards(ctx)
+}
+
+// lockTombstones looks again at tombstones, under lock: their late original may
+// be at another host as well, and only one of the two may take its place.
+func (l *loader) lockTombstones(ctx context.Context) error {
+	b := &pgx.Batch{}
+	for key, stored := range l.stored {
+		if !stored.tombstone {
+			continue
+		}
+		b.Queue(lockTombstoneSQL, l.facts.Bucket, key.MerchantID, key.TerminalID, key.STAN, key.BatchNo, int16(key.Class)).
+			QueryRow(func(row pgx.Row) error {
+				var date time.Time
+				var id [16]byte
+				if err := row.Scan(&stored.tombstone, &date, &id); err != nil {
+					return fmt.Errorf("scan tombstone: %w", err)
+				}
+				delete(l.wanted, stored.id)
+				stored.located = located{ledger.DateOf(date), uuid.UUID(id)}
+				l.stored[key] = stored
+				l.want(stored.located)
+				return nil
+			})
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("lock tombstones: %w", err)
+	}
+	return nil
 }
 
 // refers tells whether any request speaks of an original or has to be undone.
@@ -354,6 +390,7 @@ func (l *loader) holdsAndCards(ctx context.Context) error {
 		}
 	}
 	b := &pgx.Batch{}
+	l.queueGuards(b)
 	l.queueVoidsToday(b)
 	l.queueBalances(b)
 	ledger.QueueLockHolds(b, l.facts.Bucket, holds, func(h *ledger.Hold) { l.facts.holds[h.ID] = h })
@@ -399,24 +436,44 @@ func (l *loader) queueSessions(b *pgx.Batch) {
 	})
 }
 
+// limitsVoids tells whether voids are counted for the policy.
+func limitsVoids(p *Policy) bool { return p.MaxVoidsPerDay >= 0 || p.MaxVoidMinorPerDay >= 0 }
+
+// queueGuards locks the merchants whose limits are sums, in the order of their
+// ids. The sums are statements of their own after it: they see what a unit that
+// had the guard before has committed.
+func (l *loader) queueGuards(b *pgx.Batch) {
+	merchants := map[int32]struct{}{}
+	for _, j := range l.jobs {
+		m := j.request.merchant
+		if j.request.Kind.Cancels() && (limitsVoids(m.Policy) || m.Policy.MinBalanceMinor != nil) {
+			merchants[m.ID] = struct{}{}
+		}
+	}
+	if len(merchants) > 0 {
+		b.Queue(guardSQL, l.facts.Bucket, slices.Sorted(maps.Keys(merchants)), l.facts.Now)
+	}
+}
+
 // queueVoidsToday counts voids by business date, one statement for each date
-// that is open now.
+// that is open now: a terminal's in its own merchant's window.
 func (l *loader) queueVoidsToday(b *pgx.Batch) {
-	terminals := l.terminalsWith(func(p *Policy) bool { return p.MaxVoidsPerDay >= 0 || p.MaxVoidMinorPerDay >= 0 })
-	if len(terminals) == 0 {
-		return
+	terminals := map[ledger.Date][]int32{}
+	seen := map[int32]bool{}
+	for _, j := range l.jobs {
+		r := j.request
+		if r.Kind.Cancels() && limitsVoids(r.merchant.Policy) && !seen[r.terminal.ID] {
+			seen[r.terminal.ID] = true
+			date := l.facts.window(r.merchant).Date
+			terminals[date] = append(terminals[date], r.terminal.ID)
+		}
 	}
-	dates := map[ledger.Date]bool{}
-	for _, w := range l.facts.windows {
-		dates[w.Date] = true
-	}
-	for date := range dates {
-		b.Queue(voidsTodaySQL, l.facts.Bucket, date.Time(), terminals).Query(func(rows pgx.Rows) error {
+	for date, ids := range terminals {
+		b.Queue(voidsTodaySQL, l.facts.Bucket, date.Time(), ids).Query(func(rows pgx.Rows) error {
 			var terminal int32
 			var v voidsToday
 			_, err := pgx.ForEachRow(rows, []any{&terminal, &v.count, &v.minor}, func() error {
-				have := l.facts.voids[terminal]
-				l.facts.voids[terminal] = voidsToday{have.count + v.count, have.minor + v.minor}
+				l.facts.voids[terminal] = v
 				return nil
 			})
 			return err //nolint:wrapcheck // wrapped by holdsAndCards

@@ -149,7 +149,7 @@ func storeReview(ctx context.Context, tx pgx.Tx, f *Facts, refund *Record, decis
 	}
 	var authCode *string
 	refund.State, refund.Reason = StateDeclined, ReviewRejected
-	posted := f.windows[refund.CalendarID].Date
+	posted := f.windowOf(refund).Date
 	if decision.Approve {
 		refund.State, refund.Reason = StateApproved, Approved
 		code := fmt.Sprintf("%06d", refund.RRN%1_000_000)

@@ -281,6 +281,18 @@ SELECT terminal_id, count(*), coalesce(sum(amount_minor), 0)::bigint
 FROM transactions WHERE bucket = $1 AND business_date = $2 AND terminal_id = ANY($3::int[]) AND kind = 5 AND state = 2
 GROUP BY terminal_id`
 
+// guardSQL takes the guards by changing them; a row is the lock.
+const guardSQL = `
+INSERT INTO merchant_guards AS g (bucket, merchant_id, guarded_at)
+SELECT b.bucket, u.merchant_id, $3 FROM buckets b, unnest($2::int[]) AS u(merchant_id) WHERE b.bucket = $1
+ORDER BY u.merchant_id
+ON CONFLICT (bucket, merchant_id) DO UPDATE SET guarded_at = excluded.guarded_at`
+
+const lockTombstoneSQL = `
+SELECT tombstone, business_date, transaction_id FROM idempotency_keys
+WHERE bucket = $1 AND merchant_id = $2 AND terminal_id = $3 AND stan = $4 AND batch_no = $5 AND class = $6
+FOR UPDATE`
+
 const sessionsSQL = `
 SELECT terminal_id, operator_no, supervisor FROM terminal_sessions WHERE bucket = $1 AND terminal_id = ANY($2::int[])`
 

@@ -319,3 +319,31 @@ func TestMinimumBalanceOfAMerchant(t *testing.T) {
 	w.do(switching.Approved, w.request(switching.KindRefund, 70_00, of(old)))
 	w.do(switching.InsufficientFunds, w.request(switching.KindRefund, 1, of(old)))
 }
+
+// A hold that shrank after its completion was voided cannot carry that
+// completion again.
+func TestReversedVoidOfACompletionFitsItsHold(t *testing.T) {
+	w := newWorld(t)
+	auth := w.do(switching.Approved, w.request(switching.KindAuthorization, 100_00))
+	done := w.do(switching.Approved, w.request(switching.KindCompletion, 90_00, of(auth)))
+	void := w.request(switching.KindCancel, 0, of(done))
+	w.do(switching.Approved, void)
+	w.do(switching.Approved, w.request(switching.KindReversal, 100_00, of(auth), func(r *switching.Request) {
+		r.ReplacementMinor, r.HasReplacement = 1_00, true
+	}))
+	w.wantAvailable(1_00)
+	w.do(switching.NoAction, w.request(switching.KindReversal, 0, stan(void.STAN)))
+	w.wantAvailable(1_00)
+}
+
+// An invoice number comes again: after a decline, and in a later batch.
+func TestVoidByAnInvoiceThatCameAgain(t *testing.T) {
+	w := newWorld(t)
+	invoice := func(r *switching.Request) { r.Invoice = "777001" }
+	w.do(switching.InsufficientFunds, w.request(switching.KindSale, opened+1, invoice))
+	w.do(switching.Approved, w.request(switching.KindSale, 10_00, invoice))
+	w.do(switching.Approved, w.request(switching.KindVoid, 10_00, func(r *switching.Request) {
+		r.Original = switching.Reference{Invoice: "777001"}
+	}))
+	w.wantAvailable(0)
+}

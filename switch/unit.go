@@ -162,7 +162,8 @@ func (u *unit) refuseLate(facts *Facts, j *job) {
 // host reverses it. What another request under the same key had stored was
 // answered to that one, and stands.
 func (u *unit) makeRight(facts *Facts, j *job, stored *Record) {
-	if stored.State != StateApproved || !slices.Contains(j.proposed, stored.ID) ||
+	// What shows or settles a batch moved nothing, and a reversal is never taken back.
+	if stored.Asked.Class() != ClassFinancial || stored.State != StateApproved || !slices.Contains(j.proposed, stored.ID) ||
 		facts.keys[Key{stored.MerchantID, stored.TerminalID, stored.BatchNo, stored.STAN, ClassHostReversal}] != nil {
 		return
 	}

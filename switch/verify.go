@@ -132,6 +132,23 @@ var checks = []ledger.Check{
 			'in review ' || t.reviewed_minor || ', refunds waiting ' || coalesce(w.minor, 0)
 		FROM transactions t LEFT JOIN waiting w ON w.bucket = t.bucket AND w.original_id = t.transaction_id
 		WHERE t.reviewed_minor <> coalesce(w.minor, 0)`},
+	{Name: "transfers are their transaction's", SQL: `
+		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
+			'leg ' || f.leg || ' of kind ' || f.kind || ' moves ' || f.debit_account || ' to ' || f.credit_account || ' on ' || f.business_date
+		FROM transfers f JOIN transactions t ON t.bucket = f.bucket AND t.transaction_id = f.journal_id
+		WHERE f.kind BETWEEN 2 AND 13 AND (f.currency <> t.currency
+			OR f.business_date <> coalesce(t.posted_date, t.business_date)
+			OR CASE
+				WHEN f.phase > 1 OR f.kind IN (2, 3, 5, 8, 13) THEN
+					f.debit_account IS DISTINCT FROM (16::bigint << 48 | t.card_id) OR f.credit_account <> (17::bigint << 48 | t.merchant_id)
+				WHEN f.kind = 9 THEN
+					f.debit_account <> (17::bigint << 48 | t.merchant_id) OR f.credit_account IS DISTINCT FROM (16::bigint << 48 | t.card_id)
+				WHEN f.kind IN (10, 12) THEN
+					f.debit_account <> (18::bigint << 48 | t.merchant_id) OR f.credit_account IS DISTINCT FROM (16::bigint << 48 | t.card_id)
+				WHEN f.kind = 11 THEN
+					NOT (f.debit_account = (17::bigint << 48 | t.merchant_id) AND f.credit_account = (16::bigint << 48 | t.card_id)
+						OR f.debit_account = (16::bigint << 48 | t.card_id) AND f.credit_account = (18::bigint << 48 | t.merchant_id)) IS DISTINCT FROM false
+				ELSE true END)`},
 	{Name: "every transaction has its key", SQL: `
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'no key leads to it'
 		FROM transactions t

@@ -60,7 +60,8 @@ func cashbackOf(f54 string) (int64, bool) {
 	}
 	for ; len(f54) > 0; f54 = f54[group:] {
 		if f54[2:4] == "40" {
-			return digits(f54[8:group])
+			amount, ok := digits(f54[8:group])
+			return amount, ok && (f54[7] == 'C' || f54[7] == 'D')
 		}
 	}
 	return 0, false

@@ -12,7 +12,9 @@ import (
 // given is handed on; the switch takes the first.
 func (d *iso87) original(m *wire.Message, r *switching.Request) *Refusal {
 	if d.invoices {
-		d.invoice(m, r)
+		if refusal := d.invoice(m, r); refusal != nil {
+			return refusal
+		}
 	}
 	if !r.Kind.Refers() && r.Kind != switching.KindAdvice {
 		return nil
@@ -29,14 +31,19 @@ func (d *iso87) original(m *wire.Message, r *switching.Request) *Refusal {
 
 // invoice is F62: the original's in a cancel, the transaction's own otherwise. A
 // reversal carries its original's message again and is known by its STAN.
-func (d *iso87) invoice(m *wire.Message, r *switching.Request) {
+func (d *iso87) invoice(m *wire.Message, r *switching.Request) *Refusal {
 	invoice := strings.TrimSpace(m.Get(62))
+	// The field may carry any byte; a number that is looked up and kept may not.
+	if strings.ContainsFunc(invoice, func(c rune) bool { return c < ' ' || c > '~' }) {
+		return malformed(62, "not an invoice number: characters that cannot be printed")
+	}
 	switch {
 	case r.Kind.Cancels():
 		r.Original.Invoice = invoice
 	case r.Kind != switching.KindReversal:
 		r.Invoice = invoice
 	}
+	return nil
 }
 
 // byRRN is F37. Spaces or zeros are none; what the host never gave out is -1.

@@ -96,7 +96,11 @@ func (w *World) keyOf(r Request) key {
 // Ask takes a request, changes the world and answers.
 func (w *World) Ask(r Request) Answer {
 	if reason := w.admit(r); reason != Approved {
-		return Answer{Reason: reason, Became: r.Kind, Transaction: -1}
+		answer := Answer{Reason: reason, Became: r.Kind, Transaction: -1}
+		if r.Kind.cancels() {
+			answer.Rule = rAdmission
+		}
+		return answer
 	}
 	if r.Kind == Echo || r.Kind == Logon {
 		return Answer{Reason: Approved, Became: r.Kind, Transaction: -1}
@@ -218,7 +222,9 @@ func (w *World) find(r Request, ref Reference) []int {
 		case BySTAN:
 			meant = own && t.STAN == ref.STAN
 		case ByInvoice:
-			meant = own && ref.Invoice != "" && t.Invoice == ref.Invoice && !t.Kind.refers()
+			// A number comes again: after a decline, and after a reversal.
+			meant = own && ref.Invoice != "" && t.Invoice == ref.Invoice && !t.Kind.refers() &&
+				t.State != StateDeclined && t.State != StateReversed
 		case ByNothing:
 		}
 		// A reversal carries its original's STAN, and another one may carry its RRN.

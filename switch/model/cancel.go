@@ -2,6 +2,7 @@ package model
 
 // The rules of the void-or-refund table by their rows.
 const (
+	rAdmission        = 1
 	rRepeat           = 2
 	rNotPermitted     = 5
 	rNotFound         = 7

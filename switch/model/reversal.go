@@ -40,6 +40,9 @@ func (w *World) reverse(r Request) Answer {
 		// Not in the documents: its completion says that its answer did arrive.
 		return w.declineOf(r, id, InvalidTransaction, 0)
 	}
+	if o.State == StateVoided {
+		o.State = StateReversed // and by no reversal of its void does it stand again
+	}
 	if o.State != StateApproved {
 		return w.reversed(r, id, w.today(r.Merchant))
 	}
@@ -157,7 +160,7 @@ func (w *World) reverseVoid(r Request, id int) Answer {
 	if o.Kind == Authorization {
 		date = w.today(r.Merchant)
 	}
-	if w.settled(v) || !w.canReinstate(o) {
+	if w.settled(v) || o.State != StateVoided || !w.canReinstate(o, v.reinstateMinor) {
 		answer := w.declineOf(r, id, NoAction, 0)
 		w.except(answer.Transaction, ExceptionLateVoidReversal)
 		return answer
@@ -180,12 +183,13 @@ func (w *World) reverseVoid(r Request, id int) Answer {
 
 // canReinstate tells whether what a void gave back is still there to be taken:
 // a completion needs the hold that its void restored, and a hold its time.
-func (w *World) canReinstate(o *Transaction) bool {
+func (w *World) canReinstate(o *Transaction, minor int64) bool {
 	switch o.Kind {
 	case Authorization:
 		return w.Now.Before(o.Hold.ExpiresAt)
 	case Completion:
-		return w.usable(&w.Transactions[o.Original])
+		hold := w.Transactions[o.Original].Hold
+		return w.usable(&w.Transactions[o.Original]) && minor*100 <= hold.AmountMinor*w.Merchants[o.Merchant].Policy.CompletionPercent
 	default:
 		return true
 	}
