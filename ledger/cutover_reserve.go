@@ -60,7 +60,9 @@ func reserveChecks() []Check {
 				GROUP BY 1, 2, 3, 4)
 			SELECT ` + statementSQL + `, 'releases ' || coalesce(s.reserve_released_minor, 0) || ', kept as released ' || coalesce(r.minor, 0)
 				|| CASE WHEN r.early THEN ', some of it early' ELSE '' END
-			FROM (SELECT * FROM settlements WHERE reserve_released_minor <> 0) s
+			FROM (
+				SELECT bucket, merchant_id, currency, business_date, reserve_released_minor
+				FROM settlements WHERE reserve_released_minor <> 0) s
 			FULL JOIN released r USING (bucket, merchant_id, currency, business_date)
 			WHERE s.reserve_released_minor IS DISTINCT FROM r.minor OR r.early`},
 		{"due reserves are released", `
