@@ -100,8 +100,10 @@ func TestDoubtfulUpload(t *testing.T) {
 	p, through := lossy(t, w.url)
 	pool, err := postgres.Open(context.Background(), through, postgres.Options{Role: migrations.ServiceRole})
 	w.must(err)
-	sw, err := switching.Start(context.Background(), switching.Options{Pool: pool, Now: w.clock.Now, Refresh: time.Hour, Lanes: 1,
-		StoreTimeout: 500 * time.Millisecond, AnswerTimeout: time.Second})
+	sw, err := switching.Start(context.Background(), switching.Options{
+		Pool: pool, Now: w.clock.Now, Refresh: time.Hour, Lanes: 1,
+		StoreTimeout: 500 * time.Millisecond, AnswerTimeout: time.Second,
+	})
 	w.must(err)
 	up := w.upload(sale, stan(sale.STAN))
 	got := make(chan switching.Response, 1)

@@ -14,8 +14,10 @@ func (w *world) doubt(setup func(w *world, sw *switching.Switch) *switching.Requ
 	p, through := lossy(w.t.(*testing.T), w.url)
 	pool, err := postgres.Open(context.Background(), through, postgres.Options{Role: migrations.ServiceRole})
 	w.must(err)
-	sw, err := switching.Start(context.Background(), switching.Options{Pool: pool, Now: w.clock.Now, Refresh: time.Hour, Lanes: 1,
-		StoreTimeout: 500 * time.Millisecond, AnswerTimeout: time.Second})
+	sw, err := switching.Start(context.Background(), switching.Options{
+		Pool: pool, Now: w.clock.Now, Refresh: time.Hour, Lanes: 1,
+		StoreTimeout: 500 * time.Millisecond, AnswerTimeout: time.Second,
+	})
 	w.must(err)
 	r := setup(w, sw)
 	got := make(chan switching.Response, 1)
