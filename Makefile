@@ -59,7 +59,7 @@ lint: go $(TOOLS)/built ## Check format, go vet and golangci-lint
 	@unformatted=$$($(TOOLS)/gofumpt -l $$(scripts/go-files.sh)); \
 	if [ -n "$$unformatted" ]; then printf 'not formatted (make fmt mends it):\n%s\n' "$$unformatted" >&2; exit 1; fi
 	@$(GO) vet ./...
-	@PATH="$$(dirname "$$(command -v $(GO))"):$$PATH" $(TOOLS)/golangci-lint run
+	@GOLANGCI_LINT_CACHE='$(CURDIR)/.cache/golangci-lint' PATH="$$(dirname "$$(command -v $(GO))"):$$PATH" $(TOOLS)/golangci-lint run
 
 .PHONY: vuln
 vuln: go $(TOOLS)/built ## Look for known vulnerabilities (needs vuln.go.dev)

@@ -25,7 +25,7 @@ func (w *world) doubt(setup func(w *world, sw *switching.Switch) *switching.Requ
 	sw.Submit(r, func(r switching.Response) { got <- r })
 	resp := <-got
 	p.down.Store(false)
-	time.Sleep(2 * time.Second)
+	w.recovered(sw)
 	w.t.Cleanup(func() {
 		stop, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
