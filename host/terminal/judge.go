@@ -50,7 +50,7 @@ func (t *Terminal) judge(r *Report, d *draft, answer *iso8583.Message, frame wir
 	return nil
 }
 
-var verdictPattern = regexp.MustCompile(`^(VOID|REFUND|DECLINE) (R[0-9]{1,2})$`)
+var verdictPattern = regexp.MustCompile(`^(VOID|REFUND|REVIEW|DECLINE) (R[0-9]{1,2})$`)
 
 // checkMAC says what the answer's MAC is worth.
 func (t *Terminal) checkMAC(d *draft, payload []byte) string {
