@@ -72,9 +72,16 @@ func TestKilledAtEveryStep(t *testing.T) {
 				t.Fatalf("%s at %q: no error, %+v", how, step, run)
 			}
 			b.verify()
-			b.run(now)
-			b.verify()
-			due := b.int(`SELECT count(*) FROM windows w JOIN business_days d USING (calendar_id, business_date) WHERE w.state < 3 AND d.closes_at <= $1`, now)
+			// A connection that was given up may hold its locks a moment longer; the run after it skips what it holds.
+			var due int64
+			for limit := time.Now().Add(30 * time.Second); ; {
+				b.run(now)
+				b.verify()
+				due = b.int(`SELECT count(*) FROM windows w JOIN business_days d USING (calendar_id, business_date) WHERE w.state < 3 AND d.closes_at <= $1`, now)
+				if due == 0 || time.Now().After(limit) {
+					break
+				}
+			}
 			statements := b.int(`SELECT count(*) FROM settlements WHERE business_date = $1 AND sale_minor = 1005 AND closing_payable_minor = opening_payable_minor + 1005`, date.Time())
 			if due != 0 || statements != int64(len(booksMerchants)) {
 				t.Fatalf("%s at %q: %d windows are due, %d statements", how, step, due, statements)

@@ -169,3 +169,23 @@ func TestReversalThenVoidReversal(t *testing.T) {
 	}
 	fmt.Println()
 }
+
+// What leads a repeat to another transaction, or a refund to nobody, is found.
+func TestVerifyFindsSwappedKeysAndLostReviews(t *testing.T) {
+	w := newWorld(t)
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	w.clock.advance(24 * time.Hour)
+	w.policy("review_threshold_minor = 100")
+	w.do(switching.UnderReview, w.request(switching.KindRefund, 5_00, of(sale)))
+	for _, fault := range []string{
+		`UPDATE idempotency_keys k SET transaction_id = o.transaction_id FROM idempotency_keys o WHERE k.stan = 1 AND o.stan = 2`,
+		`DELETE FROM reviews`,
+	} {
+		before := len(w.findings())
+		w.sql(fault)
+		if len(w.findings()) <= before {
+			t.Errorf("not found: %s", fault)
+		}
+	}
+}

@@ -152,7 +152,15 @@ var checks = []ledger.Check{
 	{Name: "every transaction has its key", SQL: `
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'no key leads to it'
 		FROM transactions t
-		WHERE NOT EXISTS (SELECT FROM idempotency_keys k WHERE k.bucket = t.bucket AND k.transaction_id = t.transaction_id)`},
+		WHERE NOT EXISTS (
+			SELECT FROM idempotency_keys k
+			WHERE k.bucket = t.bucket AND k.transaction_id = t.transaction_id AND k.merchant_id = t.merchant_id
+				AND k.terminal_id = t.terminal_id AND k.stan = t.stan)`},
+	{Name: "every refund under review has its review", SQL: `
+		SELECT 'refund ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'nobody is asked about it'
+		FROM transactions t
+		WHERE t.state = 8 AND NOT EXISTS (
+			SELECT FROM reviews v WHERE v.bucket = t.bucket AND v.review_id = t.transaction_id AND v.state = 1)`},
 	{Name: "RRNs are given once", SQL: `
 		SELECT 'RRN ' || lpad(rrn::text, 12, '0'), count(*) || ' transactions'
 		FROM transactions GROUP BY rrn, accepted_at::date HAVING count(*) > 1`},
