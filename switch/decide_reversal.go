@@ -64,8 +64,7 @@ func (d *decision) reversed() []*Record {
 			return found
 		}
 	}
-	key, _ := d.reversedKey()
-	if entry := f.keys[key]; entry != nil {
+	if entry := f.keys[reversedKey(f, r)]; entry != nil {
 		if entry.tombstone {
 			return nil
 		}
@@ -98,9 +97,7 @@ func (d *decision) reversedAcrossRollover() []*Record {
 
 // reversedKey is the original's own key: the STAN that the reference names, or
 // the reversal's, which carries its original's.
-func (d *decision) reversedKey() (Key, bool) { return reversedKey(d.facts, d.request) }
-
-func reversedKey(f *Facts, r *Request) (Key, bool) {
+func reversedKey(f *Facts, r *Request) Key {
 	key := Key{r.merchant.ID, r.terminal.ID, f.batchOf(r), r.STAN, ClassFinancial}
 	if r.Original.HasSTAN {
 		key.STAN = r.Original.STAN
@@ -108,13 +105,13 @@ func reversedKey(f *Facts, r *Request) (Key, bool) {
 			key.BatchNo = r.Original.BatchNo
 		}
 	}
-	return key, true
+	return key
 }
 
 // reversalOfUnknown leaves a tombstone under the original's key: should the
 // original still come, it is declined and not posted.
 func (d *decision) reversalOfUnknown() Verdict {
-	if key, ok := d.reversedKey(); ok && d.facts.keys[key] == nil {
+	if key := reversedKey(d.facts, d.request); d.facts.keys[key] == nil {
 		d.verdict.Keys = append(d.verdict.Keys, key)
 	}
 	if d.request.ApproveUnknownOriginal {
