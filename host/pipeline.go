@@ -103,7 +103,7 @@ func (p *Pipeline) Handle(_ context.Context, m *Message, answer func(Answer)) {
 	}
 	if x.mac != nil && x.dialect.Authenticated(x.request.MTI()) {
 		if err := spec.VerifyMAC(m.Payload, x.mac); err != nil {
-			x.macFailed(err)
+			x.notVerified(err)
 			return
 		}
 	}
@@ -203,6 +203,18 @@ func (x *exchange) unparsable(err error) {
 // log says where the message came from. What is logged of it is never a value.
 func (x *exchange) log() *slog.Logger {
 	return x.pipeline.log.With("listener", x.message.Listener, "remote", x.message.Remote.String(), "conn", x.message.Conn)
+}
+
+// notVerified tells a message whose MAC does not hold from one whose MAC could not
+// be computed: that one is answered 96, without a MAC, and counts against nobody.
+func (x *exchange) notVerified(err error) {
+	if errors.Is(err, wire.ErrMACMissing) || errors.Is(err, wire.ErrMACWrong) {
+		x.macFailed(err)
+		return
+	}
+	x.log().Error("MAC cannot be verified", "tid", x.dialect.TerminalID(x.request), "error", err)
+	x.mac = nil
+	x.refuse(switching.SystemMalfunction)
 }
 
 // macFailed answers 63, leaves a row in the audit log, and nothing else happens.

@@ -87,7 +87,10 @@ func seal(m *iso8583.Message, highest int, spec *wire.Spec, mac wire.MACAlgorith
 		size = 2 * macBytes // hex
 	}
 	at := len(packed) - size
-	sum := mac.Sum(packed[:at])
+	sum, err := mac.Sum(packed[:at])
+	if err != nil {
+		return nil, fmt.Errorf("compute MAC: %w", err)
+	}
 	if size == macBytes {
 		copy(packed[at:], sum[:])
 	} else {

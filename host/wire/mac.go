@@ -19,8 +19,9 @@ const (
 type MACAlgorithm interface {
 	// Name names the algorithm in configuration and logs.
 	Name() string
-	// Sum returns the MAC of data; padding to whole blocks is the algorithm's.
-	Sum(data []byte) [macBytes]byte
+	// Sum returns the MAC of data; padding to whole blocks is the algorithm's. An
+	// error says that the module holding the key could not compute it.
+	Sum(data []byte) ([macBytes]byte, error)
 }
 
 // macSize returns how many bytes of the wire a MAC field takes, or an error when
@@ -39,8 +40,9 @@ func (s *Spec) macSize(fieldNumber int) (int, error) {
 // when a field above 64 is present and in F64 otherwise.
 //
 // Errors: [ErrMACMissing] when the last field the bitmaps announce is neither,
-// [ErrMACWrong] when it does not match, compared in constant time, and a
-// *[ParseError] when there are no whole bitmaps.
+// [ErrMACWrong] when it does not match, compared in constant time, a
+// *[ParseError] when there are no whole bitmaps; any other error says that the
+// algorithm could not compute, and nothing about the message.
 func (s *Spec) VerifyMAC(payload []byte, alg MACAlgorithm) error {
 	p := parser{spec: s, wire: string(payload)}
 	if err := p.readMTI(); err != nil {
@@ -62,7 +64,10 @@ func (s *Spec) VerifyMAC(payload []byte, alg MACAlgorithm) error {
 	if at < p.offset {
 		return ErrMACMissing
 	}
-	want := alg.Sum(payload[:at])
+	want, err := alg.Sum(payload[:at])
+	if err != nil {
+		return fmt.Errorf("compute MAC with %s: %w", alg.Name(), err)
+	}
 	got, f := s.macBytes(payload[at:])
 	if f != nil || subtle.ConstantTimeCompare(want[:], got) != 1 {
 		return ErrMACWrong
@@ -103,7 +108,11 @@ func (s *Spec) PackWithMAC(m *Message, alg MACAlgorithm) ([]byte, error) {
 		return nil, err
 	}
 	at := len(packed) - size
-	sum := alg.Sum(packed[:at])
+	sum, err := alg.Sum(packed[:at])
+	if err != nil {
+		m.Unset(target)
+		return nil, fmt.Errorf("compute MAC with %s: %w", alg.Name(), err)
+	}
 	m.SetBytes(target, sum[:])
 	if size == macBytes {
 		copy(packed[at:], sum[:])

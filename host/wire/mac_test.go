@@ -21,6 +21,15 @@ func testAlgorithm(tb testing.TB) MACAlgorithm {
 	return alg
 }
 
+func sumOf(tb testing.TB, alg MACAlgorithm, data []byte) [macBytes]byte {
+	tb.Helper()
+	sum, err := alg.Sum(data)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return sum
+}
+
 // TestX919KnownAnswers uses published answers for ISO 9797-1 algorithm 3.
 func TestX919KnownAnswers(t *testing.T) {
 	content, err := os.ReadFile("testdata/crypto.json")
@@ -47,7 +56,7 @@ func TestX919KnownAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		data := append([]byte(a.DataASCII), unhexT(t, a.DataHex)...)
-		got := alg.Sum(data)
+		got := sumOf(t, alg, data)
 		if hex.EncodeToString(got[:]) != strings.ToLower(a.MAC) {
 			t.Errorf("MAC %X, want %s", got, a.MAC)
 		}
@@ -55,7 +64,7 @@ func TestX919KnownAnswers(t *testing.T) {
 			continue
 		}
 		// Padding method 1: zeros up to a whole block change nothing.
-		if padded := alg.Sum(append(data, make([]byte, 8-len(data)%8)...)); padded != got {
+		if padded := sumOf(t, alg, append(data, make([]byte, 8-len(data)%8)...)); padded != got {
 			t.Errorf("MAC of padded data %X, want %X", padded, got)
 		}
 	}
@@ -63,7 +72,7 @@ func TestX919KnownAnswers(t *testing.T) {
 	if alg.Name() != "x919" {
 		t.Errorf("name %q", alg.Name())
 	}
-	if alg.Sum(nil) != alg.Sum(make([]byte, 8)) {
+	if sumOf(t, alg, nil) != sumOf(t, alg, make([]byte, 8)) {
 		t.Error("the MAC of no data is not that of a block of zeros")
 	}
 }
@@ -116,7 +125,7 @@ func TestMAC(t *testing.T) {
 			if spec == ASCII87() {
 				size = 16
 			}
-			want := alg.Sum(payload[:len(payload)-size])
+			want := sumOf(t, alg, payload[:len(payload)-size])
 			if !bytes.Equal(parsed.Bytes(field), want[:]) {
 				t.Errorf("MAC %X, want %X", parsed.Bytes(field), want)
 			}
@@ -213,5 +222,30 @@ func TestMACRefused(t *testing.T) {
 	bad.Set(4, "x")
 	if _, err := NAC().PackWithMAC(bad, alg); err == nil || bad.Has(64) {
 		t.Errorf("a message that does not pack: %v, fields %v", err, bad.Fields())
+	}
+}
+
+// brokenModule is an algorithm whose key cannot be used at the moment.
+type brokenModule struct{ err error }
+
+func (brokenModule) Name() string { return "broken" }
+
+func (b brokenModule) Sum([]byte) ([macBytes]byte, error) { return [macBytes]byte{}, b.err }
+
+// TestMACOfAFailingModule shows that a module that cannot compute says nothing
+// about the message, and leaves no placeholder behind in one that is packed.
+func TestMACOfAFailingModule(t *testing.T) {
+	down := errors.New("module is down")
+	signed, err := NAC().PackWithMAC(macMessage(false), testAlgorithm(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = NAC().VerifyMAC(signed, brokenModule{down})
+	if !errors.Is(err, down) || errors.Is(err, ErrMACWrong) || errors.Is(err, ErrMACMissing) {
+		t.Errorf("verify: %v", err)
+	}
+	m := macMessage(false)
+	if packed, err := NAC().PackWithMAC(m, brokenModule{down}); !errors.Is(err, down) || packed != nil || m.Has(64) {
+		t.Errorf("pack: %X, %v, MAC field kept: %t", packed, err, m.Has(64))
 	}
 }

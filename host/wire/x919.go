@@ -38,7 +38,7 @@ func (a *x919) Name() string { return "x919" }
 // Sum implements MACAlgorithm: single DES in CBC mode under the left half, then
 // the last block decrypted with the right half and encrypted with the left one.
 // The MAC of no data is that of one block of zeros.
-func (a *x919) Sum(data []byte) [macBytes]byte {
+func (a *x919) Sum(data []byte) ([macBytes]byte, error) {
 	block := make([]byte, des.BlockSize)
 	for first := true; first || len(data) > 0; first = false {
 		n := min(len(data), des.BlockSize)
@@ -48,5 +48,5 @@ func (a *x919) Sum(data []byte) [macBytes]byte {
 	}
 	a.right.Decrypt(block, block)
 	a.left.Encrypt(block, block)
-	return [macBytes]byte(block)
+	return [macBytes]byte(block), nil
 }
