@@ -29,6 +29,18 @@ const (
 	KindEcho Kind = 10
 	// KindLogon signs a terminal on.
 	KindLogon Kind = 11
+	// KindSignOff ends a terminal's session.
+	KindSignOff Kind = 12
+	// KindStatus is a terminal's report of what it holds; it is told what there is.
+	KindStatus Kind = 13
+	// KindDownload asks for one thing of what there is.
+	KindDownload Kind = 14
+	// KindDownloadEnd says that a terminal has taken what there is.
+	KindDownloadEnd Kind = 15
+	// KindScript reports what an issuer's script did to a card. It moves nothing.
+	KindScript Kind = 16
+	// KindAdjustment changes what a sale comes to before it is settled: a tip.
+	KindAdjustment Kind = 17
 	// KindSettlement states the totals of a terminal's batch.
 	KindSettlement Kind = 20
 	// KindUpload shows one transaction of a batch whose totals differed.
@@ -40,7 +52,8 @@ const (
 var kindNames = [...]string{
 	KindAuthorization: "authorization", KindSale: "sale", KindCompletion: "completion", KindAdvice: "advice",
 	KindVoid: "void", KindRefund: "refund", KindCancel: "cancel", KindReversal: "reversal",
-	KindBalance: "balance", KindEcho: "echo", KindLogon: "logon",
+	KindBalance: "balance", KindEcho: "echo", KindLogon: "logon", KindSignOff: "sign_off", KindStatus: "status",
+	KindDownload: "download", KindDownloadEnd: "download_end", KindScript: "script", KindAdjustment: "adjustment",
 	KindSettlement: "settlement", KindUpload: "upload", KindTrailer: "trailer",
 }
 
@@ -69,6 +82,8 @@ const (
 	ClassSettlement Class = 4
 	// ClassUpload is for uploads: a terminal may give one its transaction's STAN.
 	ClassUpload Class = 5
+	// ClassScript is for script results, which may carry their transaction's STAN.
+	ClassScript Class = 6
 )
 
 // Class of the keys of this kind of request.
@@ -80,6 +95,8 @@ func (k Kind) Class() Class {
 		return ClassSettlement
 	case KindUpload:
 		return ClassUpload
+	case KindScript:
+		return ClassScript
 	default:
 		return ClassFinancial
 	}

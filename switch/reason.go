@@ -50,6 +50,14 @@ const (
 	BatchInUpload          Reason = 51 // the batch waits for the end of its upload
 	UnknownBatch           Reason = 52
 	NotCurrentBatch        Reason = 53
+	IncorrectPIN           Reason = 54
+	PINTriesExceeded       Reason = 55
+	PINFormat              Reason = 56 // the block opens and holds no PIN
+	PINMissing             Reason = 57
+	SignInRequired         Reason = 58 // the terminal has no session, or not this one
+	MACWrong               Reason = 59
+	TerminalLocked         Reason = 60 // after wrong MACs
+	RateLimited            Reason = 61
 )
 
 var reasonNames = [...]string{
@@ -69,7 +77,9 @@ var reasonNames = [...]string{
 	WrongOperatorPassword: "wrong_operator_password", OperatorLocked: "operator_locked",
 	UnderReview: "under_review", ReviewRejected: "review_rejected",
 	BatchOutOfBalance: "batch_out_of_balance", BatchInUpload: "batch_in_upload", UnknownBatch: "unknown_batch",
-	NotCurrentBatch: "not_current_batch",
+	NotCurrentBatch: "not_current_batch", IncorrectPIN: "incorrect_pin", PINTriesExceeded: "pin_tries_exceeded",
+	PINFormat: "pin_format", PINMissing: "pin_missing", SignInRequired: "sign_in_required", MACWrong: "mac_wrong",
+	TerminalLocked: "terminal_locked", RateLimited: "rate_limited",
 }
 
 // Reasons lists every reason, for tables that must have an entry for each.

@@ -50,6 +50,11 @@ type Request struct {
 	// UploadedKind is what an upload says its transaction was; 0 if it does not.
 	UploadedKind Kind
 
+	// WorkingKeys that a logon asks for; without them it says that the terminal is there.
+	WorkingKeys KeyForm
+	// Data of a status report, a download or a script result, as the terminal has it.
+	Data []byte
+
 	// Repeat is the sender's own mark. Within a batch it changes nothing; across
 	// the end of a batch it tells a repeat from a STAN that began anew.
 	Repeat bool
@@ -68,7 +73,7 @@ type Request struct {
 }
 
 // Reference names an earlier transaction. The first that is given counts: RRN,
-// then STAN, then invoice.
+// then STAN, then invoice, then authorization code.
 type Reference struct {
 	// RRN with HasRRN; -1 is an RRN that cannot be one of ours.
 	RRN    int64
@@ -79,10 +84,17 @@ type Reference struct {
 	BatchNo int32
 	// Invoice, when not empty, of the same terminal.
 	Invoice string
+	// AuthCode with HasAuthCode finds an authorization, where nothing before it is
+	// given: with it comes the card.
+	AuthCode    string
+	HasAuthCode bool
+	// Date of the original in its terminal's time (MMDD); empty if not given. It
+	// narrows what the others find.
+	Date string
 }
 
 // Given tells whether anything is referred to.
-func (r *Reference) Given() bool { return r.HasRRN || r.HasSTAN || r.Invoice != "" }
+func (r *Reference) Given() bool { return r.HasRRN || r.HasSTAN || r.Invoice != "" || r.HasAuthCode }
 
 // Key makes a repeat a repeat.
 type Key struct {
@@ -140,8 +152,44 @@ func (r *Request) digest() []byte {
 	if r.UploadedKind != 0 {
 		number(int64(r.UploadedKind))
 	}
+	if r.Original.HasAuthCode {
+		text(r.Original.AuthCode)
+	}
+	if r.Original.Date != "" {
+		text(r.Original.Date)
+	}
+	if len(r.Data) > 0 {
+		text(string(r.Data))
+	}
 	return h.Sum(nil)[:16]
 }
+
+// KeyForm is which working keys a sign-in asks for. Numbers are UnionPay's
+// (F60.3: 001, 003, 004).
+type KeyForm uint8
+
+const (
+	// KeysSingle is a PIN and a MAC key of one DES key each.
+	KeysSingle KeyForm = 1
+	// KeysDouble is a PIN and a MAC key of two DES keys each.
+	KeysDouble KeyForm = 3
+	// KeysWithTrack is a key for tracks besides.
+	KeysWithTrack KeyForm = 4
+)
+
+// Demand is what the host asks a terminal to do when it can.
+type Demand uint8
+
+const (
+	// DemandNone asks for nothing.
+	DemandNone Demand = 0
+	// DemandDownload: there are parameters that the terminal does not have.
+	DemandDownload Demand = 1
+	// DemandStatus asks for a report of what the terminal holds.
+	DemandStatus Demand = 2
+	// DemandSignIn asks for a new session.
+	DemandSignIn Demand = 3
+)
 
 // Response is what the terminal is told.
 type Response struct {
@@ -164,7 +212,13 @@ type Response struct {
 	BalanceMinor int64
 	HasBalance   bool
 	Currency     money.Currency
-	Echo         []byte
+	// BatchNo that a terminal which signed in works in; 0 is not told.
+	BatchNo int32
+	// Data that a status report or a download is answered with.
+	Data []byte
+	// Demand is what the terminal is asked to do next.
+	Demand Demand
+	Echo   []byte
 	// Stored tells a repeat's answer from a first one. It is not told.
 	Stored bool
 }
