@@ -20,7 +20,7 @@ import (
 // Pipeline is the way of one message, from its bytes to its answer's. It stands
 // behind the sessions as their [Handler].
 //
-//	parse ─▶ MAC over the raw bytes ─▶ request ─▶ switch ┄┄▶ answer ─▶ pack and MAC
+//	parse ─▶ guard ─▶ MAC over the raw bytes ─▶ guard ─▶ request ─▶ switch ┄┄▶ answer ─▶ pack and MAC
 type Pipeline struct {
 	o       PipelineOptions
 	log     *slog.Logger
@@ -52,7 +52,10 @@ type PipelineOptions struct {
 	// Dialects by listener name.
 	Dialects map[string]dialect.Dialect
 	Vault    *vault.Vault
-	Auditor  Recorder
+	// Guard decides whom the pipeline listens to; nil lets everybody in and keeps
+	// wrong MACs in the audit log.
+	Guard   Guard
+	Auditor Recorder
 	// Logger; nil logs nothing.
 	Logger *slog.Logger
 	// Registerer of the pipeline's metrics; nil registers none.
@@ -71,6 +74,9 @@ func NewPipeline(o PipelineOptions) *Pipeline {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Guard == nil {
+		o.Guard = &openGuard{recorder: o.Auditor, now: o.Now}
+	}
 	return &Pipeline{o: o, log: o.Logger, metrics: newPipelineMetrics(o.Registerer)}
 }
 
@@ -80,6 +86,7 @@ type exchange struct {
 	dialect  dialect.Dialect
 	message  *Message
 	request  *wire.Message
+	attempt  Attempt
 	mac      wire.MACAlgorithm // nil: the terminal has none
 	answer   func(Answer)
 }
@@ -98,14 +105,19 @@ func (p *Pipeline) Handle(_ context.Context, m *Message, answer func(Answer)) {
 		x.ignored()
 		return
 	}
-	if !x.findMAC() {
+	x.identify()
+	if !x.passes(p.o.Guard.Allow(x.attempt)) || !x.findMAC() {
 		return
 	}
-	if x.mac != nil && x.dialect.Authenticated(x.request.MTI()) {
+	sealed := x.mac != nil && x.dialect.Authenticated(x.request.MTI())
+	if sealed {
 		if err := spec.VerifyMAC(m.Payload, x.mac); err != nil {
 			x.notVerified(err)
 			return
 		}
+	}
+	if !x.passes(p.o.Guard.Verified(x.attempt, sealed)) {
+		return
 	}
 	request, refusal := x.dialect.Request(x.request)
 	if refusal != nil {
@@ -116,7 +128,50 @@ func (p *Pipeline) Handle(_ context.Context, m *Message, answer func(Answer)) {
 		request.CertificateSHA256 = sha256.Sum256(m.Certificate.Raw)
 	}
 	request.Received = m.Received
-	p.o.Switch.Submit(request, func(r switching.Response) { x.reply(&r) })
+	p.o.Switch.Submit(request, func(r switching.Response) { x.decided(&r) })
+}
+
+// identify says for the guard who sends the message, by what it claims.
+func (x *exchange) identify() {
+	x.attempt = Attempt{
+		Listener: x.message.Listener, Remote: x.message.Remote.Addr(),
+		TID: x.dialect.TerminalID(x.request), MTI: x.request.MTI(),
+	}
+	if t := x.pipeline.o.Switch.Terminal(x.attempt.TID); t != nil && t.Dialect == x.dialect.Name() {
+		x.attempt.Terminal = t
+	}
+}
+
+// passes does what the guard says with a message, and reports whether it goes on.
+func (x *exchange) passes(v Verdict) bool {
+	switch v {
+	case Pass:
+		return true
+	case Busy:
+		x.denied(switching.RateLimited)
+	case Locked:
+		x.denied(switching.TerminalLocked)
+	default:
+		x.answer(Answer{})
+	}
+	return false
+}
+
+// denied refuses a message that the guard does not let in. Its terminal's MAC
+// is on the answer if the key is at hand, and the answer goes without one if not.
+func (x *exchange) denied(reason switching.Reason) {
+	x.mac, _ = x.pipeline.macOf(x.dialect, x.request) // a key that cannot be used is told where it is needed
+	x.pipeline.o.Guard.Denied(x.attempt, reason, func() { x.refuse(reason) })
+}
+
+// decided answers what the switch decided; a sender that it did not let in is on
+// record before that.
+func (x *exchange) decided(r *switching.Response) {
+	if r.Reason == switching.Approved {
+		x.reply(r)
+		return
+	}
+	x.pipeline.o.Guard.Denied(x.attempt, r.Reason, func() { x.reply(r) })
 }
 
 // findMAC looks for the terminal's MAC. When its key cannot be used the message
@@ -224,10 +279,7 @@ func (x *exchange) macFailed(err error) {
 		problem = "missing"
 	}
 	x.pipeline.metrics.macFailures.WithLabelValues(x.message.Listener, problem).Inc()
-	x.pipeline.o.Auditor.Record(switching.AuditEntry{
-		At: x.pipeline.o.Now(), Kind: "mac_failure", Subject: "terminal " + x.dialect.TerminalID(x.request),
-		Detail: fmt.Sprintf("MAC %s in %s from %s", problem, x.request.MTI(), x.message.Remote.Addr()),
-	}, func() {
+	x.pipeline.o.Guard.MACFailed(x.attempt, problem == "missing", func() {
 		response := &switching.Response{Reason: switching.SecurityViolation}
 		// Its fields are not to be trusted, but its sender may know which rule refused it.
 		if request, refusal := x.dialect.Request(x.request); refusal == nil && request.Kind.Cancels() {
