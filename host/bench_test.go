@@ -7,6 +7,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+
+	"meridian/host/wire"
 )
 
 // One connection, one request at a time: the cost of the socket and the session
@@ -23,7 +25,7 @@ func BenchmarkEcho(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	request, err := testFraming.AppendFrame(nil, peerTPDU, []byte(strings.Repeat("x", 200)))
+	request, err := testFraming.AppendFrame(nil, wire.Frame{TPDU: peerTPDU, Payload: []byte(strings.Repeat("x", 200))})
 	if err != nil {
 		b.Fatal(err)
 	}

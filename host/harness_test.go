@@ -217,7 +217,7 @@ func (p *peer) frames(payloads ...string) []byte {
 	var out []byte
 	for _, payload := range payloads {
 		var err error
-		if out, err = p.framing.AppendFrame(out, peerTPDU, []byte(payload)); err != nil {
+		if out, err = p.framing.AppendFrame(out, wire.Frame{TPDU: peerTPDU, Payload: []byte(payload)}); err != nil {
 			p.t.Fatalf("frame: %v", err)
 		}
 	}

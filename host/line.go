@@ -10,8 +10,9 @@ type place struct {
 	next    *place
 
 	message Message
-	// tpdu is kept apart from the message, which the handler may change.
-	tpdu wire.TPDU
+	// tpdu and header are kept apart from the message, which the handler may change.
+	tpdu   wire.TPDU
+	header wire.Header
 	// buffer is the memory under message.Payload; nil when it must not be used
 	// again because a panicking handler may have left it with somebody.
 	buffer *[]byte

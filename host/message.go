@@ -22,6 +22,9 @@ type Message struct {
 	Certificate *x509.Certificate
 	// TPDU is the transport header as received; zero where the framing has none.
 	TPDU wire.TPDU
+	// Header is the application header as received; zero where the framing has
+	// none.
+	Header wire.Header
 	// Payload starts at the MTI. It belongs to the handler until it answers and
 	// may be used again for another message after that: copy what is kept.
 	Payload []byte
@@ -31,10 +34,13 @@ type Message struct {
 
 // Answer is what a handler gives back for a message.
 type Answer struct {
-	// Payload starts at the MTI; framing and the swapped TPDU are added by the
-	// session. It belongs to the session from here on, and may be (a part of) the
+	// Payload starts at the MTI; framing, the swapped TPDU and the request's
+	// application header are added by the session. It belongs to the session from here on, and may be (a part of) the
 	// request's own payload. Nil sends nothing and frees the place.
 	Payload []byte
+	// Demand is what the answer's application header asks the terminal for, where
+	// the framing has one.
+	Demand wire.Demand
 	// Close, when not empty, closes the connection after this answer was written.
 	// Answers to later requests of the connection are dropped.
 	Close CloseReason

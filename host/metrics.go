@@ -5,7 +5,7 @@ import (
 )
 
 // Metrics are what the TCP side tells Prometheus. Labels are listener names and
-// close reasons: both are small fixed sets, and neither is chosen by a peer.
+// reasons: small fixed sets, none of them chosen by a peer.
 type Metrics struct {
 	connections    *prometheus.GaugeVec
 	accepted       *prometheus.CounterVec
@@ -14,6 +14,7 @@ type Metrics struct {
 	acceptErrors   *prometheus.CounterVec
 	framesReceived *prometheus.CounterVec
 	framesSent     *prometheus.CounterVec
+	framesDropped  *prometheus.CounterVec
 	bytesReceived  *prometheus.CounterVec
 	bytesSent      *prometheus.CounterVec
 	inFlight       prometheus.Gauge
@@ -52,6 +53,9 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 			"Messages read from terminals."),
 		framesSent: perListener("meridian_frames_sent_total",
 			"Answers written to terminals. Lagging behind meridian_frames_received_total means unanswered messages."),
+		framesDropped: perListener("meridian_frames_dropped_total",
+			"Frames passed over without an answer because of their TPDU or application header, by reason: a terminal or an "+
+				"access network with a wrong setting.", "reason"),
 		bytesReceived: perListener("meridian_received_bytes_total",
 			"Bytes read from terminals, after TLS, framing included."),
 		bytesSent: perListener("meridian_sent_bytes_total",
@@ -89,7 +93,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	m.waitsConnection = m.waits.WithLabelValues("connection")
 	m.waitsTotal = m.waits.WithLabelValues("total")
 	registerer.MustRegister(m.connections, m.accepted, m.closes, m.refusals, m.acceptErrors,
-		m.framesReceived, m.framesSent, m.bytesReceived, m.bytesSent,
+		m.framesReceived, m.framesSent, m.framesDropped, m.bytesReceived, m.bytesSent,
 		m.inFlight, m.inFlightLimit, m.connLimit, m.waits, m.panics, m.answersIgnored, m.answersRefused)
 	return m
 }
@@ -104,6 +108,7 @@ type listenerMetrics struct {
 	acceptErrors   prometheus.Counter
 	framesReceived prometheus.Counter
 	framesSent     prometheus.Counter
+	framesDropped  *prometheus.CounterVec
 	bytesReceived  prometheus.Counter
 	bytesSent      prometheus.Counter
 }
@@ -118,6 +123,7 @@ func (m *Metrics) listener(name string) listenerMetrics {
 		acceptErrors:   m.acceptErrors.With(own),
 		framesReceived: m.framesReceived.With(own),
 		framesSent:     m.framesSent.With(own),
+		framesDropped:  m.framesDropped.MustCurryWith(own),
 		bytesReceived:  m.bytesReceived.With(own),
 		bytesSent:      m.bytesSent.With(own),
 	}

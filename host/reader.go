@@ -13,6 +13,11 @@ import (
 // single byte.
 const warmWait = time.Second
 
+// maxDroppedInRow bounds the frames with wrong headers that a connection may send
+// one after the other. A terminal with a wrong setting sends a few and gives up; a
+// peer that goes on is not one of ours, and each of its frames is a line in the log.
+const maxDroppedInRow = 16
+
 // readFrames reads frames and hands them over until the session stops. The
 // reason is in s.stopped when it returns.
 func (s *session) readFrames() {
@@ -23,6 +28,9 @@ func (s *session) readFrames() {
 		}
 		p, err := s.readFrame()
 		if err != nil {
+			if s.drop(err) {
+				continue
+			}
 			s.readEnded(err, CloseReadTimeout)
 			return
 		}
@@ -32,6 +40,22 @@ func (s *session) readFrames() {
 		}
 		s.dispatch(p)
 	}
+}
+
+// drop passes over a frame with a wrong TPDU or application header, as UnionPay's
+// centre does: it has no answer, and the connection stays. It reports false for
+// any other error, and for a peer that sends nothing else.
+func (s *session) drop(err error) bool {
+	var wrong *wire.HeaderError
+	if !errors.As(err, &wrong) {
+		return false
+	}
+	s.framesDropped++
+	s.droppedInRow++
+	s.listener.metrics.framesDropped.WithLabelValues(string(wrong.Reason)).Inc()
+	s.server.logger.Warn("frame dropped", "listener", s.listener.Name, "conn", s.id, "remote", s.remote.String(),
+		"reason", string(wrong.Reason))
+	return s.droppedInRow < maxDroppedInRow
 }
 
 // awaitPlace waits for a free place in the line: the connection's bound on
@@ -142,10 +166,12 @@ func (s *session) readFrame() (*place, error) {
 	}
 	*buffer = frame.Payload[:0]
 	s.framesReceived++
+	s.droppedInRow = 0
 	s.listener.metrics.framesReceived.Inc()
 	return &place{
 		session: s,
 		tpdu:    frame.TPDU,
+		header:  frame.Header,
 		buffer:  buffer,
 		message: Message{
 			Listener:    s.listener.Name,
@@ -153,6 +179,7 @@ func (s *session) readFrame() (*place, error) {
 			Remote:      s.remote,
 			Certificate: s.certificate,
 			TPDU:        frame.TPDU,
+			Header:      frame.Header,
 			Payload:     frame.Payload,
 			Received:    s.server.now(),
 		},
@@ -163,10 +190,11 @@ func (s *session) readFrame() (*place, error) {
 // deadline means.
 func (s *session) readEnded(err error, onTimeout CloseReason) {
 	var bad *wire.FrameError
+	var wrong *wire.HeaderError
 	switch {
 	case errors.Is(err, errStopped):
 		// stop has its reason already.
-	case errors.As(err, &bad):
+	case errors.As(err, &bad), errors.As(err, &wrong):
 		s.stop(CloseBadFrame, err)
 	case isTimeout(err):
 		s.stop(onTimeout, nil)

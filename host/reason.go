@@ -20,7 +20,8 @@ const (
 	CloseReadTimeout CloseReason = "read_timeout"
 	// CloseWriteTimeout: the peer did not take its answers within WriteTimeout.
 	CloseWriteTimeout CloseReason = "write_timeout"
-	// CloseBadFrame: a frame's length cannot be trusted, so no later boundary can.
+	// CloseBadFrame: a frame's length cannot be trusted, so no later boundary can;
+	// or frame after frame had a wrong TPDU or application header.
 	CloseBadFrame CloseReason = "bad_frame"
 	// CloseTLSHandshake: the TLS handshake failed or took longer than
 	// HandshakeTimeout.

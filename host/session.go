@@ -79,6 +79,8 @@ type session struct {
 	readDeadline time.Time // as last set
 
 	framesReceived, framesSent uint64
+	framesDropped              uint64 // belongs to the reader, as droppedInRow does
+	droppedInRow               int
 	bytesReceived, bytesSent   uint64 // bytesReceived belongs to the reader
 }
 
@@ -295,6 +297,7 @@ func (s *session) closed() {
 		slog.String("reason", string(reason)),
 		slog.Uint64("frames_received", s.framesReceived),
 		slog.Uint64("frames_sent", sent),
+		slog.Uint64("frames_dropped", s.framesDropped),
 		slog.Uint64("bytes_received", s.bytesReceived),
 		slog.Uint64("bytes_sent", bytesSent),
 		slog.Float64("open_seconds", time.Since(s.opened).Seconds()),

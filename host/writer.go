@@ -2,6 +2,8 @@ package host
 
 import (
 	"time"
+
+	"meridian/host/wire"
 )
 
 // answerOnce is what the handler calls.
@@ -126,7 +128,8 @@ func (s *session) writeBatch(out *[]byte, first *place, count int) {
 func (s *session) frame(dst []byte, first *place) (batch []byte, frames int, closing CloseReason) {
 	for p := first; p != nil; p = p.next {
 		if p.answer.Payload != nil {
-			longer, err := s.listener.Framing.AppendFrame(dst, p.tpdu.Swapped(), p.answer.Payload)
+			request := wire.Frame{TPDU: p.tpdu, Header: p.header}
+			longer, err := s.listener.Framing.AppendFrame(dst, request.Answer(p.answer.Demand, p.answer.Payload))
 			if err != nil {
 				s.server.metrics.answersRefused.Inc()
 				s.server.logger.Error("answer not sent",

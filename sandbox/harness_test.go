@@ -143,7 +143,7 @@ func (l *line) ask(mti string, fields map[int]string, mac wire.MACAlgorithm) *wi
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	frame, err := l.framing.AppendFrame(nil, wire.TPDU{0x60, 0, 1, 0, 0}, payload)
+	frame, err := l.framing.AppendFrame(nil, wire.Frame{TPDU: wire.TPDU{0x60, 0, 1, 0, 0}, Payload: payload})
 	if err != nil {
 		l.t.Fatal(err)
 	}

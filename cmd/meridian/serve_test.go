@@ -164,7 +164,7 @@ func sale(t testing.TB) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	framed, err := framing.AppendFrame(nil, wire.TPDU{0x60, 0, 1, 0, 0}, payload)
+	framed, err := framing.AppendFrame(nil, wire.Frame{TPDU: wire.TPDU{0x60, 0, 1, 0, 0}, Payload: payload})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -140,7 +140,7 @@ func (x *terminal) payload(mti string, f fields) []byte {
 // write sends a payload in a frame.
 func (x *terminal) write(payload []byte) {
 	x.t.Helper()
-	frame, err := x.framing.AppendFrame(nil, x.tpdu, payload)
+	frame, err := x.framing.AppendFrame(nil, wire.Frame{TPDU: x.tpdu, Payload: payload})
 	x.w.must(err)
 	_, err = x.conn.Write(frame)
 	x.w.must(err)

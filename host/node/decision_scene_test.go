@@ -479,7 +479,7 @@ func (l *logLines) forget() {
 
 // exchangeOrFail is exchange for goroutines that may not end a test.
 func (x *terminal) exchangeOrFail(payload []byte) (*wire.Message, []byte, error) {
-	frame, err := x.framing.AppendFrame(nil, x.tpdu, payload)
+	frame, err := x.framing.AppendFrame(nil, wire.Frame{TPDU: x.tpdu, Payload: payload})
 	if err != nil {
 		return nil, nil, fmt.Errorf("frame: %w", err)
 	}

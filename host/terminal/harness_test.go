@@ -132,7 +132,7 @@ func (h *fakeHost) serve(conn net.Conn) {
 			if keep {
 				tpdu = frame.TPDU
 			}
-			if out, err = framing.AppendFrame(nil, tpdu, r.payload); err != nil {
+			if out, err = framing.AppendFrame(nil, wire.Frame{TPDU: tpdu, Payload: r.payload}); err != nil {
 				h.t.Errorf("frame: %v", err)
 			}
 		}

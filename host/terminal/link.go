@@ -184,7 +184,7 @@ func (l *link) WriteMessage(w io.Writer, _ *iso8583.Message) error {
 	l.mu.Lock()
 	payload := l.payload
 	l.mu.Unlock()
-	frame, err := l.framing.AppendFrame(nil, l.tpdu, payload)
+	frame, err := l.framing.AppendFrame(nil, wire.Frame{TPDU: l.tpdu, Payload: payload})
 	if err != nil {
 		return l.because(errorf(KindUsage, "frame the request: %w", err))
 	}

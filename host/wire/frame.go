@@ -128,16 +128,30 @@ type Framing struct {
 	Length LengthFormat
 	// TPDU is true when a five-byte TPDU follows the length and is counted by it.
 	TPDU bool
-	// MaxBytes caps what the length counts (TPDU and payload);
+	// Header is true when UnionPay's application header follows the TPDU, which is
+	// then there too. What comes with a wrong one is a *[HeaderError].
+	Header bool
+	// DialMonitor is true when a dial-monitor header of 33 bytes may stand between
+	// TPDU and application header, as dial-up access networks put it there. It is
+	// read past; answers have none.
+	DialMonitor bool
+	// MaxBytes caps what the length counts (headers and payload);
 	// DefaultMaxFrameBytes when zero.
 	MaxBytes int
 }
 
-// Frame is one message as it travels: its TPDU (zero where the framing has
-// none) and the payload, which starts at the MTI.
+// Frame is one message as it travels: its TPDU and application header (zero
+// where the framing has none) and the payload, which starts at the MTI.
 type Frame struct {
 	TPDU    TPDU
+	Header  Header
 	Payload []byte
+}
+
+// Answer is the frame of an answer: the headers turned round, with the host's
+// demand.
+func (f Frame) Answer(d Demand, payload []byte) Frame {
+	return Frame{TPDU: f.TPDU.Swapped(), Header: f.Header.Answer(d), Payload: payload}
 }
 
 // FrameReason names why a frame was refused. The set is closed, so it can be a
@@ -181,7 +195,10 @@ func (e *FrameError) Error() string {
 
 // headerBytes is what stands between the length and the payload.
 func (f Framing) headerBytes() int {
-	if f.TPDU {
+	switch {
+	case f.Header:
+		return len(TPDU{}) + len(Header{})
+	case f.TPDU:
 		return len(TPDU{})
 	}
 	return 0
@@ -216,7 +233,9 @@ func (f Framing) check(length int) error {
 //
 // Errors: io.EOF when the peer closed between frames, io.ErrUnexpectedEOF when
 // it closed inside one, *[FrameError] when the length cannot be trusted (nothing
-// after the length has been read then), any other read error wrapped.
+// after the length has been read then), *[HeaderError] when the frame was read
+// whole and its headers are wrong (the next frame can be read), any other read
+// error wrapped.
 func (f Framing) ReadFrame(r *bufio.Reader, buf []byte) (Frame, error) {
 	// Peek instead of ReadFull: the prefix stays in r's buffer and nothing
 	// escapes to the heap. bufio buffers hold at least 16 bytes.
@@ -236,7 +255,8 @@ func (f Framing) ReadFrame(r *bufio.Reader, buf []byte) (Frame, error) {
 	}
 
 	var frame Frame
-	if f.TPDU {
+	size := length - f.headerBytes()
+	if f.TPDU || f.Header {
 		head, err := r.Peek(len(frame.TPDU))
 		if err != nil {
 			return Frame{}, readError("read TPDU", err, false)
@@ -246,8 +266,12 @@ func (f Framing) ReadFrame(r *bufio.Reader, buf []byte) (Frame, error) {
 			return Frame{}, readError("read TPDU", err, false)
 		}
 	}
+	if f.Header {
+		if size, err = f.readHeader(r, &frame, length-len(frame.TPDU)); err != nil {
+			return Frame{}, err
+		}
+	}
 
-	size := length - f.headerBytes()
 	if cap(buf) < size {
 		buf = make([]byte, size)
 	}
@@ -269,17 +293,28 @@ func readError(action string, err error, atBoundary bool) error {
 	return fmt.Errorf("%s: %w", action, err)
 }
 
-// AppendFrame appends length, TPDU (where the framing has one) and payload to
-// dst. It returns dst unchanged and a *[FrameError] when the frame would not
-// pass ReadFrame of the same framing.
-func (f Framing) AppendFrame(dst []byte, tpdu TPDU, payload []byte) ([]byte, error) {
-	length := f.headerBytes() + len(payload)
+// AppendFrame appends length, headers (where the framing has them) and payload to
+// dst. It returns dst unchanged and a *[FrameError] or *[HeaderError] when the
+// frame would not pass ReadFrame of the same framing.
+func (f Framing) AppendFrame(dst []byte, frame Frame) ([]byte, error) {
+	length := f.headerBytes() + len(frame.Payload)
 	if err := f.check(length); err != nil {
 		return dst, err
 	}
-	dst = f.Length.append(dst, length)
-	if f.TPDU {
-		dst = append(dst, tpdu[:]...)
+	if f.Header {
+		if frame.TPDU[0] != tpduID {
+			return dst, &HeaderError{Reason: HeaderTPDU}
+		}
+		if err := frame.Header.check(); err != nil {
+			return dst, err
+		}
 	}
-	return append(dst, payload...), nil
+	dst = f.Length.append(dst, length)
+	if f.TPDU || f.Header {
+		dst = append(dst, frame.TPDU[:]...)
+	}
+	if f.Header {
+		dst = append(dst, frame.Header[:]...)
+	}
+	return append(dst, frame.Payload...), nil
 }

@@ -24,11 +24,11 @@ func TestFrameRoundTrip(t *testing.T) {
 		{Length: LengthBCD, TPDU: true},
 		{Length: LengthASCII, TPDU: true},
 	} {
-		stream, err := framing.AppendFrame(nil, testTPDU, payload)
+		stream, err := framing.AppendFrame(nil, Frame{TPDU: testTPDU, Payload: payload})
 		if err != nil {
 			t.Fatal(err)
 		}
-		stream, err = framing.AppendFrame(stream, testTPDU.Swapped(), payload[:2])
+		stream, err = framing.AppendFrame(stream, Frame{TPDU: testTPDU.Swapped(), Payload: payload[:2]})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -64,7 +64,7 @@ func TestFrameBytes(t *testing.T) {
 		{Framing{TPDU: true}, "\x00\x11\x60\x00\x10\x00\x05ABCDEFGHIJKL"},
 		{Framing{Length: LengthBCD, TPDU: true}, "\x00\x17\x60\x00\x10\x00\x05ABCDEFGHIJKL"},
 	} {
-		got, err := c.framing.AppendFrame([]byte("before"), testTPDU, []byte("ABCDEFGHIJKL"))
+		got, err := c.framing.AppendFrame([]byte("before"), Frame{TPDU: testTPDU, Payload: []byte("ABCDEFGHIJKL")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,28 +113,28 @@ func TestFrameRefused(t *testing.T) {
 
 func TestFrameLimitIsInclusive(t *testing.T) {
 	framing := Framing{TPDU: true, MaxBytes: 64}
-	frame, err := framing.AppendFrame(nil, testTPDU, make([]byte, 59))
+	frame, err := framing.AppendFrame(nil, Frame{TPDU: testTPDU, Payload: make([]byte, 59)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := framing.ReadFrame(reader(frame), nil); err != nil {
 		t.Errorf("at the limit: %v", err)
 	}
-	if out, err := framing.AppendFrame([]byte("kept"), testTPDU, make([]byte, 60)); err == nil || string(out) != "kept" {
+	if out, err := framing.AppendFrame([]byte("kept"), Frame{TPDU: testTPDU, Payload: make([]byte, 60)}); err == nil || string(out) != "kept" {
 		t.Errorf("over the limit: %q, %v", out, err)
 	}
-	if _, err := framing.AppendFrame(nil, testTPDU, []byte{2}); err == nil {
+	if _, err := framing.AppendFrame(nil, Frame{TPDU: testTPDU, Payload: []byte{2}}); err == nil {
 		t.Error("a payload without room for an MTI was framed")
 	}
 	// A limit above what the format can say is the format's.
 	wide := Framing{Length: LengthASCII, MaxBytes: 1 << 20}
-	if _, err := wide.AppendFrame(nil, TPDU{}, make([]byte, 10000)); err == nil {
+	if _, err := wide.AppendFrame(nil, Frame{Payload: make([]byte, 10000)}); err == nil {
 		t.Error("10000 bytes fit into four digits")
 	}
 }
 
 func TestFrameEndOfStream(t *testing.T) {
-	whole, err := Framing{TPDU: true}.AppendFrame(nil, testTPDU, []byte("0800 and more"))
+	whole, err := Framing{TPDU: true}.AppendFrame(nil, Frame{TPDU: testTPDU, Payload: []byte("0800 and more")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestFrameEndOfStream(t *testing.T) {
 }
 
 func TestFrameUsesBuffer(t *testing.T) {
-	stream, err := Framing{}.AppendFrame(nil, TPDU{}, []byte("0200"))
+	stream, err := Framing{}.AppendFrame(nil, Frame{Payload: []byte("0200")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func FuzzReadFrame(f *testing.F) {
 			if len(frame.Payload)+framing.headerBytes() > framing.maxBytes() || cap(frame.Payload) > framing.maxBytes() {
 				t.Fatalf("frame of %d bytes over the limit of %d", len(frame.Payload), framing.maxBytes())
 			}
-			if written, err = framing.AppendFrame(written, frame.TPDU, frame.Payload); err != nil {
+			if written, err = framing.AppendFrame(written, frame); err != nil {
 				t.Fatalf("frame read but not written: %v", err)
 			}
 		}
