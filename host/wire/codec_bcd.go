@@ -10,12 +10,18 @@ type bcd struct {
 	label string
 	of    Kind
 	left  bool
+	// sealed is true where a value may hold any nibble: a track whose last blocks
+	// are encrypted in place.
+	sealed bool
 }
 
 var (
-	bcdLeft  = bcd{"n.BCD.Left", KindNumeric, true}
-	bcdRight = bcd{"n.BCD.Right", KindNumeric, false}
-	bcdTrack = bcd{"z.BCD", KindTrack, false}
+	bcdLeft  = bcd{"n.BCD.Left", KindNumeric, true, false}
+	bcdRight = bcd{"n.BCD.Right", KindNumeric, false, false}
+	bcdTrack = bcd{"z.BCD", KindTrack, false, false}
+	// bcdTrackSealed reads D as "=" wherever it stands, and the other letters of an
+	// encrypted track as they are.
+	bcdTrackSealed = bcd{"z.BCD.Sealed", KindTrack, false, true}
 )
 
 func (c bcd) kind() Kind              { return c.of }
@@ -56,6 +62,8 @@ func (c bcd) decode(arena *strings.Builder, wire string, units int) (string, boo
 			arena.WriteByte('0' + nibble)
 		case nibble == separatorNibble && c.of == KindTrack:
 			arena.WriteByte('=')
+		case c.sealed:
+			arena.WriteByte(upperHex[nibble])
 		case c.of == KindTrack:
 			return "", false, &fault{at: i / 2, reason: reasonTrack}
 		default:
@@ -76,6 +84,8 @@ func (c bcd) encode(dst []byte, value string) ([]byte, *fault) {
 			nibble = b - '0'
 		case c.of == KindTrack && (b == '=' || b == 'D'):
 			nibble = separatorNibble
+		case c.sealed && b >= 'A' && b <= 'F':
+			nibble = b - 'A' + 10
 		case c.of == KindTrack:
 			return dst, &fault{at: i, reason: reasonTrack}
 		default:

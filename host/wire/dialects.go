@@ -4,8 +4,9 @@ import "sync"
 
 // Names of the built-in specs.
 const (
-	NameASCII87 = "ascii"
-	NameNAC     = "nac"
+	NameASCII87  = "ascii"
+	NameNAC      = "nac"
+	NameUnionPay = "unionpay"
 )
 
 // ASCII87 is ISO 8583:1987 with ASCII fields as jPOS's ISO87APackager and moov's

@@ -26,6 +26,11 @@ func FuzzNAC(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte) { checkPayload(t, NAC(), payload) })
 }
 
+func FuzzUnionPay(f *testing.F) {
+	seed(f)
+	f.Fuzz(func(t *testing.T, payload []byte) { checkPayload(t, UnionPay(), payload) })
+}
+
 func FuzzASCII87(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, payload []byte) { checkPayload(t, ASCII87(), payload) })
@@ -106,6 +111,9 @@ func checkMoovRefuses(t *testing.T, spec *Spec, payload []byte, parseErr *ParseE
 	t.Helper()
 	if parseErr.Field == NoField || parseErr.Field == tertiaryBitmap {
 		return // moov takes trailing bytes and any number of bitmaps
+	}
+	if parseErr.Field == secondaryBitmap && spec.pages == 1 && len(payload) >= 10 {
+		return // moov passes over bit 1 of a single bitmap
 	}
 	if err := iso8583.NewMessage(spec.Moov()).Unpack(payload); err == nil {
 		t.Fatalf("moov parses what we refuse with %v", parseErr)

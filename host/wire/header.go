@@ -148,8 +148,7 @@ const monitorBytes = len(monitorMark) + 8 + 8 + 12
 func (f Framing) readHeader(r *bufio.Reader, frame *Frame, left int) (payload int, err error) {
 	header, left, err := f.peekHeader(r, frame.TPDU, left)
 	if err != nil {
-		var wrong *HeaderError
-		if errors.As(err, &wrong) {
+		if _, wrong := errors.AsType[*HeaderError](err); wrong {
 			if _, discarded := r.Discard(left); discarded != nil {
 				return 0, readError("read past a frame with a wrong header", discarded, false)
 			}

@@ -55,7 +55,7 @@ type specJSON struct {
 // codecs are our encodings by the name they have in JSON specs:
 //
 //	n.ASCII n.BCD.Left n.BCD.Right   digits
-//	z.ASCII z.BCD                    track 2
+//	z.ASCII z.BCD z.BCD.Sealed       track 2, one whose end may be encrypted
 //	x+n.ASCII x+n.BCD                signed amounts
 //	ans ans.Hex private              printable text, text that carries hex, any byte
 //	b b.Hex                          bytes, bytes as hex digits
@@ -64,7 +64,7 @@ type specJSON struct {
 var codecs = []codec{
 	asciiNumeric, bcdLeft, bcdRight,
 	asciiTrack{},
-	bcdTrack,
+	bcdTrack, bcdTrackSealed,
 	asciiAmount, bcdAmount,
 	text, hexText, private,
 	raw{},

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,15 +11,28 @@ import (
 	"pgregory.net/rapid"
 )
 
-func builtin() []*Spec { return []*Spec{ASCII87(), NAC()} }
+func builtin() []*Spec { return []*Spec{ASCII87(), NAC(), UnionPay()} }
 
-// TestAllFieldsDefined: both tables have every field of two bitmaps but the bit
-// of a third one.
-func TestAllFieldsDefined(t *testing.T) {
+// unionPayFields are the fields of UnionPay's table.
+var unionPayFields = []int{
+	2, 3, 4, 11, 12, 13, 14, 15, 22, 23, 25, 26, 32, 35, 36, 37, 38, 39, 41, 42, 44, 48, 49, 52, 53, 54, 55, 57, 58, 59, 60, 61, 62, 63, 64,
+}
+
+// hasField tells whether a built-in table is to have a field: those of ISO
+// 8583:1987 have every field of two bitmaps but the bit of a third one.
+func hasField(spec *Spec, number int) bool {
+	if spec == UnionPay() {
+		return slices.Contains(unionPayFields, number)
+	}
+	return number != tertiaryBitmap
+}
+
+// TestFieldsDefined: the tables have their fields and no others.
+func TestFieldsDefined(t *testing.T) {
 	for _, spec := range builtin() {
 		for number := 2; number <= lastField; number++ {
 			info := spec.Describe(number)
-			if (info.Kind == KindUndefined) != (number == tertiaryBitmap) {
+			if (info.Kind != KindUndefined) != hasField(spec, number) {
 				t.Errorf("%s: field %d is %+v", spec.Name(), number, info)
 			}
 			if info.Kind != KindUndefined && (info.Name == "" || info.Field != number || info.MaxLength == 0) {
@@ -67,7 +81,7 @@ func TestRoundTrip(t *testing.T) {
 		t.Run(spec.Name(), rapid.MakeCheck(func(t *rapid.T) {
 			mti := rapid.StringMatching("[0-9]{4}").Draw(t, "mti")
 			numbers := rapid.SliceOfNDistinct(rapid.IntRange(2, lastField).Filter(func(n int) bool {
-				return n != tertiaryBitmap
+				return hasField(spec, n)
 			}), 0, 40, rapid.ID).Draw(t, "fields")
 			m, theirs := NewMessage(mti), iso8583.NewMessage(spec.Moov())
 			theirs.MTI(mti)
@@ -117,7 +131,9 @@ func TestNamesAreFilled(t *testing.T) {
 		m := NewMessage("0800")
 		m.Set(41, "T1")
 		m.Set(42, "")
-		m.Set(43, "SHOP")
+		if hasField(spec, 43) {
+			m.Set(43, "SHOP")
+		}
 		packed, err := spec.Pack(m)
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +143,7 @@ func TestNamesAreFilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		for number, want := range map[int]string{41: "T1      ", 42: strings.Repeat(" ", 15), 43: "SHOP" + strings.Repeat(" ", 36)} {
-			if got.Get(number) != want {
+			if hasField(spec, number) && got.Get(number) != want {
 				t.Errorf("%s: field %d is %q, want %q", spec.Name(), number, got.Get(number), want)
 			}
 		}

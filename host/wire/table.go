@@ -25,9 +25,14 @@ type style struct {
 	binary       codec
 	bitmap       codec
 	ll, lll      *lengthPrefix
+	// own are the fields that do not travel as their kind does.
+	own map[int]codec
 }
 
 func (s style) codec(r row) codec {
+	if own, ok := s.own[r.field]; ok {
+		return own
+	}
 	switch r.kind {
 	case KindNumeric:
 		if r.length == Fixed {

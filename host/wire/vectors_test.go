@@ -20,6 +20,7 @@ type vector struct {
 	Frame   struct {
 		LenPrefix *int   `json:"len_prefix"`
 		TPDU      string `json:"tpdu"`
+		Header    string `json:"app_header"`
 		Bits      []int  `json:"bits"`
 	} `json:"frame"`
 	Hex    string            `json:"hex"`
@@ -54,16 +55,23 @@ func (v vector) payload(tb testing.TB) []byte {
 	tb.Helper()
 	b := unhexT(tb, v.Hex)
 	if v.Frame.LenPrefix != nil {
-		frame, err := Framing{TPDU: v.Frame.TPDU != ""}.ReadFrame(bufio.NewReader(bytes.NewReader(b)), nil)
+		framing := Framing{TPDU: v.Frame.TPDU != "", Header: v.Frame.Header != ""}
+		frame, err := framing.ReadFrame(bufio.NewReader(bytes.NewReader(b)), nil)
 		if err != nil {
 			tb.Fatalf("read frame: %v", err)
 		}
 		if got := frame.TPDU.String(); v.Frame.TPDU != "" && got != v.Frame.TPDU {
 			tb.Fatalf("TPDU %s, want %s", got, v.Frame.TPDU)
 		}
+		if got := frame.Header.String(); framing.Header && got != v.Frame.Header {
+			tb.Fatalf("header %s, want %s", got, v.Frame.Header)
+		}
+		if again, err := framing.AppendFrame(nil, frame); err != nil || !bytes.Equal(again, b) {
+			tb.Fatalf("framed again: %X (%v)", again, err)
+		}
 		return frame.Payload
 	}
-	return b[len(v.Frame.TPDU)/2:]
+	return b[len(v.Frame.TPDU+v.Frame.Header)/2:]
 }
 
 func unhexT(tb testing.TB, s string) []byte {
@@ -85,8 +93,11 @@ func (v vector) spec() (*Spec, string) {
 	case "m68":
 		return nil, "a mix made up for a test: ASCII MTI and fields behind a binary bitmap"
 	}
-	if strings.HasPrefix(v.Dialect, "ISO 8583:1987 ASCII") {
+	switch {
+	case strings.HasPrefix(v.Dialect, "ISO 8583:1987 ASCII"):
 		return ASCII87(), ""
+	case strings.HasPrefix(v.Dialect, "CUP-POS"):
+		return UnionPay(), ""
 	}
 	return NAC(), ""
 }
@@ -118,7 +129,7 @@ func TestVectors(t *testing.T) {
 			spec, reason := v.spec()
 			if spec == nil {
 				// An exclusion has to be one: neither table may take the message.
-				for _, spec := range []*Spec{NAC(), ASCII87()} {
+				for _, spec := range builtin() {
 					if _, err := spec.Parse(payload); err == nil {
 						t.Errorf("%s parses although excluded because: %s", spec.Name(), reason)
 					}
