@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"meridian/internal/card"
+	"meridian/internal/hsm"
 	"meridian/internal/money"
 	"meridian/ledger"
 )
@@ -50,8 +51,12 @@ type Request struct {
 	// UploadedKind is what an upload says its transaction was; 0 if it does not.
 	UploadedKind Kind
 
+	// PIN that the cardholder entered; nil without one.
+	PIN *PINEntry
 	// WorkingKeys that a logon asks for; without them it says that the terminal is there.
 	WorkingKeys KeyForm
+	// SingleMAC asks for a MAC key of one DES key whatever the form.
+	SingleMAC bool
 	// Data of a status report, a download or a script result, as the terminal has it.
 	Data []byte
 
@@ -177,6 +182,23 @@ const (
 	KeysWithTrack KeyForm = 4
 )
 
+// PINEntry is a PIN as a terminal enciphers it. It belongs to a transmission and
+// is kept nowhere.
+type PINEntry struct {
+	Block  []byte
+	Format hsm.PINFormat
+	// KSN of the key, for terminals with a key for each transaction (DUKPT).
+	KSN []byte
+}
+
+// IssuedKey is a working key for a terminal: under the terminal's master key, and
+// the check value that the terminal compares.
+type IssuedKey struct {
+	Use        hsm.Use
+	Cryptogram []byte
+	CheckValue []byte
+}
+
 // Demand is what the host asks a terminal to do when it can.
 type Demand uint8
 
@@ -189,6 +211,10 @@ const (
 	DemandStatus Demand = 2
 	// DemandSignIn asks for a new session.
 	DemandSignIn Demand = 3
+	// DemandPublicKeys: there are public keys for chip cards to download.
+	DemandPublicKeys Demand = 4
+	// DemandApplications: there are parameters of chip applications to download.
+	DemandApplications Demand = 5
 )
 
 // Response is what the terminal is told.
@@ -214,6 +240,8 @@ type Response struct {
 	Currency     money.Currency
 	// BatchNo that a terminal which signed in works in; 0 is not told.
 	BatchNo int32
+	// Keys of the terminal's new session, in the order PIN, MAC, track.
+	Keys []IssuedKey
 	// Data that a status report or a download is answered with.
 	Data []byte
 	// Demand is what the terminal is asked to do next.
