@@ -132,11 +132,11 @@ func TestDoctorOnKeys(t *testing.T) {
 	look(config("/nonexistent")).want(t, statusFail, "no such file")
 	look(config(write(t, "key", "sandbox:"+strings.Repeat("3f", 32)))).want(t, statusFail, "everybody knows")
 
-	master, err := vault.LoadMasterKey(key)
+	masters, err := vault.LoadMasterKeys(key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := vault.Open(master)
+	keys, err := vault.Open(masters...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,11 +120,11 @@ func openVault(loaded *config.Loaded) (*vault.Vault, error) {
 			"is missing: name a file with the key that wraps all others, by %s or --master-key-file too (openssl rand -hex 32 makes one)",
 			config.Variable("master_key_file")))
 	}
-	master, err := vault.LoadMasterKey(loaded.Config.MasterKeyFile)
+	masters, err := vault.LoadMasterKeys(loaded.Config.MasterKeyFile)
 	if err != nil {
 		return nil, wrongSetting(loaded, "master_key_file", err.Error())
 	}
-	keys, err := vault.Open(master)
+	keys, err := vault.Open(masters...)
 	if err != nil {
 		return nil, wrongSetting(loaded, "master_key_file", err.Error())
 	}

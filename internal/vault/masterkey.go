@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"unicode"
 )
 
 // MasterKeyBytes is the size of a master key: AES-256's, and as many as
@@ -74,54 +75,86 @@ func ParseMasterKey(text string) (MasterKey, error) {
 	return master, nil
 }
 
+// ParseMasterKeys reads master keys as [ParseMasterKey] does, the newest first,
+// with space, newlines or commas between them: the content of a file or of an
+// environment variable. It fails with [ErrMasterKey] for none and for more than
+// [MaxMasterKeys].
+func ParseMasterKeys(text string) ([]MasterKey, error) {
+	if len(text) > maxMasterKeyFile {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrMasterKey, maxMasterKeyFile)
+	}
+	words := strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if len(words) == 0 || len(words) > MaxMasterKeys {
+		return nil, fmt.Errorf("%w: there are %d, want 1 to %d", ErrMasterKey, len(words), MaxMasterKeys)
+	}
+	masters := make([]MasterKey, len(words))
+	for i, word := range words {
+		var err error
+		if masters[i], err = ParseMasterKey(word); err != nil {
+			return nil, fmt.Errorf("key %d of %d: %w", i+1, len(words), err)
+		}
+	}
+	return masters, nil
+}
+
 // maxMasterKeyFile is a few times what the content needs, so that a wrong path
 // is refused without reading what it leads to.
-const maxMasterKeyFile = 256
+const maxMasterKeyFile = 1024
 
 // allowedMode is the widest mode of a master key file: its owner reads and
 // writes it, its group reads it, as container platforms mount secrets.
 const allowedMode fs.FileMode = 0o640
 
-// LoadMasterKey reads a file with the text of [ParseMasterKey]. It refuses a
-// file that is not regular, is longer than a key, or has a mode wider than
-// 0640.
-func LoadMasterKey(path string) (MasterKey, error) {
-	master, err := loadMasterKey(path)
-	if err != nil {
-		return MasterKey{}, fmt.Errorf("load master key from %s: %w", path, err)
+// LoadMasterKeys reads files with the text of [ParseMasterKeys], the file of the
+// newest key first. It refuses a file that is not regular, is longer than its
+// keys could be, or has a mode wider than 0640.
+//
+// To rotate: put the new key before the old one and restart the hosts, rewrap what
+// [Vault.NeedsRewrap], then remove the old one.
+func LoadMasterKeys(paths ...string) ([]MasterKey, error) {
+	if len(paths) > MaxMasterKeys {
+		return nil, fmt.Errorf("load master keys: %w: %d files, at most %d", ErrMasterKey, len(paths), MaxMasterKeys)
 	}
-	return master, nil
+	var all []MasterKey
+	for _, path := range paths {
+		masters, err := loadMasterKeys(path)
+		if err != nil {
+			return nil, fmt.Errorf("load master key from %s: %w", path, err)
+		}
+		all = append(all, masters...)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("load master keys: %w: no file is named", ErrMasterKey)
+	}
+	return all, nil
 }
 
-func loadMasterKey(path string) (MasterKey, error) {
+func loadMasterKeys(path string) ([]MasterKey, error) {
 	// Looked at before it is opened, since opening a pipe waits for a writer.
 	info, err := os.Stat(path)
 	if err != nil {
-		return MasterKey{}, withoutPath(err)
+		return nil, withoutPath(err)
 	}
 	if !info.Mode().IsRegular() {
-		return MasterKey{}, fmt.Errorf("%w: not a regular file", ErrMasterKey)
+		return nil, fmt.Errorf("%w: not a regular file", ErrMasterKey)
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return MasterKey{}, withoutPath(err)
+		return nil, withoutPath(err)
 	}
 	defer file.Close()
 	// Looked at again through the handle: the path may lead elsewhere by now.
 	if info, err = file.Stat(); err != nil {
-		return MasterKey{}, withoutPath(err)
+		return nil, withoutPath(err)
 	}
 	if mode := info.Mode().Perm(); mode&^allowedMode != 0 {
-		return MasterKey{}, fmt.Errorf("%w: its mode %04o is wider than %04o: chmod 600 it", ErrMasterKey, mode, allowedMode)
+		return nil, fmt.Errorf("%w: its mode %04o is wider than %04o: chmod 600 it", ErrMasterKey, mode, allowedMode)
 	}
 	text, err := io.ReadAll(io.LimitReader(file, maxMasterKeyFile+1))
 	if err != nil {
-		return MasterKey{}, withoutPath(err)
+		return nil, withoutPath(err)
 	}
-	if len(text) > maxMasterKeyFile {
-		return MasterKey{}, fmt.Errorf("%w: longer than %d bytes", ErrMasterKey, maxMasterKeyFile)
-	}
-	return ParseMasterKey(string(text))
+	return ParseMasterKeys(string(text))
 }
 
 // withoutPath unpacks the system's reason: the path is said once.

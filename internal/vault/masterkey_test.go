@@ -2,9 +2,11 @@ package vault_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -99,8 +101,13 @@ func TestNewMasterKey(t *testing.T) {
 }
 
 func TestOpenWithoutKey(t *testing.T) {
-	if v, err := vault.Open(vault.MasterKey{}); !errors.Is(err, vault.ErrMasterKey) || v != nil {
-		t.Errorf("Open = %v, %v; want ErrMasterKey", v, err)
+	one := vault.SandboxMasterKey()
+	for name, masters := range map[string][]vault.MasterKey{
+		"none": nil, "a zero one": {{}}, "a zero one behind": {one, {}}, "one twice": {one, one}, "too many": slices.Repeat([]vault.MasterKey{one}, vault.MaxMasterKeys+1),
+	} {
+		if v, err := vault.Open(masters...); !errors.Is(err, vault.ErrMasterKey) || v != nil {
+			t.Errorf("%s: Open = %v, %v; want ErrMasterKey", name, v, err)
+		}
 	}
 }
 
@@ -116,6 +123,64 @@ func writeKeyFile(tb testing.TB, text string, mode fs.FileMode) string {
 	return path
 }
 
+// loadOne loads a file that has one key.
+func loadOne(path string) (vault.MasterKey, error) {
+	masters, err := vault.LoadMasterKeys(path)
+	if err != nil {
+		return vault.MasterKey{}, err
+	}
+	if len(masters) != 1 {
+		return vault.MasterKey{}, fmt.Errorf("%d keys", len(masters))
+	}
+	return masters[0], nil
+}
+
+func TestLoadMasterKeysOfSeveralFiles(t *testing.T) {
+	other := strings.Repeat("ab", vault.MasterKeyBytes)
+	newest, older := writeKeyFile(t, other+"\n", 0o600), writeKeyFile(t, hexKey+"\nsandbox:"+strings.Repeat("cd", vault.MasterKeyBytes), 0o600)
+	masters, err := vault.LoadMasterKeys(newest, older)
+	if err != nil || len(masters) != 3 {
+		t.Fatalf("%d keys, %v", len(masters), err)
+	}
+	v, err := vault.Open(masters...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := vault.ParseMasterKey(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.KeyID() != mustOpen(t, first).KeyID() || len(v.KeyIDs()) != 3 || !v.IsSandbox() {
+		t.Errorf("the newest is %s of %v, sandbox %t", v.KeyID(), v.KeyIDs(), v.IsSandbox())
+	}
+	missing := filepath.Join(t.TempDir(), "none")
+	for name, paths := range map[string][]string{"no file": {}, "one missing": {newest, missing}, "too many": slices.Repeat([]string{newest}, 9)} {
+		if masters, err := vault.LoadMasterKeys(paths...); err == nil || masters != nil {
+			t.Errorf("%s: %d keys, %v", name, len(masters), err)
+		}
+	}
+}
+
+func TestParseMasterKeys(t *testing.T) {
+	other := strings.Repeat("ab", vault.MasterKeyBytes)
+	for _, text := range []string{hexKey + "," + other, hexKey + "\n" + other + "\n", " " + hexKey + " , sandbox:" + other, hexKey + "\r\n\r\n" + other} {
+		masters, err := vault.ParseMasterKeys(text)
+		if err != nil || len(masters) != 2 || masters[0].IsSandbox() {
+			t.Errorf("%d keys, %v", len(masters), err)
+		}
+	}
+	for name, text := range map[string]string{
+		"none": "", "separators": " ,\n", "a short one": hexKey + "," + other[1:], "nine": strings.Repeat(hexKey+"\n", 9), "long": strings.Repeat(" ", 2000) + hexKey,
+	} {
+		masters, err := vault.ParseMasterKeys(text)
+		if !errors.Is(err, vault.ErrMasterKey) || masters != nil {
+			t.Errorf("%s: %d keys, %v; want ErrMasterKey", name, len(masters), err)
+			continue
+		}
+		assertHidesContent(t, err, text)
+	}
+}
+
 func TestLoadMasterKey(t *testing.T) {
 	want, err := vault.ParseMasterKey(hexKey)
 	if err != nil {
@@ -123,12 +188,12 @@ func TestLoadMasterKey(t *testing.T) {
 	}
 	for _, mode := range []fs.FileMode{0o600, 0o640, 0o400, 0o440} {
 		path := writeKeyFile(t, hexKey+"\n", mode)
-		got, err := vault.LoadMasterKey(path)
+		got, err := loadOne(path)
 		if err != nil || got.IsSandbox() || mustOpen(t, got).KeyID() != mustOpen(t, want).KeyID() {
 			t.Errorf("mode %04o: %v", mode, err)
 		}
 	}
-	marked, err := vault.LoadMasterKey(writeKeyFile(t, "sandbox:"+hexKey, 0o600))
+	marked, err := loadOne(writeKeyFile(t, "sandbox:"+hexKey, 0o600))
 	if err != nil || !marked.IsSandbox() {
 		t.Errorf("a sandbox key: sandbox %t, %v", marked.IsSandbox(), err)
 	}
@@ -137,7 +202,7 @@ func TestLoadMasterKey(t *testing.T) {
 	if err := os.Symlink(writeKeyFile(t, hexKey, 0o440), link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := vault.LoadMasterKey(link); err != nil {
+	if _, err := loadOne(link); err != nil {
 		t.Errorf("through a link: %v", err)
 	}
 }
@@ -145,7 +210,7 @@ func TestLoadMasterKey(t *testing.T) {
 func TestLoadMasterKeyRefusesWideModes(t *testing.T) {
 	for _, mode := range []fs.FileMode{0o644, 0o660, 0o601, 0o604, 0o666, 0o700, 0o650, 0o777, 0o404} {
 		path := writeKeyFile(t, hexKey, mode)
-		master, err := vault.LoadMasterKey(path)
+		master, err := loadOne(path)
 		if !errors.Is(err, vault.ErrMasterKey) || !master.IsZero() || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "chmod 600") {
 			t.Errorf("mode %04o: %v; want a refusal that names the file and the remedy", mode, err)
 		}
@@ -172,7 +237,7 @@ func TestLoadMasterKeyRefuses(t *testing.T) {
 		{"large", writeKeyFile(t, strings.Repeat(hexKey, 1000), 0o600), vault.ErrMasterKey},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			master, err := vault.LoadMasterKey(test.path)
+			master, err := loadOne(test.path)
 			if !errors.Is(err, test.want) || !master.IsZero() {
 				t.Fatalf("%v, want %v", err, test.want)
 			}

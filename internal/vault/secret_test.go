@@ -25,6 +25,7 @@ type hiddenSecretHolder struct {
 	key     vault.Secret
 	pointer *vault.Secret
 	vault   *vault.Vault
+	keys    *vault.DataKeys
 	copied  vault.Vault
 	master  vault.MasterKey
 }
@@ -72,12 +73,12 @@ func TestNothingHereCanBePrinted(t *testing.T) {
 	secret := vault.NewSecret([]byte(clearSecret))
 	master := vault.SandboxMasterKey()
 	v := mustOpen(t, master)
-	hidden := hiddenSecretHolder{secret, &secret, v, *v, master}
+	hidden := hiddenSecretHolder{secret, &secret, v, v.FirstDataKeys(), *v, master}
 	values := map[string]any{
 		"secret": secret, "pointer": &secret, "field": secretHolder{secret}, "slice": []vault.Secret{secret},
 		"map": map[string]vault.Secret{"key": secret}, "hidden": hidden, "hidden pointer": &hidden,
 		"hidden in a map": map[string]hiddenSecretHolder{"key": hidden}, "hidden in a slice": []*hiddenSecretHolder{&hidden},
-		"vault": v, "vault value": *v, "master key": master, "master key pointer": &master, "any": []any{secret, v, master},
+		"vault": v, "data keys": v.FirstDataKeys(), "data keys' value": *v.FirstDataKeys(), "vault value": *v, "master key": master, "master key pointer": &master, "any": []any{secret, v, master},
 	}
 	// What must not show: the secret, the master key and the keys under it,
 	// which were derived apart from this program.
@@ -87,6 +88,7 @@ func TestNothingHereCanBePrinted(t *testing.T) {
 		"the master key":   []byte("meridian-sandbox-key-not-secret!"),
 		"the wrapping key": decodeHex(t, "9a6153290a16f163cc6bd71e6b52f24c0e4ab178b1dafccee05b956aeca94f56"),
 		"the token key":    decodeHex(t, sandboxTokenKey),
+		"the PIN key":      decodeHex(t, sandboxPINReferenceKey),
 	} {
 		for form, text := range forms(content) {
 			unwanted[name+" as "+form] = text

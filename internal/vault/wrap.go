@@ -1,9 +1,9 @@
 package vault
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Usage says what a wrapped value is for. It is authenticated with the value
@@ -43,7 +43,7 @@ var (
 	ErrPlainTooLong = errors.New("too long to wrap")
 	// ErrNotWrapped: the value was not made by Wrap, or by a later version.
 	ErrNotWrapped = errors.New("not a wrapped value")
-	// ErrOtherKey: the value was wrapped under another master key.
+	// ErrOtherKey: the value was wrapped under a master key the vault lacks.
 	ErrOtherKey = errors.New("wrapped under another master key")
 	// ErrUnwrap: the value was changed, or wrapped for another usage.
 	ErrUnwrap = errors.New("wrapped value was changed or is for another usage")
@@ -61,8 +61,8 @@ func (v *Vault) Wrap(usage Usage, plain []byte) ([]byte, error) {
 	}
 	wrapped := make([]byte, 0, len(plain)+WrapOverhead)
 	wrapped = append(wrapped, wrapVersion)
-	wrapped = append(wrapped, v.keyID[:]...)
-	wrapped, err := v.keys.value().wrapping.seal(wrapped, plain, associated(wrapped, usage))
+	wrapped = append(wrapped, v.current[:]...)
+	wrapped, err := (*v.wrapping.value())[v.current].seal(wrapped, plain, associated(wrapped, usage))
 	if err != nil {
 		return nil, fmt.Errorf("wrap %s: %w", usage, err)
 	}
@@ -70,28 +70,55 @@ func (v *Vault) Wrap(usage Usage, plain []byte) ([]byte, error) {
 }
 
 // Unwrap returns the content of a value that [Vault.Wrap] made for the same
-// usage. It fails with [ErrUsage], [ErrNotWrapped], [ErrOtherKey] or
+// usage under any of the vault's master keys. It fails with [ErrUsage], [ErrNotWrapped], [ErrOtherKey] or
 // [ErrUnwrap], and returns nothing then.
 func (v *Vault) Unwrap(usage Usage, wrapped []byte) ([]byte, error) {
 	if err := checkUsage(usage); err != nil {
 		return nil, fmt.Errorf("unwrap: %w", err)
 	}
-	if len(wrapped) < WrapOverhead || len(wrapped) > MaxPlainBytes+WrapOverhead {
-		return nil, fmt.Errorf("unwrap %s: %w: %d bytes, want %d to %d",
-			usage, ErrNotWrapped, len(wrapped), WrapOverhead, MaxPlainBytes+WrapOverhead)
+	id, err := wrappedUnder(wrapped)
+	if err != nil {
+		return nil, fmt.Errorf("unwrap %s: %w", usage, err)
+	}
+	cipher := (*v.wrapping.value())[id]
+	if cipher == nil {
+		return nil, fmt.Errorf("unwrap %s: %w: %s, this vault has %s", usage, ErrOtherKey, id, strings.Join(v.KeyIDs(), ", "))
 	}
 	header, sealed := wrapped[:headerBytes], wrapped[headerBytes:]
-	if header[0] != wrapVersion {
-		return nil, fmt.Errorf("unwrap %s: %w: version %d, this program knows %d", usage, ErrNotWrapped, header[0], wrapVersion)
-	}
-	if !bytes.Equal(header[1:], v.keyID[:]) {
-		return nil, fmt.Errorf("unwrap %s: %w: %s, this vault has %s", usage, ErrOtherKey, keyID(header[1:]), v.keyID)
-	}
-	plain, err := v.keys.value().wrapping.open(sealed, associated(header, usage))
+	plain, err := cipher.open(sealed, associated(header, usage))
 	if err != nil {
 		return nil, fmt.Errorf("unwrap %s: %w", usage, err)
 	}
 	return plain, nil
+}
+
+// wrappedUnder reads the header. It fails with [ErrNotWrapped].
+func wrappedUnder(wrapped []byte) (keyID, error) {
+	if len(wrapped) < WrapOverhead || len(wrapped) > MaxPlainBytes+WrapOverhead {
+		return keyID{}, fmt.Errorf("%w: %d bytes, want %d to %d", ErrNotWrapped, len(wrapped), WrapOverhead, MaxPlainBytes+WrapOverhead)
+	}
+	if wrapped[0] != wrapVersion {
+		return keyID{}, fmt.Errorf("%w: version %d, this program knows %d", ErrNotWrapped, wrapped[0], wrapVersion)
+	}
+	return keyID(wrapped[1:headerBytes]), nil
+}
+
+// NeedsRewrap reports whether the value is under an older master key than the
+// vault's newest: that one can be retired when no stored value needs it.
+func (v *Vault) NeedsRewrap(wrapped []byte) bool {
+	id, err := wrappedUnder(wrapped)
+	return err == nil && id != v.current
+}
+
+// Rewrap wraps the content of a wrapped value under the newest master key. It
+// fails as [Vault.Unwrap] does.
+func (v *Vault) Rewrap(usage Usage, wrapped []byte) ([]byte, error) {
+	plain, err := v.Unwrap(usage, wrapped)
+	if err != nil {
+		return nil, fmt.Errorf("rewrap: %w", err)
+	}
+	defer clear(plain)
+	return v.Wrap(usage, plain)
 }
 
 func checkUsage(usage Usage) error {
