@@ -2,11 +2,14 @@ package switching
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"meridian/internal/postgres"
 )
 
 const (
@@ -17,16 +20,9 @@ const (
 	auditBatch = 128
 	// auditTimeout is the longest that a denied attempt waits for its row.
 	auditTimeout = 3 * time.Second
+	// auditRetry is the longest pause between two tries inside auditTimeout.
+	auditRetry = 200 * time.Millisecond
 )
-
-// AuditEntry is a denied attempt or a change by a person. It never holds a card
-// number, a key or a PIN.
-type AuditEntry struct {
-	At      time.Time
-	Kind    string // mac_failure, ...
-	Subject string // terminal, merchant, person
-	Detail  string
-}
 
 // Auditor writes the audit log, apart from the lanes.
 type Auditor struct {
@@ -104,23 +100,69 @@ func (a *Auditor) write(ctx context.Context, first auditJob) {
 		}
 		break
 	}
-	var at []time.Time
-	var kinds, subjects, details []string
-	for _, j := range jobs {
-		at = append(at, j.entry.At)
-		kinds, subjects, details = append(kinds, j.entry.Kind), append(subjects, j.entry.Subject), append(details, j.entry.Detail)
+	entries := make([]AuditEntry, len(jobs))
+	for i, j := range jobs {
+		entries[i] = j.entry
 	}
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()
-	_, err := a.pool.Exec(ctx, `
-		INSERT INTO audit_log (recorded_at, kind, subject, detail)
-		SELECT u.recorded_at, u.kind, u.subject, u.detail
-		FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[]) AS u(recorded_at, kind, subject, detail)`, at, kinds, subjects, details)
-	if err != nil {
+	if err := a.store(ctx, entries); err != nil {
 		a.lost.Add(float64(len(jobs)))
 		a.log.Error("cannot write the audit log", "rows", len(jobs), "error", err)
 	}
 	for _, j := range jobs {
 		j.done()
 	}
+}
+
+// store appends entries once, however often it has to try.
+func (a *Auditor) store(ctx context.Context, entries []AuditEntry) error {
+	var doubt AuditHead // the end of the chain if the commit in doubt was done
+	for attempt := 0; ; attempt++ {
+		head, commitSent, err := a.append(ctx, entries, doubt)
+		if err == nil {
+			return nil
+		}
+		switch postgres.Classify(err, commitSent) {
+		case postgres.Permanent:
+			return err
+		case postgres.Unknown:
+			doubt = head
+		case postgres.NotCommitted:
+		}
+		if postgres.Backoff(ctx, attempt, auditRetry) != nil {
+			return err
+		}
+	}
+}
+
+// append is one try. A try whose outcome is not known has committed exactly if
+// the chain has the row it would have ended with; while the end of the chain is
+// locked, that try is over.
+func (a *Auditor) append(ctx context.Context, entries []AuditEntry, doubt AuditHead) (head AuditHead, commitSent bool, err error) {
+	tx, err := a.pool.Begin(ctx)
+	if err != nil {
+		return head, false, fmt.Errorf("begin: %w", err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // nothing is left to undo after a commit
+	if doubt.Sequence > 0 {
+		if _, err := lockAuditHead(ctx, tx); err != nil {
+			return head, false, err
+		}
+		var done bool
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM audit_log WHERE sequence = $1 AND hash = $2)`,
+			doubt.Sequence, doubt.Hash[:]).Scan(&done); err != nil {
+			return head, false, fmt.Errorf("look for rows in doubt: %w", err)
+		}
+		if done {
+			return doubt, false, nil
+		}
+	}
+	if head, err = appendAudit(ctx, tx, entries); err != nil {
+		return head, false, err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return head, true, fmt.Errorf("commit: %w", err)
+	}
+	return head, true, nil
 }

@@ -111,14 +111,16 @@ func numberIsFree(ctx context.Context, tx pgx.Tx, bucket int16, terminalID, numb
 func storeClosed(ctx context.Context, tx pgx.Tx, f *Facts, closing *BatchClosing, closed int32) error {
 	b := &pgx.Batch{}
 	queueStore(b, f.Bucket, f)
-	if closing != nil {
-		b.Queue(`INSERT INTO audit_log (recorded_at, kind, subject, detail) VALUES ($1, 'batch_closed', $2, $3)`,
-			f.Now, fmt.Sprintf("terminal %s batch %06d", closing.TID, closed), fmt.Sprintf("by %s: %s", closing.Who, closing.Why))
-	}
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	return nil
+	if closing == nil {
+		return nil
+	}
+	return AppendAudit(ctx, tx, AuditEntry{
+		At: f.Now, Kind: "batch_closed", Subject: fmt.Sprintf("terminal %s batch %06d", closing.TID, closed),
+		Detail: byWhom(closing.Who, closing.Why),
+	})
 }
 
 // closeChunk is how many batches one transaction closes at the cutoff: short

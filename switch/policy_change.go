@@ -19,7 +19,12 @@ import (
 // do is in the audit log.
 type PolicyChange struct {
 	Who, What, Why string
+	// Kind in the audit log; empty is policy_changed.
+	Kind string
 }
+
+// byWhom is the detail of a change by a person.
+func byWhom(who, why string) string { return fmt.Sprintf("by %s: %s", who, why) }
 
 // ErrNothingChanged: no such merchant, terminal or policy.
 var ErrNothingChanged = errors.New("no such merchant, terminal or policy")
@@ -41,12 +46,9 @@ func changeReference(
 		if _, err := tx.Exec(ctx, `UPDATE installation SET directory_version = directory_version + 1`); err != nil {
 			return fmt.Errorf("move version: %w", err)
 		}
-		if _, err := tx.Exec(ctx, `
-			INSERT INTO audit_log (recorded_at, kind, subject, detail) VALUES ($1, 'policy_changed', $2, $3)`,
-			time.Now(), cmp.Or(what, c.What), fmt.Sprintf("by %s: %s", c.Who, c.Why)); err != nil {
-			return fmt.Errorf("audit: %w", err)
-		}
-		return nil
+		return AppendAudit(ctx, tx, AuditEntry{
+			At: time.Now(), Kind: cmp.Or(c.Kind, "policy_changed"), Subject: cmp.Or(what, c.What), Detail: byWhom(c.Who, c.Why),
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("change %s: %w", c.What, err)

@@ -162,12 +162,13 @@ func storeReview(ctx context.Context, tx pgx.Tx, f *Facts, refund *Record, decis
 		WHERE bucket = $1 AND business_date = $2 AND transaction_id = $3`,
 		f.Bucket, refund.BusinessDate.Time(), [16]byte(refund.ID), int16(refund.State), int16(refund.Reason), authCode, posted.Time())
 	queueStore(b, f.Bucket, f)
-	b.Queue(`INSERT INTO audit_log (recorded_at, kind, subject, detail) VALUES ($1, 'review_decided', $2, $3)`,
-		f.Now, "RRN "+rrnText(refund.RRN), fmt.Sprintf("%s by %s: %s", refund.State, decision.Who, decision.Why))
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("store review: %w", err)
 	}
-	return nil
+	return AppendAudit(ctx, tx, AuditEntry{
+		At: f.Now, Kind: "review_decided", Subject: "RRN " + rrnText(refund.RRN),
+		Detail: fmt.Sprintf("%s %s", refund.State, byWhom(decision.Who, decision.Why)),
+	})
 }
 
 // payBack posts an approved refund in the window of now.

@@ -11,10 +11,13 @@ import (
 	"meridian/ledger"
 )
 
-// Verification is what recomputing everything from transfers found.
+// Verification is what recomputing everything from transfers, and walking the
+// audit log, found.
 type Verification struct {
 	Transactions int64            `json:"transactions"`
 	Transfers    int64            `json:"transfers"`
+	AuditRows    int64            `json:"audit_rows"`
+	AuditHead    AuditHead        `json:"audit_head"`
 	Took         time.Duration    `json:"took_ns"`
 	Findings     []ledger.Finding `json:"findings"`
 }
@@ -43,14 +46,30 @@ func Verify(ctx context.Context, db ledger.TxBeginner) (*Verification, error) {
 			return fmt.Errorf("count: %w", err)
 		}
 		found, err := ledger.RunChecks(ctx, tx, slices.Concat(ledger.Checks(), checks, batchChecks))
+		if err != nil {
+			return err //nolint:wrapcheck // wrapped below
+		}
 		v.Findings = append(v.Findings, found...)
-		return err
+		return v.audit(ctx, tx)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("verify ledger: %w", err)
 	}
 	v.Took = time.Since(started)
 	return v, nil
+}
+
+// audit walks the audit log in the snapshot of the ledger's checks.
+func (v *Verification) audit(ctx context.Context, tx pgx.Tx) error {
+	a, err := verifyAudit(ctx, tx, nil)
+	if err != nil {
+		return fmt.Errorf("audit log: %w", err)
+	}
+	v.AuditRows, v.AuditHead = a.Rows, a.Head
+	if p := a.Problem; p != nil {
+		v.Findings = append(v.Findings, ledger.Finding{Check: auditCheck, Subject: p.Row, Detail: p.Fault + ": " + p.Detail})
+	}
+	return nil
 }
 
 // checks hold transactions against transfers. Kinds, states and phases are the

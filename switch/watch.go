@@ -2,6 +2,7 @@ package switching
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,8 @@ type ledgerWatch struct {
 	findings  prometheus.Gauge
 	verified  prometheus.Gauge
 	took      prometheus.Gauge
+	auditRows prometheus.Gauge
+	broken    prometheus.Gauge
 }
 
 const (
@@ -44,9 +47,17 @@ func newLedgerWatch(reg prometheus.Registerer) *ledgerWatch {
 			Name: "meridian_ledger_verification_seconds",
 			Help: "How long the last verification took.",
 		}),
+		auditRows: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "meridian_audit_rows",
+			Help: "Rows of the audit log that fit its chain, at the last verification. It never goes down.",
+		}),
+		broken: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "meridian_audit_chain_broken",
+			Help: "1 when a row of the audit log was changed, taken out or put in between: meridian audit verify names it.",
+		}),
 	}
 	if reg != nil {
-		reg.MustRegister(w.imbalance, w.findings, w.verified, w.took)
+		reg.MustRegister(w.imbalance, w.findings, w.verified, w.took, w.auditRows, w.broken)
 	}
 	return w
 }
@@ -89,6 +100,15 @@ func (s *Switch) verifyOnce(ctx context.Context, w *ledgerWatch) error {
 	w.findings.Set(float64(len(v.Findings)))
 	w.took.Set(v.Took.Seconds())
 	w.verified.Set(float64(time.Now().UnixMilli()) / 1000)
+	w.auditRows.Set(float64(v.AuditRows))
+	w.broken.Set(0)
+	if slices.ContainsFunc(v.Findings, func(f ledger.Finding) bool { return f.Check == auditCheck }) {
+		w.broken.Set(1)
+	} else {
+		// Logs leave the machine: held against a head that was told there, a log that
+		// was written anew by the database's owner shows too.
+		s.log.Info("audit log verified", "rows", v.AuditRows, "sequence", v.AuditHead.Sequence, "head", v.AuditHead.Hash.String())
+	}
 	for _, f := range v.Findings {
 		s.log.Error("the ledger is off", "check", f.Check, "subject", f.Subject, "detail", f.Detail)
 	}
