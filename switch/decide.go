@@ -51,7 +51,7 @@ func repeat(stored *Record, r *Request) Verdict {
 	}
 	response := stored.response()
 	response.Stored = true
-	return Verdict{Response: response}
+	return Verdict{Response: response, Repeated: stored}
 }
 
 // decision is one Decide under way: the facts it may look at and the verdict

@@ -276,7 +276,7 @@ func (d *decision) journalIn(o *Record) {
 func hostReversal(f *Facts, stored *Record, r *Request, id Identity) Verdict {
 	request := &Request{
 		Kind: KindReversal, STAN: stored.STAN, BatchNo: stored.BatchNo,
-		Original: Reference{STAN: stored.STAN, HasSTAN: true, BatchNo: stored.BatchNo},
+		Original: Reference{RRN: stored.RRN, HasRRN: true}, // its key may be of a batch long ended
 		merchant: r.merchant, terminal: r.terminal,
 	}
 	key := Key{stored.MerchantID, stored.TerminalID, stored.BatchNo, stored.STAN, ClassHostReversal}

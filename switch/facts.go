@@ -30,6 +30,7 @@ type Facts struct {
 	voids      map[int32]voidsToday      // by terminal, where its policy limits them
 	sessions   map[int32]operatorSession // by terminal, where its policy asks for operators
 	balances   map[int32]int64           // by merchant, where its policy sets a minimum
+	actedOn    map[uuid.UUID]bool        // records that the host may reverse and that others refer to
 	references *Directory
 
 	changes changes
@@ -82,6 +83,7 @@ type changes struct {
 	batches    []batchWrite
 	differs    []batchDifference
 	dirty      map[*Record]struct{}
+	told       map[*Record]struct{} // whose tellers changed
 	dirtyHolds map[*ledger.Hold]struct{}
 	dirtyCards map[*ledger.CardAccount]struct{}
 	exceptions []Exception
@@ -122,9 +124,10 @@ func newFacts(bucket int16, now time.Time, dir *Directory) *Facts {
 		voids:     map[int32]voidsToday{},
 		sessions:  map[int32]operatorSession{},
 		balances:  map[int32]int64{},
+		actedOn:   map[uuid.UUID]bool{},
 		changes: changes{
 			newBatches: map[int32]newBatch{},
-			dirty:      map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},
+			dirty:      map[*Record]struct{}{}, told: map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},
 			dirtyCards: map[*ledger.CardAccount]struct{}{}, isNew: map[any]struct{}{},
 		},
 	}
@@ -319,6 +322,9 @@ type Identity struct {
 // Verdict is what Decide says. It changes nothing: apply does.
 type Verdict struct {
 	Response Response
+	// Repeated is the stored record whose answer this is again; nil for a first
+	// answer.
+	Repeated *Record
 	// Record is what is stored; nil stores nothing.
 	Record *Record
 	// Keys the record takes: its own, and the original's for a tombstone.

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"meridian/internal/postgres"
 )
 
@@ -24,9 +22,9 @@ type job struct {
 	windowLocked bool
 	// answered before its outcome was known: run on, to make it right.
 	answered bool
-	// proposed are the records that tries of its unit wanted to store for it; one
-	// of them may be committed.
-	proposed []uuid.UUID
+	// marks are what tries of its unit wanted to store for it, records and claims;
+	// one of them may be committed.
+	marks []mark
 }
 
 // lane runs the units of work of its buckets, one at a time: a merchant's
@@ -260,6 +258,10 @@ func (l *lane) answerLate(jobs []*job) {
 			l.sw.answer(j, Response{Reason: SystemMalfunction, Became: j.request.Kind})
 			j.answered = true
 			l.sw.metrics.unsure.Inc()
+			// What is left of it if the host is killed before it finds out. A unit's
+			// requests at most, for each lane and outage.
+			l.sw.log.Warn("told a terminal of a failure while the outcome is unknown", "tid", j.request.TID,
+				"stan", j.request.STAN, "kind", j.request.Kind.String())
 		}
 	}
 }

@@ -72,6 +72,11 @@ func (l *loader) load(ctx context.Context) error {
 	if err := l.lockTombstones(ctx); err != nil {
 		return err
 	}
+	for _, j := range l.jobs {
+		for _, m := range j.toTakeBack() {
+			l.want(m.record) // wherever its key is by now
+		}
+	}
 	// A unit in which something was stored already follows it, too.
 	if len(l.wanted) == 0 && !refers {
 		return nil
@@ -231,9 +236,8 @@ func (l *loader) probes(inAny bool) []probe {
 		r := j.request
 		own := probe{r.merchant.ID, r.terminal.ID, r.STAN, r.BatchNo, r.Kind.Class()}
 		want(own)
-		if j.answered {
-			own.class = ClassHostReversal
-			want(own)
+		for _, m := range j.toTakeBack() {
+			want(probe{r.merchant.ID, r.terminal.ID, r.STAN, m.batchNo, ClassHostReversal})
 		}
 		original := own
 		original.class = ClassFinancial
@@ -393,6 +397,7 @@ func (l *loader) holdsAndCards(ctx context.Context) error {
 	l.queueGuards(b)
 	l.queueVoidsToday(b)
 	l.queueBalances(b)
+	l.queueActedOn(b)
 	ledger.QueueLockHolds(b, l.facts.Bucket, holds, func(h *ledger.Hold) { l.facts.holds[h.ID] = h })
 	ledger.QueueLockCards(b, l.tokens(), cards, l.facts.addCard)
 	if b.Len() == 0 {

@@ -53,6 +53,9 @@ type Record struct {
 	PostedDate ledger.Date
 	// OperatorNo that was signed on, where the policy asks for one.
 	OperatorNo string
+	// ToldBy are the requests that told the approval, or may have; nil is the one
+	// that stored it (claim.go).
+	ToldBy []uuid.UUID
 	// WindowClosesAt is loaded with a record, not stored: when its business date ends.
 	WindowClosesAt time.Time
 	// BatchClosed is loaded with a record, not stored.

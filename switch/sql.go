@@ -25,7 +25,7 @@ const recordColumns = `t.business_date, t.transaction_id, t.accepted_at, t.rrn, 
 	t.captured_minor, t.refunded_minor, t.refund_count, t.merchant_id, t.terminal_id, t.batch_no, t.stan, t.calendar_id, t.currency,
 	t.asked, t.kind, t.state, t.reason, t.rule, t.digest, coalesce(t.auth_code, ''), t.pan_token, coalesce(t.pan_masked, ''),
 	coalesce(t.invoice, ''), t.echo, t.balance_minor, t.original_date, t.original_id, t.decision,
-	t.reviewed_minor, t.posted_date, coalesce(t.operator_no, ''),
+	t.reviewed_minor, t.posted_date, coalesce(t.operator_no, ''), t.told_by,
 	(SELECT d.closes_at FROM business_days d WHERE d.calendar_id = t.calendar_id AND d.business_date = t.business_date),
 	coalesce((SELECT b.state = 5 FROM batches b WHERE b.bucket = t.bucket AND b.terminal_id = t.terminal_id AND b.batch_no = t.batch_no), false)`
 
@@ -50,7 +50,7 @@ func scanRecordAfter(row pgx.CollectableRow, before ...any) (*Record, error) {
 		&r.CapturedMinor, &r.RefundedMinor, &r.RefundCount, &r.MerchantID, &r.TerminalID, &r.BatchNo, &r.STAN, &r.CalendarID, &r.Currency,
 		&r.Asked, &r.Kind, &r.State, &r.Reason, &r.Rule, &r.Digest, &r.AuthCode, &token, &r.Masked,
 		&r.Invoice, &r.Echo, &balance, &originalDate, &originalID, &r.Decision,
-		&r.ReviewedMinor, &postedDate, &r.OperatorNo, &closesAt, &r.BatchClosed)...); err != nil {
+		&r.ReviewedMinor, &postedDate, &r.OperatorNo, &r.ToldBy, &closesAt, &r.BatchClosed)...); err != nil {
 		return nil, fmt.Errorf("scan transaction: %w", err)
 	}
 	r.BusinessDate, r.ID = ledger.DateOf(date), uuid.UUID(id)

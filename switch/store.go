@@ -13,6 +13,7 @@ func queueStore(b *pgx.Batch, bucket int16, f *Facts) {
 	queueNewBatches(b, bucket, c.newBatches, f.Now)
 	queueRecords(b, bucket, c.records)
 	queueRecordChanges(b, bucket, c.dirty)
+	queueTold(b, bucket, c.told)
 	ledger.QueueTransfers(b, bucket, c.transfers)
 	ledger.QueueNewHolds(b, bucket, c.newHolds)
 	ledger.QueueHoldChanges(b, bucket, keysOf(c.dirtyHolds))

@@ -125,22 +125,34 @@ func (u *unit) decideOne(facts *Facts, j *job) (err error) {
 	switch {
 	case !late, u.doubt && j.request.Kind == KindReversal:
 		// A reversal is never too late: it takes nothing, and its terminal repeats it.
-		verdict := Decide(facts, j.request, u.identity())
-		facts.apply(&verdict)
-		j.response = verdict.Response
-		if verdict.Record != nil {
-			j.proposed = append(j.proposed, verdict.Record.ID)
-		}
+		id := u.identity()
+		u.answer(facts, j, Decide(facts, j.request, id), id.ID)
 	case !u.doubt:
 		j.response = Response{Reason: StoreUnavailable, Became: j.request.Kind}
-	case entry != nil && !entry.tombstone && j.answered:
-		u.makeRight(facts, j, entry.record)
+	case j.answered:
+		// What another request under the same key had stored was answered to that one, and stands.
+		if !u.makeRight(facts, j) && (entry == nil || entry.tombstone) {
+			u.refuseLate(facts, j)
+		}
 	case entry != nil && !entry.tombstone:
-		j.response = repeat(entry.record, j.request).Response
+		u.answer(facts, j, repeat(entry.record, j.request), u.identity().ID)
 	default:
 		u.refuseLate(facts, j)
 	}
 	return nil
+}
+
+// answer makes a verdict the job's: what it stores, or the place among those
+// who tell what is stored.
+func (u *unit) answer(f *Facts, j *job, v Verdict, id uuid.UUID) {
+	f.apply(&v)
+	j.response = v.Response
+	if v.Record != nil {
+		j.marks = append(j.marks, markOf(v.Record, v.Record.ID))
+	}
+	if v.Repeated != nil {
+		f.claim(j, v.Repeated, id)
+	}
 }
 
 // refuseLate takes the key of a request that was not found to be committed but
@@ -157,20 +169,37 @@ func (u *unit) refuseLate(facts *Facts, j *job) {
 	j.response = verdict.Response
 }
 
-// makeRight deals with a request whose commit was unknown when its terminal
-// had to be answered: it was committed after all, and if it was approved, the
-// host reverses it. What another request under the same key had stored was
-// answered to that one, and stands.
-func (u *unit) makeRight(facts *Facts, j *job, stored *Record) {
-	// What shows or settles a batch moved nothing, and a reversal is never taken back.
-	if stored.Asked.Class() != ClassFinancial || stored.State != StateApproved || !slices.Contains(j.proposed, stored.ID) ||
-		facts.keys[Key{stored.MerchantID, stored.TerminalID, stored.BatchNo, stored.STAN, ClassHostReversal}] != nil {
-		return
+// makeRight deals with a request whose commit was unknown when its terminal had
+// to be told of a failure. If it is among those who told an approval, it takes
+// itself out; as the last of them it has the host reverse the record. It tells
+// whether the request had stored or repeated anything.
+func (u *unit) makeRight(f *Facts, j *job) (found bool) {
+	for _, m := range j.marks {
+		stored := f.records[m.record.id]
+		if stored == nil {
+			continue // that try was not committed
+		}
+		found = true
+		// What shows or settles a batch moved nothing, and a reversal is never taken
+		// back. What the terminal went on with is not, either.
+		if stored.Asked.Class() != ClassFinancial || stored.State != StateApproved || f.actedOn[stored.ID] ||
+			!slices.Contains(stored.tellers(), m.teller) {
+			continue
+		}
+		if !f.release(stored, m.teller) {
+			u.sw.log.Warn("left a transaction whose terminal had been told of a failure: another request was answered from it",
+				"rrn", stored.RRN, "kind", stored.Kind.String())
+			continue
+		}
+		if f.keys[Key{stored.MerchantID, stored.TerminalID, stored.BatchNo, stored.STAN, ClassHostReversal}] != nil {
+			continue // tried before, and it could not be undone
+		}
+		verdict := hostReversal(f, stored, j.request, u.identity())
+		f.apply(&verdict)
+		u.sw.log.Warn("reversed a transaction that was committed after its terminal had been told of a failure",
+			"rrn", stored.RRN, "kind", stored.Kind.String())
 	}
-	verdict := hostReversal(facts, stored, j.request, u.identity())
-	facts.apply(&verdict)
-	u.sw.log.Warn("reversed a transaction that was committed after its terminal had been told of a failure",
-		"rrn", stored.RRN, "kind", stored.Kind.String())
+	return found
 }
 
 func (u *unit) identity() Identity {

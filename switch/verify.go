@@ -180,6 +180,9 @@ var checks = []ledger.Check{
 		FROM transactions t
 		WHERE t.state = 8 AND NOT EXISTS (
 			SELECT FROM reviews v WHERE v.bucket = t.bucket AND v.review_id = t.transaction_id AND v.state = 1)`},
+	{Name: "what the host took back was told by nobody", SQL: `
+		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'abandoned, and told by ' || cardinality(t.told_by)
+		FROM transactions t WHERE t.state = 7 AND cardinality(t.told_by) > 0`},
 	{Name: "RRNs are given once", SQL: `
 		SELECT 'RRN ' || lpad(rrn::text, 12, '0'), count(*) || ' transactions'
 		FROM transactions GROUP BY rrn, accepted_at::date HAVING count(*) > 1`},
