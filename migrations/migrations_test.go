@@ -123,3 +123,37 @@ func TestPartitionsAreBounded(t *testing.T) {
 		t.Fatal("made partitions for ten years")
 	}
 }
+
+// A table that has begun to fill gets statistics once, before autovacuum comes by.
+func TestNewTablesAreAnalyzed(t *testing.T) {
+	url := pgtest.Database(t, up)
+	owner, err := postgres.Open(t.Context(), url, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	service, err := postgres.Open(t.Context(), url, postgres.Options{Role: migrations.ServiceRole})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.Close()
+	// Autovacuum would do the same, some time in the minute that follows.
+	for _, statement := range []string{
+		`ALTER TABLE buckets SET (autovacuum_enabled = off)`,
+		`INSERT INTO buckets (bucket) SELECT generate_series(4, 4000)`,
+	} {
+		if _, err := owner.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []int{1, 0} {
+		var analyzed int
+		if err := service.QueryRow(t.Context(), `SELECT meridian_analyze_new()`).Scan(&analyzed); err != nil || analyzed != want {
+			t.Fatalf("analyzed %d, %v, want %d", analyzed, err, want)
+		}
+	}
+	var rows float64
+	if err := owner.QueryRow(t.Context(), `SELECT reltuples FROM pg_class WHERE relname = 'buckets'`).Scan(&rows); err != nil || rows != 4001 {
+		t.Fatalf("%v rows known, %v", rows, err)
+	}
+}

@@ -57,6 +57,7 @@ func (s *Switch) CatchUp(ctx context.Context) error {
 			s.daysMade.Store(int32(ledger.DateOf(now.UTC())))
 			return nil
 		}},
+		{"look at new tables", s.analyzeNew},
 		{"close batches", s.CloseDueBatches},
 		{"close business dates", s.closeDates},
 		{"expire holds", s.ExpireHolds},
@@ -83,6 +84,14 @@ func (s *Switch) Refresh(ctx context.Context) error {
 	}
 	s.setDirectory(dir)
 	s.log.Info("reference data changed", "version", dir.Version)
+	return nil
+}
+
+// analyzeNew has tables analyzed that have begun to fill since they were made.
+func (s *Switch) analyzeNew(ctx context.Context) error {
+	if _, err := s.pool.Exec(ctx, `SELECT meridian_analyze_new()`); err != nil {
+		return fmt.Errorf("analyze new tables: %w", err)
+	}
 	return nil
 }
 
