@@ -3,15 +3,17 @@ package cipherkey
 import (
 	"crypto/cipher"
 	"crypto/subtle"
+	"sync"
 )
 
 // CMAC is NIST SP 800-38B's mode of a block cipher for authentication, with the
 // key schedule and both subkeys made ahead. Go's standard library has none. It is
-// safe for concurrent use where its cipher is.
+// safe for concurrent use where its cipher is, and allocates nothing.
 type CMAC struct {
 	block     cipher.Block
 	last      [maxBlock]byte // K1: the subkey of a whole last block
 	shortened [maxBlock]byte // K2: the subkey of a last block that was padded
+	scratch   sync.Pool      // of *[maxBlock]byte: what an interface's method is given escapes
 }
 
 // maxBlock is AES's block; DES's is the half of it.
@@ -19,7 +21,7 @@ const maxBlock = 16
 
 // NewCMAC takes a cipher with blocks of 8 or 16 bytes.
 func NewCMAC(block cipher.Block) *CMAC {
-	c := &CMAC{block: block}
+	c := &CMAC{block: block, scratch: sync.Pool{New: func() any { return new([maxBlock]byte) }}}
 	size := block.BlockSize()
 	block.Encrypt(c.last[:size], c.last[:size])
 	double(c.last[:size])
@@ -45,16 +47,12 @@ func double(b []byte) {
 }
 
 // Sum returns the CMAC of data: a block of the cipher, left in the array.
-func (c *CMAC) Sum(data []byte) (sum [maxBlock]byte) {
-	scratch := make([]byte, maxBlock)
-	c.sum(scratch, data)
-	return [maxBlock]byte(scratch)
-}
-
-// sum computes into state, which is zero and has room for a block.
-func (c *CMAC) sum(state, data []byte) {
+func (c *CMAC) Sum(data []byte) [maxBlock]byte {
+	scratch, _ := c.scratch.Get().(*[maxBlock]byte)
+	defer c.scratch.Put(scratch)
+	clear(scratch[:])
 	size := c.block.BlockSize()
-	state = state[:size]
+	state := scratch[:size]
 	for len(data) > size {
 		subtle.XORBytes(state, state, data[:size])
 		c.block.Encrypt(state, state)
@@ -68,4 +66,5 @@ func (c *CMAC) sum(state, data []byte) {
 		subtle.XORBytes(state, state, c.shortened[:size])
 	}
 	c.block.Encrypt(state, state)
+	return *scratch
 }
