@@ -30,6 +30,7 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.AddCommand(
 		newAuditCommand(g),
 		newBatchCommand(g),
+		newBenchCommand(g),
 		newClockCommand(g),
 		newConfigCommand(g),
 		newCutoverCommand(g),

@@ -1,0 +1,52 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"meridian/sandbox/bench"
+)
+
+func newBenchCommand(g *globals) *cobra.Command {
+	var o bench.Options
+	command := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure a host beside its database, as ratios of one run",
+		Long: `Starts a private, durable Postgres and a host of its own, loads merchants and cards, and measures in one run, round after
+round: pgbench's TPC-B on that server (the yardstick), one approval per transaction by pgbench, units of work in process,
+approved sales over TCP in closed loops, a mix, sales at half load, an echo without database, and idle connections.
+Everything is durable while it is measured, and the ledger is verified after it.
+
+Machines are noisy: the ratios tell, the rates are of this machine.`,
+		Example: `  meridian bench
+  meridian bench --rounds 1 --each 2s --cards 10000 --merchants 200 --connections 1,64 --idle 1000`,
+		Args: noArguments,
+	}
+	flags := command.Flags()
+	flags.IntVar(&o.Rounds, "rounds", 3, "measure everything so often")
+	flags.DurationVar(&o.Each, "each", 0, "how long each measurement lasts (default 8s)")
+	flags.IntVar(&o.Merchants, "merchants", 1_000, "merchants in the database")
+	flags.IntVar(&o.Cards, "cards", 100_000, "cards in the database")
+	flags.IntSliceVar(&o.Connections, "connections", []int{1, 16, 64, 256, 1024}, "connections of the closed loops, ascending")
+	flags.IntVar(&o.Idle, "idle", 10_000, "idle connections")
+	command.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if o.Directory, err = os.MkdirTemp("", "meridian-bench-"); err != nil {
+			return fmt.Errorf("make a directory: %w", err)
+		}
+		defer os.RemoveAll(o.Directory)
+		if o.Program, err = os.Executable(); err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+		o.Progress, o.Version = g.stderr, version
+		report, err := bench.Run(c.Context(), o)
+		if err != nil {
+			return fmt.Errorf("bench: %w", err)
+		}
+		return g.print(report, report.Write)
+	}
+	return command
+}

@@ -1,0 +1,72 @@
+//go:build unix
+
+package bench
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+)
+
+// Options of a run.
+type Options struct {
+	// Directory holds the private Postgres and the host's files while the run
+	// lasts. Required.
+	Directory string
+	// Program is the meridian binary that serves and verifies. Required.
+	Program string
+	// Rounds: 3.
+	Rounds int
+	// Each measurement lasts so long: 8 s.
+	Each time.Duration
+	// Merchants and Cards in the database: 1,000 and 100,000.
+	Merchants, Cards int
+	// Connections of the closed loops, ascending: 1, 16, 64, 256, 1024.
+	Connections []int
+	// Idle connections: 10,000.
+	Idle int
+	// Progress receives a line per measurement; nil drops them.
+	Progress io.Writer
+	// Version of the binary, for the report.
+	Version string
+}
+
+func (o *Options) setDefaults() error {
+	if o.Directory == "" || o.Program == "" {
+		return errors.New("bench: a directory and the program are required")
+	}
+	set := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	set(&o.Rounds, 3)
+	set(&o.Merchants, 1_000)
+	set(&o.Cards, 100_000)
+	set(&o.Idle, 10_000)
+	if o.Each == 0 {
+		o.Each = 8 * time.Second
+	}
+	if o.Connections == nil {
+		o.Connections = []int{1, 16, 64, 256, 1024}
+	}
+	if o.Progress == nil {
+		o.Progress = io.Discard
+	}
+	most := slices.Max(o.Connections)
+	switch {
+	case o.Rounds < 1 || o.Each < 100*time.Millisecond:
+		return errors.New("bench: at least one round, and 100 ms for each measurement")
+	case o.Merchants < 1 || o.Cards < o.Merchants:
+		return fmt.Errorf("bench: %d merchants and %d cards: at least one merchant, and a card for each", o.Merchants, o.Cards)
+	case most > o.Merchants*terminalsEach:
+		return fmt.Errorf("bench: %d connections need as many terminals, and %d merchants have %d", most, o.Merchants, o.Merchants*terminalsEach)
+	}
+	return nil
+}
+
+func (o *Options) sayf(format string, args ...any) {
+	_, _ = fmt.Fprintf(o.Progress, format+"\n", args...)
+}

@@ -1,0 +1,183 @@
+//go:build unix
+
+package bench
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"meridian/internal/card"
+	"meridian/internal/money"
+	"meridian/internal/vault"
+	"meridian/ledger"
+)
+
+const (
+	// terminalsEach merchant has of each dialect that is measured.
+	terminalsEach = 2
+	// buckets of a single machine.
+	buckets = 4
+	// calendar of all merchants: the work of a run is in one business date, or two.
+	calendar = 1
+	expiry   = "3912"
+	// balanceMinor is more than a run can spend.
+	balanceMinor = 1_000_000_000_000
+	keyBytes     = 16
+	// chunk of rows in one insert.
+	chunk = 5_000
+)
+
+// world is what the database holds for a run.
+type world struct {
+	vault     *vault.Vault
+	terminals []*terminal // of the NAC dialect, merchant by merchant
+	cards     []card.PAN
+	numbers   []string // the same in clear: test numbers, which the terminals send
+}
+
+// terminal is one that a load generator plays.
+type terminal struct {
+	id, merchantID int32
+	tid, mid       string
+	key            []byte
+	stan           atomic.Int32
+	settled        []original
+}
+
+// nextSTAN counts 1 to 999,999.
+func (t *terminal) nextSTAN() int32 { return (t.stan.Add(1)-1)%999_999 + 1 }
+
+const (
+	seedReferenceSQL = `
+WITH c AS (
+	INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date, holiday_region, weekend_days)
+	VALUES ($1, 'bench', 'UTC', '00:00', '2020-01-01', '', '{6,7}')
+), p AS (
+	INSERT INTO policies (policy_id, name, max_refunds) VALUES (1, 'bench', 1000)
+)
+INSERT INTO bin_ranges (low, high, network, route) VALUES ('6212340000000000000', '6212349999999999999', 'unionpay', 'onus')`
+	seedMerchantsSQL = `
+INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id)
+SELECT m, m % $2, to_char(104110000000000 + m, 'FM000000000000000'), 'Merchant ' || m, $3, $4, 1 FROM generate_series(1, $1::int) AS m`
+	seedTerminalsSQL = `
+INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, tpdu, mac_algorithm, mak_wrapped)
+SELECT t.id, t.tid, t.merchant_id, 'nac', '6000010000', 'x919', t.key
+FROM unnest($1::int[], $2::text[], $3::int[], $4::bytea[]) AS t(id, tid, merchant_id, key)`
+	seedCardsSQL = `
+INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, balance_minor)
+SELECT c.id, c.token, c.masked, $4, $5, $6 FROM unnest($1::bigint[], $2::bytea[], $3::text[]) AS c(id, token, masked)`
+	settleDownSQL = `VACUUM (ANALYZE, FREEZE)`
+)
+
+// seed fills an empty database of this version's schema.
+func seed(ctx context.Context, pool *pgxpool.Pool, v *vault.Vault, o *Options, now time.Time) (*world, error) {
+	w := &world{vault: v}
+	if _, err := pool.Exec(ctx, seedReferenceSQL, calendar); err != nil {
+		return nil, fmt.Errorf("seed reference data: %w", err)
+	}
+	if _, err := pool.Exec(ctx, seedMerchantsSQL, o.Merchants, buckets, int16(money.CNY), calendar); err != nil {
+		return nil, fmt.Errorf("seed merchants: %w", err)
+	}
+	if err := w.seedTerminals(ctx, pool, o.Merchants); err != nil {
+		return nil, fmt.Errorf("seed terminals: %w", err)
+	}
+	calendars, err := ledger.Calendars(ctx, pool)
+	if err != nil {
+		return nil, fmt.Errorf("seed: %w", err)
+	}
+	if err := ledger.EnsureWindows(ctx, pool, calendars, now); err != nil {
+		return nil, fmt.Errorf("seed business days: %w", err)
+	}
+	for first := 1; first <= o.Cards; first += chunk {
+		if err := w.seedCards(ctx, pool, first, min(first+chunk-1, o.Cards), now); err != nil {
+			return nil, fmt.Errorf("seed cards: %w", err)
+		}
+	}
+	if _, err := pool.Exec(ctx, settleDownSQL); err != nil {
+		return nil, fmt.Errorf("seed: %w", err)
+	}
+	return w, nil
+}
+
+func (w *world) seedTerminals(ctx context.Context, pool *pgxpool.Pool, merchants int) error {
+	var ids, owners []int32
+	var tids []string
+	var keys [][]byte
+	for m := 1; m <= merchants; m++ {
+		for n := range terminalsEach {
+			t := &terminal{
+				id: int32(10_000_000 + m*10 + n), merchantID: int32(m), mid: fmt.Sprintf("%015d", 104110000000000+m), key: make([]byte, keyBytes),
+			}
+			t.tid = fmt.Sprintf("%08d", t.id)
+			_, _ = rand.Read(t.key) // never fails: crypto/rand
+			wrapped, err := w.vault.Wrap(vault.UsageMACKey, t.key)
+			if err != nil {
+				return fmt.Errorf("wrap: %w", err)
+			}
+			w.terminals = append(w.terminals, t)
+			ids, owners, tids, keys = append(ids, t.id), append(owners, t.merchantID), append(tids, t.tid), append(keys, wrapped)
+		}
+	}
+	if _, err := pool.Exec(ctx, seedTerminalsSQL, ids, tids, owners, keys); err != nil {
+		return fmt.Errorf("insert: %w", err)
+	}
+	return nil
+}
+
+func (w *world) seedCards(ctx context.Context, pool *pgxpool.Pool, first, last int, now time.Time) error {
+	var ids []int64
+	var tokens [][]byte
+	var masked []string
+	for n := first; n <= last; n++ {
+		pan, err := card.WithCheckDigit(fmt.Sprintf("621234%012d", n))
+		if err != nil {
+			return fmt.Errorf("number %d: %w", n, err)
+		}
+		token := w.vault.Token(pan)
+		w.cards, w.numbers = append(w.cards, pan), append(w.numbers, pan.Reveal())
+		ids, tokens, masked = append(ids, int64(n)), append(tokens, token[:]), append(masked, pan.Masked())
+	}
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, seedCardsSQL, ids, tokens, masked, expiry, int16(money.CNY), int64(balanceMinor)); err != nil {
+			return fmt.Errorf("insert: %w", err)
+		}
+		return load(ctx, tx, ids, now)
+	})
+	if err != nil {
+		return fmt.Errorf("cards %d to %d: %w", first, last, err)
+	}
+	return nil
+}
+
+// load posts the opening balances: what stands on a card came from somewhere.
+func load(ctx context.Context, tx pgx.Tx, ids []int64, now time.Time) error {
+	var window *ledger.Window
+	b := &pgx.Batch{}
+	ledger.QueueNextWindow(b, 0, calendar, now, func(found ledger.Window) { window = &found })
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("find the business date: %w", err)
+	}
+	if window == nil {
+		return fmt.Errorf("no open business date at %s", now.UTC().Format(time.RFC3339))
+	}
+	bank := ledger.Account(ledger.RoleBankSettlement, 0)
+	var transfers []ledger.Transfer
+	for _, id := range ids {
+		journal := ledger.Journal{ID: uuid.Must(uuid.NewV7()), Date: window.Date, Currency: money.CNY}
+		journal.Post(ledger.KindLoad, bank, ledger.Account(ledger.RoleCard, id), balanceMinor)
+		transfers = append(transfers, journal.Transfers...)
+	}
+	b = &pgx.Batch{}
+	ledger.QueueTransfers(b, 0, transfers)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("post loads: %w", err)
+	}
+	return nil
+}
