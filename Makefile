@@ -77,6 +77,10 @@ soak: go race postgres ## Run the tests over and over in new orders for SOAKTIME
 mutants: go postgres ## Plant faults in a copy of the switch and see that its property test finds each
 	@GO='$(GO)' scripts/mutants.sh
 
+.PHONY: bench
+bench: build postgres ## Measure the host beside its database (ARGS="--rounds 1 …"); takes a quarter of an hour
+	@./bin/meridian bench $(ARGS)
+
 .PHONY: cover
 cover: go postgres ## Measure test coverage; .cache/cover.html shows it line by line
 	@mkdir -p .cache
