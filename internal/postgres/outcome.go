@@ -72,7 +72,10 @@ func Classify(err error, commitSent bool) Outcome {
 		}
 		return Permanent
 	}
-	if pgconn.SafeToRetry(err) {
+	// The driver says of a connection that broke while it waited for the answer the
+	// same as of one that was closed before: that it was not used. After a COMMIT
+	// that is not known.
+	if pgconn.SafeToRetry(err) && !(commitSent && errors.Is(err, pgconn.ErrConnClosed)) {
 		return NotCommitted
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
