@@ -69,14 +69,14 @@ type x919 struct {
 }
 
 func newX919(key []byte) (Algorithm, error) {
-	if len(key) != singleBytes && len(key) != doubleBytes {
-		return nil, wrongKey(X919, key, "16 or 8 bytes")
+	if len(key) != doubleBytes {
+		return nil, wrongKey(X919, key, "16 bytes")
 	}
 	left, err := cipherkey.DES.Block(key[:singleBytes])
 	if err != nil {
 		return nil, fmt.Errorf("%s: left half: %w", X919, err)
 	}
-	right, err := cipherkey.DES.Block(key[len(key)-singleBytes:])
+	right, err := cipherkey.DES.Block(key[singleBytes:])
 	if err != nil {
 		return nil, fmt.Errorf("%s: right half: %w", X919, err)
 	}
