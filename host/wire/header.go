@@ -10,8 +10,8 @@ import (
 const headerDigits = 2 * len(Header{})
 
 // Header is the six-byte application header between TPDU and MTI of UnionPay's
-// POS messages, twelve BCD digits: use type 2, software version 2, terminal
-// status 1, processing demand 1, reserved 6.
+// POS messages, twelve digits: use type 2, software version 2, terminal status 1,
+// processing demand 1, reserved 6.
 type Header [6]byte
 
 // Demand is the digit of the [Header] with which a host asks a terminal, in any
@@ -36,12 +36,11 @@ const useTypes = 6
 // ParseHeader reads a header as [Header.String] writes it: twelve digits that a
 // terminal could send.
 func ParseHeader(digits string) (Header, error) {
-	var h Header
-	packed, f := bcdLeft.encode(make([]byte, 0, len(h)), digits)
+	packed, f := unhex(digits)
 	if f != nil || len(digits) != headerDigits {
 		return Header{}, fmt.Errorf("application header: want %d digits", headerDigits)
 	}
-	copy(h[:], packed)
+	h := Header(packed)
 	if err := h.check(); err != nil {
 		return Header{}, err
 	}
@@ -74,9 +73,10 @@ func (h Header) Answer(d Demand) Header {
 	return h
 }
 
-// check refuses what no terminal sends.
+// check refuses what no terminal sends. The reserved half is nobody's business:
+// terminals in the field number their messages there, or put FFF1 into it.
 func (h Header) check() error {
-	for _, b := range h {
+	for _, b := range h[:3] {
 		if b>>4 > 9 || b&0x0F > 9 {
 			return &HeaderError{Reason: HeaderNotDecimal}
 		}
@@ -94,7 +94,8 @@ type HeaderReason string
 const (
 	// HeaderTPDU is a TPDU whose id is not 60.
 	HeaderTPDU HeaderReason = "tpdu_id"
-	// HeaderNotDecimal is an application header with something other than digits.
+	// HeaderNotDecimal is an application header with something other than digits
+	// before the reserved ones.
 	HeaderNotDecimal HeaderReason = "header_not_decimal"
 	// HeaderUseType is an application header whose use type is not 60 to 69.
 	HeaderUseType HeaderReason = "header_use_type"

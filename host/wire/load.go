@@ -162,7 +162,7 @@ func (f *fieldJSON) field() (field.Field, error) {
 	}
 	def := &field.Spec{Length: f.Length, Description: f.Description, Enc: moovEncoder{c}, Pref: p, DisableAutoExpand: f.DisableAutoExpand}
 	if f.Padding != nil {
-		if *f.Padding != (paddingJSON{"Right", " "}) || p != fixedLength || c.kind() != KindText {
+		if *f.Padding != (paddingJSON{"Right", " "}) || p != fixedLength || c.kind() != KindText && c.kind() != KindPrivate {
 			return nil, errors.New("only fixed ans fields are padded, on the right and with spaces")
 		}
 		def.Pad = spaces{}

@@ -28,9 +28,11 @@ var unionPay = sync.OnceValue(func() *Spec {
 	return mustCompile(m)
 })
 
-// unionPayRows is the field table of UnionPay's POS specification. F62 and F63
-// hold any byte (keys, tables, Chinese text). F62 may be as long as its prefix
-// allows: signatures travel there.
+// unionPayRows is the field table of UnionPay's POS specification, and after it
+// the fields that terminals and acquirers in the field have agreed upon beside it
+// (43, 46, 47, 56 to 59). Text is Chinese there and in F63, F62 holds keys and
+// tables, and so they take any byte. F62 may be as long as its prefix allows:
+// signatures travel there.
 var unionPayRows = []row{
 	{2, "Primary account number", KindNumeric, LL, 19},
 	{3, "Processing code", KindNumeric, Fixed, 6},
@@ -52,13 +54,17 @@ var unionPayRows = []row{
 	{39, "Response code", KindText, Fixed, 2},
 	{41, "Card acceptor terminal identification", KindText, Fixed, 8},
 	{42, "Card acceptor identification code", KindText, Fixed, 15},
+	{43, "Card acceptor name and location", KindPrivate, Fixed, 40},
 	{44, "Additional response data", KindText, LL, 25},
+	{46, "Additional data, ISO", KindPrivate, LLL, 999},
+	{47, "Additional data, national", KindPrivate, LLL, 999},
 	{48, "Additional data, private", KindNumeric, LLL, 322},
 	{49, "Currency code, transaction", KindText, Fixed, 3},
 	{52, "Personal identification number data", KindBinary, Fixed, 8},
 	{53, "Security related control information", KindNumeric, Fixed, 16},
 	{54, "Balance", KindText, LLL, 120},
 	{55, "ICC data", KindBinary, LLL, 255},
+	{56, "Text of the response", KindPrivate, LLL, 999},
 	{57, "Additional transaction data", KindPrivate, LLL, 999},
 	{58, "Electronic purse data", KindPrivate, LLL, 999},
 	{59, "Terminal data", KindPrivate, LLL, 999},
