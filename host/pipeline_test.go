@@ -19,6 +19,7 @@ import (
 	"meridian/host/dialect"
 	"meridian/host/wire"
 	"meridian/internal/card"
+	"meridian/internal/hsm/mac"
 	"meridian/internal/vault"
 	"meridian/ledger"
 	"meridian/switch"
@@ -98,7 +99,7 @@ func newPipelineRig(t testing.TB, dialects ...dialect.Dialect) *pipelineRig {
 		t: t, audit: &stubRecorder{}, log: newLogBook(), registry: prometheus.NewRegistry(), vault: v,
 		sw: &stubSwitch{respond: approveAll},
 	}
-	if r.mac, err = wire.NewX919(key); err != nil {
+	if r.mac, err = mac.New(mac.X919, key); err != nil {
 		t.Fatal(err)
 	}
 	r.sw.terminals = map[string]*switching.Terminal{
@@ -314,7 +315,7 @@ func TestPipelineMAC(t *testing.T) {
 // TestPipelineMACRefused: a wrong or missing MAC is answered 63 under a MAC, has
 // one row in the audit log, and nothing else happens.
 func TestPipelineMACRefused(t *testing.T) {
-	other, err := wire.NewX919([]byte("fedcba9876543210"))
+	other, err := mac.New(mac.X919, []byte("fedcba9876543210"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -438,7 +439,7 @@ func TestPipelineTakesNewKeys(t *testing.T) {
 		t.Fatalf("the old key is answered %s", code)
 	}
 	var err error
-	if r.mac, err = wire.NewX919(key); err != nil {
+	if r.mac, err = mac.New(mac.X919, key); err != nil {
 		t.Fatal(err)
 	}
 	r.sealed("nac", answer(), true)

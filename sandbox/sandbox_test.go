@@ -20,7 +20,7 @@ import (
 	"testing"
 	"time"
 
-	"meridian/host/wire"
+	"meridian/internal/hsm/mac"
 	"meridian/internal/pglocal/pgtest"
 )
 
@@ -118,7 +118,7 @@ func sellSealed(t *testing.T, m *Manifest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mac, err := wire.NewX919(key)
+	mac, err := mac.New(mac.X919, key)
 	if err != nil {
 		t.Fatal(err)
 	}

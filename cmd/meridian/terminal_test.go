@@ -25,6 +25,7 @@ import (
 	"meridian/host"
 	"meridian/host/terminal"
 	"meridian/host/wire"
+	"meridian/internal/hsm/mac"
 )
 
 // terminalPANs are the test cards of these tests: nothing that a command says or writes may hold one.
@@ -52,7 +53,7 @@ func startTerminalHost(t *testing.T, secure *tls.Config) *terminalHost {
 		t.Fatal(err)
 	}
 	h := &terminalHost{t: t, addresses: map[string]string{}, specs: map[string]*wire.Spec{"nac": wire.NAC(), "ascii": wire.ASCII87()}}
-	if h.mac, err = wire.NewX919(key); err != nil {
+	if h.mac, err = mac.New(mac.X919, key); err != nil {
 		t.Fatal(err)
 	}
 	h.server = host.NewServer(host.Options{Handler: host.HandlerFunc(h.handle)})

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"meridian/host/wire"
+	"meridian/internal/hsm/mac"
 )
 
 // TestConversationMAC: every transaction of a terminal that has a MAC, and every
@@ -32,7 +33,7 @@ func TestConversationMAC(t *testing.T) {
 // TestConversationMACRefused: a wrong or missing MAC is answered 63, has one row
 // in the audit log, and nothing else happens.
 func TestConversationMACRefused(t *testing.T) {
-	other, err := wire.NewX919([]byte("fedcba9876543210"))
+	other, err := mac.New(mac.X919, []byte("fedcba9876543210"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"meridian/host/wire"
+	"meridian/internal/hsm/mac"
 )
 
 const (
@@ -74,7 +75,7 @@ func (w *town) terminalOn(conn net.Conn, dialect, tid, mid string) *terminal {
 	x.spec = map[string]func() *wire.Spec{"nac": wire.NAC, "ascii": wire.ASCII87}[dialect]()
 	if tid == sealed {
 		var err error
-		x.mac, err = wire.NewX919(sealedKey)
+		x.mac, err = mac.New(mac.X919, sealedKey)
 		w.must(err)
 	}
 	return x

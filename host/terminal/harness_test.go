@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"meridian/host/wire"
+	"meridian/internal/hsm/mac"
 )
 
 // patience bounds waits for what must happen; it is never waited out when the code is right.
@@ -349,7 +350,7 @@ func x919(t *testing.T) wire.MACAlgorithm {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mac, err := wire.NewX919(key)
+	mac, err := mac.New(mac.X919, key)
 	if err != nil {
 		t.Fatal(err)
 	}

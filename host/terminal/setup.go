@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"meridian/host/wire"
+	"meridian/internal/hsm/mac"
 	"meridian/internal/money"
 )
 
@@ -248,7 +249,7 @@ func (t *Terminal) settleMAC(o *Options, own *sandboxTerminal) error {
 	if len(key) == 0 {
 		return errorf(KindUsage, "MAC x919 needs a key: give --mak")
 	}
-	if t.mac, err = wire.NewX919(key); err != nil {
+	if t.mac, err = mac.New(mac.X919, key); err != nil {
 		return errorf(KindUsage, "MAC key: %w", err)
 	}
 	return nil

@@ -2,19 +2,18 @@ package wire
 
 import (
 	"bytes"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"os"
 	"strings"
 	"testing"
+
+	"meridian/internal/hsm/mac"
 )
 
 const testMAK = "0123456789ABCDEFFEDCBA9876543210"
 
 func testAlgorithm(tb testing.TB) MACAlgorithm {
 	tb.Helper()
-	alg, err := NewX919(unhexT(tb, testMAK))
+	alg, err := mac.New(mac.X919, unhexT(tb, testMAK))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -28,61 +27,6 @@ func sumOf(tb testing.TB, alg MACAlgorithm, data []byte) [macBytes]byte {
 		tb.Fatal(err)
 	}
 	return sum
-}
-
-// TestX919KnownAnswers uses published answers for ISO 9797-1 algorithm 3.
-func TestX919KnownAnswers(t *testing.T) {
-	content, err := os.ReadFile("testdata/crypto.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var answers struct {
-		Retail []struct {
-			Key       string `json:"key"`
-			DataASCII string `json:"data_ascii"`
-			DataHex   string `json:"data_hex"`
-			MAC       string `json:"mac"`
-		} `json:"iso9797_1_alg3_retail_mac"`
-	}
-	if err := json.Unmarshal(content, &answers); err != nil {
-		t.Fatal(err)
-	}
-	if len(answers.Retail) == 0 {
-		t.Fatal("no known answers")
-	}
-	for _, a := range answers.Retail {
-		alg, err := NewX919(unhexT(t, a.Key))
-		if err != nil {
-			t.Fatal(err)
-		}
-		data := append([]byte(a.DataASCII), unhexT(t, a.DataHex)...)
-		got := sumOf(t, alg, data)
-		if hex.EncodeToString(got[:]) != strings.ToLower(a.MAC) {
-			t.Errorf("MAC %X, want %s", got, a.MAC)
-		}
-		if len(data)%8 == 0 {
-			continue
-		}
-		// Padding method 1: zeros up to a whole block change nothing.
-		if padded := sumOf(t, alg, append(data, make([]byte, 8-len(data)%8)...)); padded != got {
-			t.Errorf("MAC of padded data %X, want %X", padded, got)
-		}
-	}
-	alg := testAlgorithm(t)
-	if alg.Name() != "x919" {
-		t.Errorf("name %q", alg.Name())
-	}
-	if sumOf(t, alg, nil) != sumOf(t, alg, make([]byte, 8)) {
-		t.Error("the MAC of no data is not that of a block of zeros")
-	}
-}
-
-func TestX919KeyLength(t *testing.T) {
-	for _, size := range []int{0, 8, 15, 17, 24} {
-		if _, err := NewX919(make([]byte, size)); err == nil {
-			t.Errorf("a key of %d bytes was taken", size)
-		}
-	}
 }
 
 func macMessage(above64 bool) *Message {
@@ -172,7 +116,7 @@ func TestMACMoves(t *testing.T) {
 
 func TestMACRefused(t *testing.T) {
 	alg := testAlgorithm(t)
-	otherKey, err := NewX919(bytes.Repeat([]byte{0x11}, 16))
+	otherKey, err := mac.New(mac.X919, bytes.Repeat([]byte{0x11}, 16))
 	if err != nil {
 		t.Fatal(err)
 	}
