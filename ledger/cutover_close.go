@@ -203,10 +203,10 @@ func (cl *closing) carry(ctx context.Context) error {
 
 // standingSQL lists what purchases of the date came to, by merchant, card and
 // amount: what was captured less what a void or reversal undid of it, without
-// cash handed out. A contra leads to its purchase through its transaction, and
-// the reversal of a void through the void's. Kinds of transactions, as package
-// switching stores them: 2 sale, 3 completion, 4 advice, 5 void, 6 refund,
-// 8 reversal.
+// cash handed out. A contra or a change of the amount leads to its purchase
+// through its transaction, and the reversal of one through that one's. Kinds of
+// transactions, as package switching stores them: 2 sale, 3 completion,
+// 4 advice, 5 void, 6 refund, 8 reversal, 17 adjustment.
 //
 // Only transfers of the date count: what became of a purchase on later dates is
 // theirs, whenever this date is closed.
@@ -221,8 +221,8 @@ func standingSQL() string {
 			GROUP BY 1, 2, 3),
 		rooted AS (
 			SELECT l.merchant_id, l.currency, l.net, l.cashback, left(coalesce(t.pan_masked, ''), %[10]d) AS bin, CASE
-				WHEN t.kind = 8 AND o.kind = 5 THEN o.original_id
-				WHEN t.kind IN (5, 8) THEN t.original_id
+				WHEN t.kind = 8 AND o.kind IN (5, 17) THEN o.original_id
+				WHEN t.kind IN (5, 8, 17) THEN t.original_id
 				ELSE l.journal_id END AS root
 			FROM legs l
 			JOIN transactions t ON t.bucket = $1 AND t.business_date = $2 AND t.transaction_id = l.journal_id

@@ -67,6 +67,8 @@ func movements() []movement {
 		{"advice_minor", sum("p", "kind = %d", KindAdvice)},
 		{"reinstatement_count", count("kind = %d AND p <> 0", KindReinstate)},
 		{"reinstatement_minor", sum("p", "kind = %d", KindReinstate)},
+		{"amount_change_count", count("kind = %d", KindAmountChange)},
+		{"amount_change_minor", sum("p", "kind = %d", KindAmountChange)},
 		{"void_count", count("kind = %d AND p <> 0", KindVoid)},
 		{"void_minor", sum("-p", "kind = %d", KindVoid)},
 		{"reversal_count", count("kind = %d AND p <> 0", KindReversal)},

@@ -31,7 +31,7 @@ type Balances struct {
 // Statement is what a business date came to for one merchant, to the last unit
 // as its transfers have it:
 //
-//	gross           = sales + cashback + completions + advices + reinstatements − voids − reversals
+//	gross           = sales + cashback + completions + advices + reinstatements + amount changes − voids − reversals
 //	closing payable = opening payable + gross − refunds + refund reversals − adjustments + other
 //	                  − discount + discount returned − reserve + reserve released
 //	                  + moved to receivable − recovered from receivable
@@ -48,11 +48,14 @@ type Statement struct {
 	// JournalID of the transfers that the close posted.
 	JournalID uuid.UUID `json:"journal_id"`
 
-	Sales           ClassTotal `json:"sales"`
-	Cashback        ClassTotal `json:"cashback"`
-	Completions     ClassTotal `json:"completions"`
-	Advices         ClassTotal `json:"advices"`
-	Reinstatements  ClassTotal `json:"reinstatements"`
+	Sales          ClassTotal `json:"sales"`
+	Cashback       ClassTotal `json:"cashback"`
+	Completions    ClassTotal `json:"completions"`
+	Advices        ClassTotal `json:"advices"`
+	Reinstatements ClassTotal `json:"reinstatements"`
+	// AmountChanges of the day's sales before their settlement, such as tips;
+	// their sum is negative when more was taken off than added.
+	AmountChanges   ClassTotal `json:"amount_changes"`
 	Voids           ClassTotal `json:"voids"`
 	Reversals       ClassTotal `json:"reversals"`
 	GrossMinor      int64      `json:"gross_minor"`
@@ -111,6 +114,8 @@ func (s *Statement) moved() []figure {
 		{"advice_minor", &s.Advices.Minor},
 		{"reinstatement_count", &s.Reinstatements.Count},
 		{"reinstatement_minor", &s.Reinstatements.Minor},
+		{"amount_change_count", &s.AmountChanges.Count},
+		{"amount_change_minor", &s.AmountChanges.Minor},
 		{"void_count", &s.Voids.Count},
 		{"void_minor", &s.Voids.Minor},
 		{"reversal_count", &s.Reversals.Count},

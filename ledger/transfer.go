@@ -46,6 +46,8 @@ const (
 	KindReceivable     Kind = 18 // a negative payable becomes the merchant's debt
 	KindRecovery       Kind = 19 // and is taken from a later payable
 	KindDiscountReturn Kind = 20 // the discount's rate on what was refunded
+
+	KindAmountChange Kind = 21 // what a sale comes to was changed before its settlement, up or down
 )
 
 var kindNames = [...]string{
@@ -54,6 +56,7 @@ var kindNames = [...]string{
 	KindReversal: "reversal", KindAdjustment: "adjustment", KindReinstate: "reinstate",
 	KindSettlement: "settlement", KindDiscount: "discount", KindReserve: "reserve", KindReserveRelease: "reserve_release",
 	KindReceivable: "receivable", KindRecovery: "recovery", KindDiscountReturn: "discount_return",
+	KindAmountChange: "amount_change",
 }
 
 // String names the kind.

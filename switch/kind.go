@@ -107,7 +107,9 @@ func (k Kind) Class() Class {
 func (k Kind) Cancels() bool { return k == KindVoid || k == KindRefund || k == KindCancel }
 
 // Refers tells whether the kind speaks of an earlier transaction.
-func (k Kind) Refers() bool { return k.Cancels() || k == KindCompletion || k == KindReversal }
+func (k Kind) Refers() bool {
+	return k.Cancels() || k == KindCompletion || k == KindReversal || k == KindAdjustment || k == KindScript
+}
 
 // State is where a transaction is in its life.
 type State uint8

@@ -129,6 +129,7 @@ func writeStatement(w io.Writer, s *ledger.Statement) {
 	class("completions", s.Completions, 1)
 	class("offline advices", s.Advices, 1)
 	class("reinstated", s.Reinstatements, 1)
+	class("amounts changed", s.AmountChanges, 1)
 	class("voids", s.Voids, -1)
 	class("reversals", s.Reversals, -1)
 	line("gross", s.GrossMinor, true)

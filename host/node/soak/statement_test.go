@@ -147,6 +147,7 @@ func (w *world) compareBook(s *ledger.Statement, t *tally) {
 		{"refunds", s.Refunds, t.refunds},
 		{"advices", s.Advices, ledger.ClassTotal{}},
 		{"reinstatements", s.Reinstatements, ledger.ClassTotal{}},
+		{"amount changes", s.AmountChanges, ledger.ClassTotal{}},
 		{"reversals of refunds", s.RefundReversals, ledger.ClassTotal{}},
 		{"adjustments", s.Adjustments, ledger.ClassTotal{}},
 	} {
