@@ -127,6 +127,9 @@ func (c ListenerConfig) checked() (ListenerConfig, error) {
 			*d.value = d.standard
 		}
 	}
+	if c.Framing.DialMonitor && !c.Framing.Header {
+		problems = append(problems, errors.New("Framing.DialMonitor without Framing.Header: that header comes before an application header"))
+	}
 	if c.MaxInFlight == 0 {
 		c.MaxInFlight = DefaultMaxInFlightPerConnection
 	}

@@ -209,7 +209,10 @@ func newPeer(t *testing.T, conn net.Conn) *peer {
 	return &peer{t: t, conn: conn, in: bufio.NewReader(conn), framing: wire.Framing{TPDU: true}}
 }
 
-var peerTPDU = wire.TPDU{0x60, 0x00, 0x01, 0x00, 0x02}
+var (
+	peerTPDU   = wire.TPDU{0x60, 0x00, 0x01, 0x00, 0x02}
+	peerHeader = wire.Header{0x60, 0x31, 0x00, 0x31, 0x00, 0x07}
+)
 
 // frames is the bytes of one frame per payload.
 func (p *peer) frames(payloads ...string) []byte {
@@ -217,7 +220,7 @@ func (p *peer) frames(payloads ...string) []byte {
 	var out []byte
 	for _, payload := range payloads {
 		var err error
-		if out, err = p.framing.AppendFrame(out, wire.Frame{TPDU: peerTPDU, Payload: []byte(payload)}); err != nil {
+		if out, err = p.framing.AppendFrame(out, wire.Frame{TPDU: peerTPDU, Header: peerHeader, Payload: []byte(payload)}); err != nil {
 			p.t.Fatalf("frame: %v", err)
 		}
 	}

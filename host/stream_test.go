@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -46,8 +47,9 @@ func TestFramings(t *testing.T) {
 		{Length: wire.LengthBinary},
 		{Length: wire.LengthBCD, TPDU: true},
 		{Length: wire.LengthASCII},
+		{Length: wire.LengthBinary, Header: true},
 	} {
-		t.Run(framing.Length.String(), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%+v", framing), func(t *testing.T) {
 			_, addr := start(t, echo, func(c *ListenerConfig) { c.Framing = framing })
 			p := dial(t, addr)
 			p.framing = framing

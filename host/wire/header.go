@@ -27,6 +27,10 @@ const (
 	DemandStatus Demand = 2
 	// DemandSignIn asks for a new sign-in.
 	DemandSignIn Demand = 3
+	// DemandPublicKeys asks for a download of the public keys for chip cards.
+	DemandPublicKeys Demand = 4
+	// DemandApplications asks for a download of the parameters of chip applications.
+	DemandApplications Demand = 5
 )
 
 // useTypes is the first digit of every use type: 60 to 63 tell magnetic stripe
@@ -106,9 +110,6 @@ const (
 	// MTI.
 	HeaderTruncated HeaderReason = "header_truncated"
 )
-
-// HeaderReasons are all of them.
-var HeaderReasons = [...]HeaderReason{HeaderTPDU, HeaderNotDecimal, HeaderUseType, HeaderDialMonitor, HeaderTruncated}
 
 // HeaderError reports a frame whose TPDU or application header is wrong. Unlike
 // after a [FrameError] the frame was read whole and the stream stays readable:
