@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,6 +32,8 @@ type Auditor struct {
 	queue chan auditJob
 	lost  prometheus.Counter
 	ended chan struct{}
+	// dropped are attempts that found the queue full, since the last row that says so.
+	dropped atomic.Int64
 }
 
 type auditJob struct {
@@ -61,7 +64,7 @@ func (a *Auditor) Record(entry AuditEntry, done func()) {
 	case a.queue <- auditJob{entry, done}:
 	default:
 		a.lost.Inc()
-		a.log.Warn("audit log is full", "kind", entry.Kind, "subject", entry.Subject)
+		a.dropped.Add(1)
 		done()
 	}
 }
@@ -100,9 +103,15 @@ func (a *Auditor) write(ctx context.Context, first auditJob) {
 		}
 		break
 	}
-	entries := make([]AuditEntry, len(jobs))
-	for i, j := range jobs {
-		entries[i] = j.entry
+	entries := make([]AuditEntry, 0, len(jobs)+1)
+	for _, j := range jobs {
+		entries = append(entries, j.entry)
+	}
+	if n := a.dropped.Swap(0); n > 0 {
+		a.log.Warn("the audit log was full", "rows", n)
+		entries = append(entries, AuditEntry{
+			At: jobs[0].entry.At, Kind: "rows_lost", Subject: "audit log", Detail: fmt.Sprintf("a flood kept %d rows from being written", n),
+		})
 	}
 	ctx, cancel := context.WithTimeout(ctx, auditTimeout)
 	defer cancel()

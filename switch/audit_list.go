@@ -12,11 +12,13 @@ import (
 
 // AuditRow is a stored [AuditEntry].
 type AuditRow struct {
-	ID      int64     `json:"audit_id"`
-	At      time.Time `json:"recorded_at"`
-	Kind    string    `json:"kind"` // mac_failure, policy_changed, review_decided, ...
-	Subject string    `json:"subject"`
-	Detail  string    `json:"detail"`
+	ID int64 `json:"audit_id"`
+	// Sequence is its place in the chain; 0 if it was written past it.
+	Sequence int64     `json:"sequence"`
+	At       time.Time `json:"recorded_at"`
+	Kind     string    `json:"kind"` // mac_failure, policy_changed, review_decided, ...
+	Subject  string    `json:"subject"`
+	Detail   string    `json:"detail"`
 }
 
 // MaxListed bounds what one listing of the audit log or of exceptions returns.
@@ -26,14 +28,14 @@ const MaxListed = 1000
 // newest first: those of a kind or, with an empty one, all.
 func AuditLog(ctx context.Context, db ledger.Querier, kind string, limit int) ([]*AuditRow, error) {
 	rows, err := db.Query(ctx, `
-		SELECT audit_id, recorded_at, kind, subject, detail FROM audit_log
+		SELECT audit_id, coalesce(sequence, 0), recorded_at, kind, subject, detail FROM audit_log
 		WHERE $1 = '' OR kind = $1 ORDER BY audit_id DESC LIMIT $2`, kind, max(1, min(limit, MaxListed)))
 	if err != nil {
 		return nil, fmt.Errorf("list the audit log: %w", err)
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*AuditRow, error) {
 		var a AuditRow
-		err := row.Scan(&a.ID, &a.At, &a.Kind, &a.Subject, &a.Detail)
+		err := row.Scan(&a.ID, &a.Sequence, &a.At, &a.Kind, &a.Subject, &a.Detail)
 		a.At = a.At.UTC()
 		return &a, err //nolint:wrapcheck // wrapped below
 	})

@@ -47,7 +47,7 @@ func Verify(ctx context.Context, db ledger.TxBeginner) (*Verification, error) {
 		}
 		found, err := ledger.RunChecks(ctx, tx, slices.Concat(ledger.Checks(), checks, batchChecks))
 		if err != nil {
-			return err //nolint:wrapcheck // wrapped below
+			return err
 		}
 		v.Findings = append(v.Findings, found...)
 		return v.audit(ctx, tx)
