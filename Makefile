@@ -30,6 +30,10 @@ TOOLS := .cache/tools/$(shell cat tools/go.mod tools/go.sum | cksum | cut -d' ' 
 # How long `make fuzz` stays with each fuzz test, and `make soak` in all.
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
+# How much `make soak-cutover` does: transactions in all, business dates, transactions of a big date.
+TRANSACTIONS ?= 1000000
+DATES ?= 30
+BIG_DATE ?= 100000
 # Which packages test, test-fast, cover and fuzz take.
 PKG ?= ./...
 
@@ -73,6 +77,10 @@ fuzz: go ## Run each fuzz test for FUZZTIME (30s)
 soak: go race postgres ## Run the tests over and over in new orders for SOAKTIME (30m), the long variants included
 	@GO='$(GO)' scripts/soak.sh '$(SOAKTIME)' $(PKG)
 
+.PHONY: soak-cutover
+soak-cutover: go postgres ## Let a month of TRANSACTIONS (1000000) go by and measure the cutover of its big dates under live sales
+	@MERIDIAN_TEST_CUTOVER='$(TRANSACTIONS) $(DATES) $(BIG_DATE)' $(GO) test -v -count=1 -timeout=120m -run '^TestCutoverUnderLoad$$' ./host/node/soak
+
 .PHONY: mutants
 mutants: go postgres ## Plant faults in a copy of the switch and see that its property test finds each
 	@GO='$(GO)' scripts/mutants.sh
@@ -105,7 +113,7 @@ clean: ## Remove what was built; a sandbox's data (.meridian) stays
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z][a-z-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	  /^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 # What other targets stand on.
 .PHONY: go race postgres

@@ -40,7 +40,7 @@ func newPlan(t *testing.T) plan {
 		return p
 	}
 	p = plan{
-		large: true, merchants: [calendarCount]int{240, 90, 30}, cards: 1000, // more than there are terminals at work: lanes seldom meet on one
+		large: true, merchants: [calendarCount]int{240, 90, 30}, cards: 10_000, // lanes seldom meet on one
 		liveTerminals: 60, livePace: 200 * time.Millisecond, liveBefore: time.Minute, liveAfter: 30 * time.Second,
 		refresh: time.Second,
 	}
