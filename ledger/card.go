@@ -30,6 +30,11 @@ type CardAccount struct {
 	Status       CardStatus
 	BalanceMinor int64
 	HeldMinor    int64
+	// PINReference is what is kept of the card's PIN, for the security module; nil
+	// for a card without one.
+	PINReference []byte
+	// PINFailures are wrong PINs in a row.
+	PINFailures int16
 }
 
 // AvailableMinor is what may still be spent.

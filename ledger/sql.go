@@ -140,12 +140,12 @@ func scanHold(rows pgx.Rows, h *Hold) error {
 }
 
 const lockCardsSQL = `
-SELECT card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, held_minor
+SELECT card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, held_minor, pin_reference, pin_failures
 FROM card_accounts WHERE pan_token = ANY($1::bytea[]) OR card_id = ANY($2::bigint[])
 ORDER BY card_id FOR UPDATE`
 
 const lockCardsByTokenSQL = `
-SELECT card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, held_minor
+SELECT card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, held_minor, pin_reference, pin_failures
 FROM card_accounts WHERE pan_token = ANY($1::bytea[])
 ORDER BY card_id FOR UPDATE`
 
@@ -165,7 +165,8 @@ func QueueLockCards(b *pgx.Batch, tokens [][]byte, ids []int64, found func(*Card
 		for rows.Next() {
 			var c CardAccount
 			var token []byte
-			if err := rows.Scan(&c.ID, &token, &c.Masked, &c.Expiry, &c.Currency, &c.Status, &c.BalanceMinor, &c.HeldMinor); err != nil {
+			if err := rows.Scan(&c.ID, &token, &c.Masked, &c.Expiry, &c.Currency, &c.Status, &c.BalanceMinor, &c.HeldMinor,
+				&c.PINReference, &c.PINFailures); err != nil {
 				return fmt.Errorf("scan card account: %w", err)
 			}
 			copy(c.Token[:], token)
@@ -176,21 +177,22 @@ func QueueLockCards(b *pgx.Batch, tokens [][]byte, ids []int64, found func(*Card
 }
 
 const updateCardsSQL = `
-UPDATE card_accounts c SET balance_minor = u.balance_minor, held_minor = u.held_minor
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS u(card_id, balance_minor, held_minor)
+UPDATE card_accounts c SET balance_minor = u.balance_minor, held_minor = u.held_minor, pin_failures = u.pin_failures
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[]) AS u(card_id, balance_minor, held_minor, pin_failures)
 WHERE c.card_id = u.card_id`
 
-// QueueCardChanges stores the balances of cards that this transaction has locked.
+// QueueCardChanges stores the balances of cards that this transaction has
+// locked, and their wrong PINs.
 func QueueCardChanges(b *pgx.Batch, cards []*CardAccount) {
 	if len(cards) == 0 {
 		return
 	}
 	n := len(cards)
-	ids, balances, held := make([]int64, n), make([]int64, n), make([]int64, n)
+	ids, balances, held, failures := make([]int64, n), make([]int64, n), make([]int64, n), make([]int16, n)
 	for i, c := range cards {
-		ids[i], balances[i], held[i] = c.ID, c.BalanceMinor, c.HeldMinor
+		ids[i], balances[i], held[i], failures[i] = c.ID, c.BalanceMinor, c.HeldMinor, c.PINFailures
 	}
-	b.Queue(updateCardsSQL, ids, balances, held)
+	b.Queue(updateCardsSQL, ids, balances, held, failures)
 }
 
 // The row locks are what a close waits for. The common case finds exactly the

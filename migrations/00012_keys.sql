@@ -82,6 +82,11 @@ ALTER TABLE card_accounts
     ADD COLUMN pin_reference bytea    CHECK (length(pin_reference) BETWEEN 1 AND 256),
     ADD COLUMN pin_failures  smallint NOT NULL DEFAULT 0 CHECK (pin_failures >= 0);
 
+-- A token says which version of the token key made it; all that are there were
+-- made with the first.
+UPDATE card_accounts SET pan_token = '\x01'::bytea || substring(pan_token FOR 15);
+UPDATE transactions SET pan_token = '\x01'::bytea || substring(pan_token FOR 15) WHERE pan_token IS NOT NULL;
+
 GRANT SELECT ON base_keys, data_keys, working_keys, dukpt_counters TO meridian_service;
 GRANT INSERT ON data_keys, working_keys, dukpt_counters TO meridian_service;
 GRANT UPDATE (generation, mak_wrapped, pik_wrapped, tdk_wrapped, issued_at, first_used_at, ended_at, changed_at)

@@ -12,13 +12,14 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 	key := f.keyOf(r)
 	// A stored key comes before every check: a repeat gets its answer even
 	// when what it asks for would be refused by now.
-	if entry := f.keys[key]; entry != nil && !entry.tombstone {
-		return repeat(entry.record, r)
+	if stored := f.repeated(r); stored != nil {
+		return repeat(stored, r)
+	}
+	if f.replayed(r) {
+		// Nothing is stored: the key that it would take is its terminal's.
+		return Verdict{Response: Response{Reason: MACWrong, Became: r.Kind, Rule: ruleOf(r.Kind, RuleAdmission)}}
 	}
 	before := f.acrossRollover(r, key.Class, rolloverRepeat)
-	if before != nil && !before.tombstone && bytes.Equal(before.record.Digest, r.digest()) {
-		return repeat(before.record, r)
-	}
 	d := begin(f, r, id, key)
 	if f.keys[key] != nil || before != nil && before.tombstone && before.record.AmountMinor == r.AmountMinor {
 		d.verdict.Record.Rule = ruleOf(r.Kind, ruleRepeat)
@@ -27,6 +28,12 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 	if reason := d.batchRefuses(); reason != Approved {
 		d.verdict.Record.Rule = ruleOf(r.Kind, ruleBatch)
 		return d.decline(reason)
+	}
+	if r.Kind.Cancels() || r.Kind == KindCompletion {
+		if reason := d.pin(f.cards[r.Token]); reason != Approved {
+			d.verdict.Record.Rule = ruleOf(r.Kind, RuleAdmission)
+			return d.decline(reason)
+		}
 	}
 	switch {
 	case r.Kind == KindSettlement, r.Kind == KindTrailer:
@@ -42,6 +49,19 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 	default:
 		return d.purchase()
 	}
+}
+
+// repeated is the stored record that a request repeats; nil for a new one.
+func (f *Facts) repeated(r *Request) *Record {
+	key := f.keyOf(r)
+	if entry := f.keys[key]; entry != nil && !entry.tombstone {
+		return entry.record
+	}
+	before := f.acrossRollover(r, key.Class, rolloverRepeat)
+	if before != nil && !before.tombstone && bytes.Equal(before.record.Digest, r.digest()) {
+		return before.record
+	}
+	return nil
 }
 
 // repeat answers a key that is stored.

@@ -18,6 +18,9 @@ func (d *decision) purchase() Verdict {
 		return d.decline(reason)
 	}
 	d.verdict.Record.CardID = account.ID
+	if reason := d.pin(account); reason != Approved {
+		return d.decline(reason)
+	}
 	if r.Kind == KindBalance {
 		d.verdict.Record.BalanceMinor, d.verdict.Record.HasBalance = account.AvailableMinor(), true
 		return d.approve()

@@ -59,9 +59,10 @@ type Terminal struct {
 	MID          string
 	Dialect      string
 	Active       bool
-	MACAlgorithm string // none, x919
-	// MACKeyWrapped is opened by whoever checks MACs; nothing here is in clear.
-	MACKeyWrapped     []byte
+	MACAlgorithm string // none, or one of package mac's
+	TerminalKeys
+	// MACKeyWrapped is MAK by its older name.
+	MACKeyWrapped []byte
 	CertificateSHA256 []byte // nil if the terminal is bound to none
 	// AllowVoid and AllowRefund can be suspended below the merchant.
 	AllowVoid, AllowRefund bool

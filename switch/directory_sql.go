@@ -144,20 +144,23 @@ func (d *Directory) readMerchants(ctx context.Context, tx pgx.Tx, policies map[i
 
 func (d *Directory) readTerminals(ctx context.Context, tx pgx.Tx, byID map[int32]*Merchant) error {
 	rows, err := tx.Query(ctx, `
-		SELECT terminal_id, tid, merchant_id, dialect, active, mac_algorithm, mak_wrapped, certificate_sha256, allow_void, allow_refund
-		FROM terminals`)
+		SELECT t.terminal_id, t.tid, t.merchant_id, t.dialect, t.active, t.mac_algorithm, t.certificate_sha256, t.allow_void, t.allow_refund,
+			t.key_scheme, t.tmk_wrapped, t.mak_wrapped, t.pik_wrapped, k.bdk_wrapped, t.initial_ksn, t.pin_format
+		FROM terminals t LEFT JOIN base_keys k USING (base_key_id)`)
 	if err != nil {
 		return fmt.Errorf("terminals: %w", err)
 	}
 	var t Terminal
+	var pinFormat string
 	_, err = pgx.ForEachRow(rows, []any{
-		&t.ID, &t.TID, &t.MerchantID, &t.Dialect, &t.Active, &t.MACAlgorithm, &t.MACKeyWrapped, &t.CertificateSHA256,
-		&t.AllowVoid, &t.AllowRefund,
+		&t.ID, &t.TID, &t.MerchantID, &t.Dialect, &t.Active, &t.MACAlgorithm, &t.CertificateSHA256, &t.AllowVoid, &t.AllowRefund,
+		&t.Scheme, &t.TMK, &t.MAK, &t.PIK, &t.BaseKey, &t.InitialKSN, &pinFormat,
 	}, func() error {
 		one := t
-		one.MID = byID[t.MerchantID].MID
+		one.MACKeyWrapped = one.MAK
+		one.MID, one.PINFormat = byID[t.MerchantID].MID, pinFormats[pinFormat]
 		d.terminals[one.TID] = &one
-		t.MACKeyWrapped, t.CertificateSHA256 = nil, nil // the next row must not write into this one's
+		t.CertificateSHA256, t.TerminalKeys = nil, TerminalKeys{} // the next row must not write into this one's
 		return nil
 	})
 	if err != nil {

@@ -31,6 +31,8 @@ type Facts struct {
 	sessions   map[int32]operatorSession // by terminal, where its policy asks for operators
 	balances   map[int32]int64           // by merchant, where its policy sets a minimum
 	actedOn    map[uuid.UUID]bool        // records that the host may reverse and that others refer to
+	pins       map[*Request]pinFact      // of requests with a PIN, but for repeats
+	counters   map[serial]counted        // of terminals whose keys are derived
 	references *Directory
 
 	changes changes
@@ -88,6 +90,7 @@ type changes struct {
 	dirtyCards map[*ledger.CardAccount]struct{}
 	exceptions []Exception
 	reviews    []newReview
+	counters   map[serial]struct{}
 	isNew      map[any]struct{}
 }
 
@@ -121,6 +124,8 @@ func newFacts(bucket int16, now time.Time, dir *Directory) *Facts {
 		holds:     map[uuid.UUID]*ledger.Hold{},
 		cards:     map[[16]byte]*ledger.CardAccount{},
 		cardsByID: map[int64]*ledger.CardAccount{},
+		pins:      map[*Request]pinFact{},
+		counters:  map[serial]counted{},
 		voids:     map[int32]voidsToday{},
 		sessions:  map[int32]operatorSession{},
 		balances:  map[int32]int64{},
@@ -129,6 +134,7 @@ func newFacts(bucket int16, now time.Time, dir *Directory) *Facts {
 			newBatches: map[int32]newBatch{},
 			dirty:      map[*Record]struct{}{}, told: map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},
 			dirtyCards: map[*ledger.CardAccount]struct{}{}, isNew: map[any]struct{}{},
+			counters: map[serial]struct{}{},
 		},
 	}
 }
@@ -285,6 +291,7 @@ func (f *Facts) apply(v *Verdict) {
 		account.HeldMinor += v.Card.HeldMinor
 		c.dirtyCards[account] = struct{}{}
 	}
+	f.applyPIN(v.PINTry)
 	f.countNew(v.Record)
 	for _, difference := range v.Differences {
 		c.differs = append(c.differs, batchDifference{difference, v.Record})
@@ -342,6 +349,8 @@ type Verdict struct {
 	Holds     []*ledger.Hold
 	Originals []*Record
 	Card      CardChange
+	// PINTry is what the request's PIN did to its card.
+	PINTry pinTry
 	// Exceptions for people.
 	Exceptions []Exception
 	// Review, when not empty, is why a person must decide this refund.

@@ -35,8 +35,8 @@ func (s *Switch) keepHouse(ctx context.Context) {
 // database that hangs does not hold it up for ever.
 const turnTimeout = 5 * time.Minute
 
-// CatchUp does what is due at the instant now: it follows the reference data,
-// makes windows ahead, closes batches and business dates and lets holds expire. Every step
+// CatchUp does what is due at the instant now: it follows the reference data
+// and terminals' keys, makes windows ahead, closes batches and business dates and lets holds expire. Every step
 // can be done by several hosts at once without doing anything twice, and none
 // waits for another to succeed.
 func (s *Switch) CatchUp(ctx context.Context) error {
@@ -47,6 +47,7 @@ func (s *Switch) CatchUp(ctx context.Context) error {
 		do   func(context.Context) error
 	}{
 		{"read reference data", s.Refresh},
+		{"follow keys", s.ring.follow},
 		{"make business days", func(ctx context.Context) error {
 			if ledger.DateOf(now.UTC()) == ledger.Date(s.daysMade.Load()) {
 				return nil

@@ -153,6 +153,7 @@ func (l *loader) first(ctx context.Context, withCards bool) error {
 	l.queueKeys(b)
 	l.queueReferences(b)
 	l.queueSessions(b)
+	l.queueCounters(b)
 	if withCards {
 		ledger.QueueLockCards(b, l.tokens(), nil, l.facts.addCard)
 	}

@@ -53,6 +53,9 @@ type Request struct {
 
 	// PIN that the cardholder entered; nil without one.
 	PIN *PINEntry
+	// Credentials of the message, from whoever verified it; zero for a request
+	// that nobody vouches for.
+	Credentials Credentials
 	// WorkingKeys that a logon asks for; without them it says that the terminal is there.
 	WorkingKeys KeyForm
 	// SingleMAC asks for a MAC key of one DES key whatever the form.
@@ -183,12 +186,11 @@ const (
 )
 
 // PINEntry is a PIN as a terminal enciphers it. It belongs to a transmission and
-// is kept nowhere.
+// is kept nowhere: its block is wiped when the request has its answer.
 type PINEntry struct {
-	Block  []byte
+	Block []byte
+	// Format of the block; 0 takes the terminal's own.
 	Format hsm.PINFormat
-	// KSN of the key, for terminals with a key for each transaction (DUKPT).
-	KSN []byte
 }
 
 // IssuedKey is a working key for a terminal: under the terminal's master key, and

@@ -18,6 +18,7 @@ func queueStore(b *pgx.Batch, bucket int16, f *Facts) {
 	ledger.QueueNewHolds(b, bucket, c.newHolds)
 	ledger.QueueHoldChanges(b, bucket, keysOf(c.dirtyHolds))
 	ledger.QueueCardChanges(b, keysOf(c.dirtyCards))
+	queueCounterChanges(b, bucket, f)
 	// After the records, whose uploads tell what is missing.
 	queueDifferences(b, bucket, c.differs, f.Now)
 	queueBatchWrites(b, bucket, c.batches, f.Now)

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"meridian/internal/hsm"
 	"meridian/internal/postgres"
 	"meridian/ledger"
 )
@@ -27,6 +28,11 @@ type Options struct {
 	// sandbox can move it; deadlines run on the monotonic clock instead.
 	Now        func() time.Time
 	Registerer prometheus.Registerer
+	// Module has the keys; without one no terminal has a MAC, a session or a PIN.
+	Module hsm.Module
+	// FixedWorkingKeys hands out keys that everybody knows in place of drawn ones:
+	// for sandboxes.
+	FixedWorkingKeys func(ctx context.Context, tid string, use hsm.Use, algorithm hsm.Algorithm) (hsm.Key, error)
 
 	// Lanes that work side by side: 4, about what two cores keep busy while
 	// commits are under way. There are never more than buckets.
@@ -98,6 +104,10 @@ type Switch struct {
 	retryLog atomic.Int64
 	daysMade atomic.Int32  // the UTC date at which business days were last made ahead
 	signOns  chan struct{} // bounds password checks under way
+
+	ring     *Keyring
+	signIns  chan struct{} // bounds sign-ins under way
+	signRRNs signInRRNs
 }
 
 // Start reads the reference data, makes the windows and starts the lanes. The
@@ -107,12 +117,16 @@ func Start(ctx context.Context, o Options) (*Switch, error) {
 	s := &Switch{opts: o, pool: o.Pool, log: o.Logger, now: o.Now, metrics: newMetrics(o.Registerer)}
 	s.cutovers = newCutoverMetrics(o.Registerer)
 	s.signOns = make(chan struct{}, signOnsAtOnce)
+	s.ring, s.signIns = newKeyring(&s.opts), make(chan struct{}, signInsAtOnce)
 	dir, err := LoadDirectory(ctx, s.pool)
 	if err != nil {
 		return nil, err
 	}
 	s.setDirectory(dir)
 	if err := ledger.EnsureWindows(ctx, s.pool, dir.Calendars(), s.now()); err != nil {
+		return nil, fmt.Errorf("start switch: %w", err)
+	}
+	if err := s.ring.follow(ctx); err != nil {
 		return nil, fmt.Errorf("start switch: %w", err)
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -122,6 +136,7 @@ func Start(ctx context.Context, o Options) (*Switch, error) {
 		s.lanes = append(s.lanes, l)
 		s.running.Go(func() { l.run(running) })
 	}
+	s.keepers.Go(func() { s.ring.run(running) })
 	s.keepers.Go(func() { s.keepHouse(running) })
 	s.keepers.Go(func() { s.watchDeadlines(running) })
 	watch := newLedgerWatch(o.Registerer)
@@ -158,6 +173,14 @@ func (s *Switch) Submit(r *Request, done func(Response)) {
 	}
 	if reason := s.directory.Load().admit(r); reason != Approved {
 		s.answer(j, Response{Reason: reason, Became: r.Kind, Rule: ruleOf(r.Kind, RuleAdmission)})
+		return
+	}
+	if r.terminal.Scheme == SchemeSession && !r.Credentials.SignedIn && r.Kind.needsSession() {
+		s.answer(j, Response{Reason: SignInRequired, Became: r.Kind, Demand: DemandSignIn, Rule: ruleOf(r.Kind, RuleAdmission)})
+		return
+	}
+	if r.Kind == KindLogon && r.WorkingKeys != 0 || r.Kind == KindSignOff {
+		s.keepers.Go(func() { s.signInOrOff(j) })
 		return
 	}
 	if r.Kind == KindLogon && r.OperatorNo != "" {

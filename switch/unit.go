@@ -51,6 +51,7 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 	}
 	loaded := time.Now()
 	facts.rollOver(l.due)
+	u.checkPINs(ctx, facts)
 	if err := u.decide(facts); err != nil {
 		return 0, err
 	}
@@ -146,6 +147,7 @@ func (u *unit) decideOne(facts *Facts, j *job) (err error) {
 // who tell what is stored.
 func (u *unit) answer(f *Facts, j *job, v Verdict, id uuid.UUID) {
 	f.apply(&v)
+	f.countSerial(j.request)
 	j.response = v.Response
 	if v.Record != nil {
 		j.marks = append(j.marks, markOf(v.Record, v.Record.ID))

@@ -1,0 +1,17 @@
+package switching
+
+import "meridian/internal/hsm"
+
+// Credentials are what a message may be trusted with, as whoever verified it
+// found out.
+type Credentials struct {
+	// SignedIn tells that the terminal has a session, or needs none.
+	SignedIn bool
+	// PINKeys that may have enciphered the PIN, the likeliest first; with KSN the
+	// base key.
+	PINKeys []hsm.Key
+	// TrackKeys that may have enciphered the tracks, the likeliest first.
+	TrackKeys []hsm.Key
+	// KSN is the message's key serial number, nil where keys are not derived.
+	KSN []byte
+}
