@@ -91,10 +91,9 @@ func nodeListener(loaded *config.Loaded, index int, log *slog.Logger) (node.List
 	}
 	return node.Listener{
 		ListenerConfig: host.ListenerConfig{
-			Name:    l.Name,
-			Address: l.Address,
-			// A TPDU comes before the message where an NAC stands between.
-			Framing:                  wire.Framing{Length: length, TPDU: l.Dialect == config.DialectNAC, MaxBytes: l.MaxFrameBytes},
+			Name:                     l.Name,
+			Address:                  l.Address,
+			Framing:                  framingOf(l, length),
 			TLS:                      identity,
 			Allow:                    l.Allow,
 			MaxConnections:           l.MaxConnections,
@@ -109,6 +108,15 @@ func nodeListener(loaded *config.Loaded, index int, log *slog.Logger) (node.List
 		Spec:                   spec,
 		DeclineUnknownReversal: l.UnknownReversal == config.UnknownReversalDecline,
 	}, nil
+}
+
+// framingOf is how a dialect's messages are cut out of the stream: a TPDU comes before them where an NAC stands between,
+// and before UnionPay's an application header too.
+func framingOf(l config.Listener, length wire.LengthFormat) wire.Framing {
+	return wire.Framing{
+		Length: length, MaxBytes: l.MaxFrameBytes,
+		TPDU: l.Dialect == config.DialectNAC, Header: l.Dialect == config.DialectUnionPay, DialMonitor: l.DialMonitor,
+	}
 }
 
 // customSpec reads a field table, or returns nil for none.

@@ -421,6 +421,23 @@ listeners:
 	}
 }
 
+// UnionPay's frames have an application header, and a dial-monitor header where the listener takes one.
+func TestFramings(t *testing.T) {
+	for _, c := range []struct {
+		listener config.Listener
+		want     wire.Framing
+	}{
+		{config.Listener{Dialect: config.DialectNAC, MaxFrameBytes: 100}, wire.Framing{TPDU: true, MaxBytes: 100}},
+		{config.Listener{Dialect: config.DialectASCII}, wire.Framing{}},
+		{config.Listener{Dialect: config.DialectUnionPay}, wire.Framing{Header: true}},
+		{config.Listener{Dialect: config.DialectUnionPay, DialMonitor: true}, wire.Framing{Header: true, DialMonitor: true}},
+	} {
+		if got := framingOf(c.listener, wire.LengthBinary); got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.listener.Dialect, got, c.want)
+		}
+	}
+}
+
 // min_version 1.3 holds although the configuration of each handshake is made anew.
 func TestMinimumTLSVersion(t *testing.T) {
 	certificate, key := selfSigned(t)

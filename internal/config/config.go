@@ -73,6 +73,8 @@ type Listener struct {
 	Address       string `required:"true"          yaml:"address"`
 	Length        Length `oneof:"binary bcd ascii" yaml:"length"`
 	MaxFrameBytes int    `range:"64..65535"        yaml:"max_frame_bytes"`
+	// DialMonitor takes the dial-monitor header that dial-up access networks put before UnionPay's application header.
+	DialMonitor bool `yaml:"dial_monitor"`
 	// SpecFile replaces the dialect's field table by a JSON specification in moov-io/iso8583's form.
 	SpecFile string `path:"file" yaml:"spec_file"`
 	TLS      TLS    `yaml:"tls"`

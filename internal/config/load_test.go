@@ -76,8 +76,8 @@ func TestDefaultsAreValid(t *testing.T) {
 
 func TestFullFile(t *testing.T) {
 	loaded := mustLoad(t, Options{File: filepath.Join("testdata", "full.yaml")})
-	nac := Listener{
-		Name: "nac", Dialect: DialectNAC, Address: "0.0.0.0:8583", Length: LengthBCD, MaxFrameBytes: 2048,
+	pos := Listener{
+		Name: "pos", Dialect: DialectUnionPay, Address: "0.0.0.0:8583", Length: LengthBCD, MaxFrameBytes: 2048, DialMonitor: true,
 		SpecFile: "/etc/meridian/nac.json",
 		TLS: TLS{
 			Certificate: "/etc/meridian/host.pem", Key: "/etc/meridian/host.key",
@@ -96,7 +96,7 @@ func TestFullFile(t *testing.T) {
 			MaxConnections: 20, ConnectTimeout: 3 * time.Second,
 		},
 		MasterKeyFile: "/run/secrets/master-key",
-		Listeners:     []Listener{nac, ascii},
+		Listeners:     []Listener{pos, ascii},
 		Limits:        Limits{MaxInFlight: 2000, MaxConnections: 8000},
 		Switch:        Switch{ReplyTimeout: 20 * time.Second, StoreTimeout: 4 * time.Second, MaxBatch: 128, Queue: 512},
 		Ops:           Ops{Address: "127.0.0.1:9000", Pprof: true},

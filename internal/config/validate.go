@@ -168,6 +168,9 @@ func (l Listener) check(report func(key, format string, arguments ...any)) {
 		report("max_frame_bytes", "%d cannot be announced by a length of four digits (length: %s): at most %d",
 			l.MaxFrameBytes, l.Length, maxDecimalLength)
 	}
+	if l.DialMonitor && l.Dialect != DialectUnionPay {
+		report("dial_monitor", "is for dialect %s alone: no other has a dial-monitor header", DialectUnionPay)
+	}
 	l.TLS.check(func(key, format string, arguments ...any) { report(join("tls", key), format, arguments...) })
 }
 
