@@ -37,11 +37,12 @@ func (s *Spec) MaskedFields(m *Message) []MaskedField {
 			f.Value, f.Hidden = lengthNote(it), true
 		case shownFields[it.field] && clean(value):
 			f.Value = value
-		case it.field >= 60 && it.field <= 63 && showsPrivate(m.mti, it.field, value):
-			f.Value = maskRuns(value)
-			f.Hidden = f.Value != value
 		default:
-			f.Value, f.Hidden = lengthNote(it), true
+			if shown := s.private(m.mti, it.field, value); shown != "" {
+				f.Value, f.Hidden = shown, shown != value
+			} else {
+				f.Value, f.Hidden = lengthNote(it), true
+			}
 		}
 		masked = append(masked, f)
 	}
@@ -67,25 +68,73 @@ var shownFields = func() (shown [lastField + 1]bool) {
 	return shown
 }()
 
-// showsPrivate decides for fields 60 to 63, whose content the parties agree on.
-// Card verification values and working keys travel there too, so a request shows
-// only what has the shape of a batch number, an invoice, an amount or an original
-// reference, and key management shows nothing.
-func showsPrivate(mti string, fieldNumber int, value string) bool {
-	if len(mti) != mtiDigits || !clean(value) {
-		return false
+// privateFields renders a field whose content the parties agree on: what may be
+// seen of its value, or nothing.
+type privateFields func(mti string, fieldNumber int, value string) string
+
+// iso87Private decides for fields 60 to 63. Card verification values and working
+// keys travel there too, so a request shows only what has the shape of a batch
+// number, an invoice, an amount or an original reference, and key management shows
+// nothing.
+func iso87Private(mti string, fieldNumber int, value string) string {
+	if fieldNumber < 60 || fieldNumber > 63 || len(mti) != mtiDigits || !clean(value) {
+		return ""
 	}
-	answer := (mti[2]-'0')%2 == 1
 	switch class := mti[1]; {
-	case class == '8':
-		return false
-	case answer, class == '5':
-		return true
+	case class == classManagement:
+	case isAnswer(mti), class == classSettlement:
+		return maskRuns(value)
 	case fieldNumber == 60 || fieldNumber == 62:
-		return isDigits(value) && (len(value) == 6 || len(value) == 12 || len(value) == 22)
+		if isDigits(value) && (len(value) == 6 || len(value) == 12 || len(value) == 22) {
+			return maskRuns(value)
+		}
 	}
-	return false
+	return ""
 }
+
+// unionPayPrivate decides for UnionPay's fields. Totals, references to originals
+// and the text for the terminal are shown. F48 holds card numbers in a batch
+// upload, F62 working keys, F63 an operator's password in some sign-ins, and what
+// F46, F47 and F56 to F59 hold is between terminal and acquirer: nothing of them
+// is.
+func unionPayPrivate(mti string, fieldNumber int, value string) string {
+	if len(mti) != mtiDigits {
+		return ""
+	}
+	switch fieldNumber {
+	case 48: // one half or both of the totals; how many were uploaded
+		totals := mti[1] == classSettlement && (len(value) == 31 || len(value) == 62)
+		if isDigits(value) && (totals || len(value) == 4) {
+			return value
+		}
+	case 60: // type, batch and network management
+		if isDigits(value) {
+			return value
+		}
+	case 61: // original batch and STAN; its date; how it was authorized, and by whom
+		if isDigits(value) && (len(value) == 12 || len(value) == 16 || len(value) == 29) {
+			return maskRuns(value)
+		}
+	case 63: // operator or card scheme, and in an answer a text, which may be Chinese
+		const scheme = 3
+		switch {
+		case len(value) <= scheme && clean(value), isAnswer(mti) && clean(value):
+			return maskRuns(value)
+		case isAnswer(mti) && len(value) > scheme && clean(value[:scheme]):
+			return fmt.Sprintf("%s and %d more characters", value[:scheme], len(value)-scheme)
+		}
+	}
+	return ""
+}
+
+// Message classes, the second digit of an MTI.
+const (
+	classSettlement = '5'
+	classManagement = '8'
+)
+
+// isAnswer tells whether a message type is an answer's.
+func isAnswer(mti string) bool { return (mti[2]-'0')%2 == 1 }
 
 // clean tells whether a value can be printed as it is.
 func clean(value string) bool { return text.check(value) == nil }

@@ -20,7 +20,11 @@ func rendered(spec *Spec, m *Message) string {
 func TestMaskedHoldsNoSecrets(t *testing.T) {
 	check := func(name string, spec *Spec, m *Message) {
 		out := rendered(spec, m)
-		for _, number := range []int{2, 34, 35, 36, 45, 52, 64, 96, 102, 103, 128} {
+		numbers := []int{2, 34, 35, 36, 45, 52, 64, 96, 102, 103, 128}
+		if spec == UnionPay() {
+			numbers = append(numbers, 46, 47, 57, 59, 62)
+		}
+		for _, number := range numbers {
 			value := m.Get(number)
 			if strings.Trim(value, "0") == "" {
 				continue // a MAC the source blanked
@@ -106,6 +110,57 @@ func TestMaskedPrivateFields(t *testing.T) {
 		if got := NAC().MaskedFields(m)[0].Value; got != c.want {
 			t.Errorf("%s field %d: %q, want %q", c.mti, c.field, got, c.want)
 		}
+	}
+}
+
+func TestMaskedUnionPayFields(t *testing.T) {
+	totals := "0000000000110110000000000020021" + "0000000000000000000000000000001"
+	for _, c := range []struct {
+		mti   string
+		field int
+		value string
+		want  string
+	}{
+		{"0500", 48, totals, totals},
+		{"0510", 48, totals[:31], totals[:31]},
+		{"0500", 48, "4761739001010119", "(16 characters)"},
+		{"0320", 48, "0004", "0004"},
+		{"0320", 48, "01" + "00" + "000001" + "00004761739001010119" + "000000001000", "(42 characters)"},
+		{"0320", 48, totals, "(62 characters)"},
+		{"0200", 60, "22000001000601", "22000001000601"},
+		{"0800", 60, "00000001003", "00000001003"},
+		{"0200", 61, "000001000002", "000001000002"},
+		{"0220", 61, "0000010000021121", "0000010000021121"},
+		{"0220", 61, "4761739001010119", "476173******0119"},
+		{"0200", 61, "123", "(3 characters)"},
+		{"0200", 61, "110101199003070000", "(18 characters)"}, // an identity number
+		{"0810", 62, "EC9DF695353FA075", "(16 characters)"},
+		{"0800", 62, "Sequence No123150SXX", "(20 characters)"},
+		{"0210", 62, "000001", "(6 characters)"},
+		{"0800", 63, "01 ", "01 "},
+		{"0800", 63, "01 0000", "(7 characters)"},
+		{"0220", 63, "CUP", "CUP"},
+		{"0210", 63, "CUPAPPROVED R29", "CUPAPPROVED R29"},
+		{"0210", 63, "CUP 4761739001010119", "CUP 476173******0119"},
+		{"0210", 63, "CUP\xB3\xC9\xB9\xA6", "CUP and 4 more characters"},
+		{"0210", 63, "\xB3\xC9\xB9\xA6", "(4 characters)"},
+		{"0210", 63, "\xB3\xC9", "(2 characters)"},
+		{"0200", 57, "4761739001010119", "(16 characters)"},
+		{"0210", 56, "00", "(2 characters)"},
+		{"", 60, "000001", "(6 characters)"},
+	} {
+		m := NewMessage(c.mti)
+		m.Set(c.field, c.value)
+		got := UnionPay().MaskedFields(m)[0]
+		if got.Value != c.want || got.Hidden != (c.want != c.value) {
+			t.Errorf("%s field %d: %q (hidden %t), want %q", c.mti, c.field, got.Value, got.Hidden, c.want)
+		}
+	}
+	// A field the spec does not have is one of another dialect: its length is told.
+	m := NewMessage("0200")
+	m.Set(40, "101")
+	if got := UnionPay().MaskedFields(m)[0]; got.Value != "(3 characters)" || !got.Hidden {
+		t.Errorf("undefined field: %+v", got)
 	}
 }
 

@@ -33,6 +33,8 @@ type Spec struct {
 	hex   bool // the bitmap travels as hex characters
 	pages int  // bitmaps a message may have: 1 or 2
 	table [lastField + 1]entry
+	// private renders what the parties agree on, for people.
+	private privateFields
 }
 
 // entry is a field's definition, taken apart once.
@@ -79,7 +81,7 @@ func compile(name string, m *iso8583.MessageSpec) (*Spec, error) {
 	if err := m.Validate(); err != nil {
 		return nil, fmt.Errorf("spec %s: %w", name, err)
 	}
-	s := &Spec{name: name, moov: m}
+	s := &Spec{name: name, moov: m, private: iso87Private}
 	if err := s.compileMTI(m.Fields[0].Spec()); err != nil {
 		return nil, fmt.Errorf("spec %s: field 0: %w", name, err)
 	}

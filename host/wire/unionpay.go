@@ -25,7 +25,9 @@ var unionPay = sync.OnceValue(func() *Spec {
 		own:          map[int]codec{22: bcdRight},
 	}, unionPayRows)
 	m.Fields[1].Spec().DisableAutoExpand = true
-	return mustCompile(m)
+	s := mustCompile(m)
+	s.private = unionPayPrivate
+	return s
 })
 
 // unionPayRows is the field table of UnionPay's POS specification, and after it
