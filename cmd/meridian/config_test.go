@@ -37,6 +37,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 	want := config.Default()
 	want.Database.URL = "postgres://meridian@localhost:5432/meridian"
 	want.MasterKeyFile = "/run/secrets/master-key"
+	want.SecurityModule = config.SecurityModuleSoftware
 	nac, ascii := config.DefaultListener(), config.DefaultListener()
 	nac.Name, nac.Dialect, nac.Address = "nac", config.DialectNAC, ":8583"
 	ascii.Name, ascii.Dialect, ascii.Address = "ascii", config.DialectASCII, ":8584"

@@ -38,6 +38,7 @@ What goes on is logged to standard error.`,
 	}
 	set("database-url", "database.url", "the database, as postgres://…")
 	set("master-key-file", "master_key_file", "file with the key that wraps all others")
+	set("security-module", "security_module", "where keys and PINs are in clear: software")
 	set("ops", "ops.address", "address of metrics and health; empty serves none")
 	set("log-level", "log.level", "debug, info, warn or error")
 	set("log-format", "log.format", "json, text or auto")

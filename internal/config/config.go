@@ -12,15 +12,24 @@ import (
 // not be empty.
 type Config struct {
 	Database Database `yaml:"database"`
-	// MasterKeyFile holds the key that wraps all others at rest.
-	MasterKeyFile string     `path:"file"     yaml:"master_key_file"`
-	Listeners     []Listener `yaml:"listeners"`
-	Limits        Limits     `yaml:"limits"`
-	Switch        Switch     `yaml:"switch"`
-	Ops           Ops        `yaml:"ops"`
-	Log           Log        `yaml:"log"`
-	Shutdown      Shutdown   `yaml:"shutdown"`
+	// MasterKeyFile holds the keys that wrap all others at rest, the newest first.
+	MasterKeyFile string `path:"file" yaml:"master_key_file"`
+	// SecurityModule is where keys and PINs are in clear.
+	SecurityModule string     `oneof:"none software" yaml:"security_module"`
+	Listeners      []Listener `yaml:"listeners"`
+	Limits         Limits     `yaml:"limits"`
+	Switch         Switch     `yaml:"switch"`
+	Ops            Ops        `yaml:"ops"`
+	Log            Log        `yaml:"log"`
+	Shutdown       Shutdown   `yaml:"shutdown"`
 }
+
+// The security modules.
+const (
+	SecurityModuleNone = "none"
+	// SecurityModuleSoftware keeps keys in the process's memory.
+	SecurityModuleSoftware = "software"
+)
 
 // Database says where Postgres is.
 type Database struct {

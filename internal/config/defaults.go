@@ -12,6 +12,8 @@ func Default() Config {
 			// Shorter than a terminal's patience, so that a terminal is told within it that the database is away.
 			ConnectTimeout: 2 * time.Second,
 		},
+		// Keys in a program's memory are a decision that somebody has to make.
+		SecurityModule: SecurityModuleNone,
 		Limits: Limits{
 			// At 4 KiB a frame 16 MiB, and less than a second of work: what waits longer is given up by its terminal.
 			MaxInFlight: 4096,

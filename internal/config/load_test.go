@@ -95,7 +95,7 @@ func TestFullFile(t *testing.T) {
 			URL:            "postgres://meridian:not-a-real-password@db.example:5432/meridian?sslmode=verify-full",
 			MaxConnections: 20, ConnectTimeout: 3 * time.Second,
 		},
-		MasterKeyFile: "/run/secrets/master-key",
+		MasterKeyFile: "/run/secrets/master-key", SecurityModule: "software",
 		Listeners:     []Listener{pos, ascii},
 		Limits:        Limits{MaxInFlight: 2000, MaxConnections: 8000},
 		Switch:        Switch{ReplyTimeout: 20 * time.Second, StoreTimeout: 4 * time.Second, MaxBatch: 128, Queue: 512},
