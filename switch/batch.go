@@ -16,8 +16,17 @@ import (
 //	  └──▶ UPLOADING ── uploads, reversals ── trailer ─────────┤
 //	  └── the cutoff (by policy), or a person ─────────────────┘
 //
-// SETTLING and BALANCED are not seen from outside: comparing the totals, closing
-// the batch and opening the next one are one database transaction.
+// There, comparing the totals, closing the batch and opening the next one are one
+// database transaction. Terminals that settle in two steps (UnionPay's) state
+// totals and tell the end by another request:
+//
+//	       settlement      ┌▶ BALANCED (the totals agree) ─┐ trailer
+//	OPEN ──────────────────┤                               ├─────────▶ CLOSED ─▶ the next one is OPEN
+//	                       └▶ SETTLING (they differ) ──────┘
+//
+// Comparing changes nothing but the state. A terminal that lost the answer may go
+// on selling, so the batch takes transactions and settlements until its trailer,
+// which compares the host's totals of that moment with what was stated last.
 //
 // What makes it safe between hosts is the row of the current batch. Every unit
 // of work holds the rows of its terminals FOR SHARE, one that settles holds them
@@ -29,9 +38,9 @@ type BatchState uint8
 const (
 	// BatchOpen takes transactions.
 	BatchOpen BatchState = 1
-	// BatchSettling compares totals.
+	// BatchSettling has stated totals that differ, and takes everything.
 	BatchSettling BatchState = 2
-	// BatchBalanced has totals that agree.
+	// BatchBalanced has stated totals that agreed, and takes everything.
 	BatchBalanced BatchState = 3
 	// BatchUploading takes uploads and reversals, and nothing else until the trailer.
 	BatchUploading BatchState = 4
@@ -114,9 +123,11 @@ type batch struct {
 	// where the unit settles, kept current by every verdict.
 	totals Totals
 	next   int32
+	// stated totals of the terminal: the last, nil for none. Loaded where the unit
+	// settles.
+	stated *StatedTotals
 	// Of one that has ended:
 	closedBy   BatchCloser
-	stated     *StatedTotals
 	settlement *Record // the terminal's request that settled it
 }
 
@@ -204,7 +215,7 @@ func (f *Facts) change(b *batch, terminalID int32, change batchChange, settlemen
 		terminalID: terminalID, batchNo: b.number, change: change, totals: b.totals, closedDate: date, settlement: settlement,
 	}
 	if change.to != BatchClosed {
-		b.state = change.to
+		b.state, b.stated = change.to, change.stated
 		f.changes.batches = append(f.changes.batches, write)
 		return
 	}
@@ -232,7 +243,7 @@ func (f *Facts) rollOver(terminals []dueTerminal) {
 	for _, due := range terminals {
 		b := f.batches[due.terminalID]
 		date := f.windows[due.calendarID].Date
-		if b == nil || b.state != BatchOpen || b.openedDate == 0 || b.openedDate >= date {
+		if b == nil || b.state == BatchUploading || b.openedDate == 0 || b.openedDate >= date {
 			continue
 		}
 		if b.totals.empty() {

@@ -85,11 +85,7 @@ func lockBatches(ctx context.Context, tx pgx.Tx, f *Facts, calendars []int16, te
 		f.batches[terminalID] = one
 		found = append(found, terminalID)
 	})
-	queueBatchTotals(b, f.Bucket, terminals, func(terminalID, batchNo int32, t Totals, next int32) {
-		if one := f.batches[terminalID]; one != nil && one.number == batchNo {
-			one.totals, one.next = t, next
-		}
-	})
+	queueBatchTotals(b, f.Bucket, terminals, f.addSums)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return nil, fmt.Errorf("lock batches: %w", err)
 	}
@@ -168,7 +164,7 @@ JOIN terminals t ON t.terminal_id = b.terminal_id
 JOIN merchants m ON m.merchant_id = t.merchant_id
 JOIN policies p ON p.policy_id = m.policy_id
 JOIN business_days d ON d.calendar_id = m.calendar_id AND d.business_date = b.opened_date
-WHERE b.bucket = $1 AND b.state = 1 AND b.terminal_id > $2 AND p.auto_close_batch AND d.closes_at <= $3
+WHERE b.bucket = $1 AND b.state < 4 AND b.terminal_id > $2 AND p.auto_close_batch AND d.closes_at <= $3
 ORDER BY b.terminal_id LIMIT $4`
 
 // closeDue closes the next chunk of batches, looking at each again under its lock.

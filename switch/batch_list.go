@@ -91,7 +91,7 @@ func listBatches(ctx context.Context, tx pgx.Tx, filter BatchFilter) ([]*BatchSu
 		if one.State == BatchClosed {
 			continue
 		}
-		queueBatchTotals(b, one.bucket, []int32{one.terminalID}, func(_, _ int32, t Totals, _ int32) { one.Totals = t })
+		queueBatchTotals(b, one.bucket, []int32{one.terminalID}, func(s *batchSums) { one.Totals = s.totals })
 	}
 	if b.Len() == 0 {
 		return list, nil

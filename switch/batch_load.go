@@ -86,7 +86,7 @@ func (l *loader) endWithTheirDate() bool {
 		}
 		seen[t.ID] = true
 		b := l.facts.batches[t.ID]
-		if b != nil && b.state == BatchOpen && b.openedDate != 0 && b.openedDate < l.facts.windows[m.CalendarID].Date {
+		if b != nil && b.state != BatchUploading && b.openedDate != 0 && b.openedDate < l.facts.windows[m.CalendarID].Date {
 			l.due = append(l.due, dueTerminal{t.ID, m.CalendarID})
 		}
 	}
@@ -132,11 +132,7 @@ func (l *loader) queueSettlements(b *pgx.Batch) {
 	for _, due := range l.due {
 		terminals = append(terminals, due.terminalID)
 	}
-	queueBatchTotals(b, l.facts.Bucket, terminals, func(terminalID, batchNo int32, t Totals, next int32) {
-		if current := l.facts.batches[terminalID]; current != nil && current.number == batchNo {
-			current.totals, current.next = t, next
-		}
-	})
+	queueBatchTotals(b, l.facts.Bucket, terminals, l.facts.addSums)
 	queueEndedBatches(b, l.facts.Bucket, named, numbers, func(key batchKey, one *batch, settlement located) {
 		l.facts.ended[key] = one
 		if settlement.id != uuid.Nil {

@@ -1,22 +1,35 @@
 package switching
 
+import "slices"
+
 // batchRefuses tells why the terminal's batch does not take the request:
 // nothing financial while it is uploading, and nothing that names another
 // batch. Reversals repair, and are taken whatever the batch.
 func (d *decision) batchRefuses() Reason {
 	r := d.request
-	if r.Kind.Class() != ClassFinancial {
+	class := r.Kind.Class()
+	if class != ClassFinancial && class != ClassScript {
 		return Approved
 	}
 	b := d.facts.batch(r.terminal.ID)
 	switch {
 	case r.BatchNo != 0 && r.BatchNo != b.number:
 		return NotCurrentBatch
-	case b.state == BatchUploading:
+	case b.state == BatchUploading && class == ClassFinancial:
 		return BatchInUpload
 	default:
 		return Approved
 	}
+}
+
+// anotherBatch refuses a request that names another batch than the current one.
+// Nothing is kept of it: its key is of a batch that is over, or of one that the
+// terminal will come to, where its STAN will stand for something.
+func (d *decision) anotherBatch() Verdict {
+	r := d.request
+	return Verdict{Response: Response{
+		Reason: NotCurrentBatch, Became: r.Kind, Rule: ruleOf(r.Kind, ruleBatch), AcceptedAt: d.facts.Now, Currency: r.currencyOf(),
+	}}
 }
 
 // settle decides a settlement (the terminal's totals against the host's) and
@@ -24,6 +37,9 @@ func (d *decision) batchRefuses() Reason {
 func (d *decision) settle() Verdict {
 	r, b := d.request, d.facts.batch(d.request.terminal.ID)
 	d.verdict.Record.AuthCode = ""
+	if r.TwoStep {
+		return d.settleInSteps(b)
+	}
 	switch {
 	case r.BatchNo != 0 && r.BatchNo != b.number:
 		return d.settleEnded(d.facts.ended[batchKey{r.terminal.ID, r.BatchNo}])
@@ -99,11 +115,14 @@ func (d *decision) upload() Verdict {
 	r, rec := d.request, d.verdict.Record
 	rec.AuthCode = ""
 	b := d.facts.batch(r.terminal.ID)
+	if r.TwoStep {
+		return d.uploadSeveral(b)
+	}
 	o := d.uploaded(b)
 	if o != nil {
 		d.speaksOf(o)
 	}
-	d.verdict.Differences = differences(r, o)
+	d.verdict.Differences = differences(r.shown(), o)
 	return d.approve()
 }
 
@@ -120,11 +139,37 @@ func (d *decision) uploaded(b *batch) *Record {
 	return nil
 }
 
-// differences between a terminal's upload and the host's record of it.
-func differences(r *Request, o *Record) []BatchDifference {
+// ShownTransaction is what an upload shows of one transaction.
+type ShownTransaction struct {
+	STAN        int32
+	AmountMinor int64
+	HasAmount   bool
+	// Tokens of the card number; more than one where it may be read in several
+	// ways, none where it is not told.
+	Tokens [][16]byte
+	RRN    int64
+	HasRRN bool
+	// Kind it is said to be, 0 where it is not told.
+	Kind Kind
+}
+
+// shown is what an upload of one shows.
+func (r *Request) shown() *ShownTransaction {
+	one := &ShownTransaction{
+		STAN: r.Original.STAN, AmountMinor: r.AmountMinor, HasAmount: r.HasAmount,
+		RRN: r.Original.RRN, HasRRN: r.Original.HasRRN, Kind: r.UploadedKind,
+	}
+	if !r.PAN.IsZero() {
+		one.Tokens = [][16]byte{r.Token}
+	}
+	return one
+}
+
+// differences between what a terminal shows and the host's record of it.
+func differences(s *ShownTransaction, o *Record) []BatchDifference {
 	one := func(kind string, hostMinor *int64) BatchDifference {
 		return BatchDifference{
-			Kind: kind, STAN: r.Original.STAN, TerminalMinor: optional(r.HasAmount, r.AmountMinor), HostMinor: hostMinor, Record: o,
+			Kind: kind, STAN: s.STAN, TerminalMinor: optional(s.HasAmount, s.AmountMinor), HostMinor: hostMinor, Record: o,
 		}
 	}
 	if o == nil {
@@ -137,16 +182,16 @@ func differences(r *Request, o *Record) []BatchDifference {
 	var list []BatchDifference
 	if o.State != StateApproved && o.State != StateVoided && o.State != StateCompleted {
 		list = append(list, one(notStanding, new(int64)))
-	} else if r.HasAmount && r.AmountMinor != standing {
+	} else if s.HasAmount && s.AmountMinor != standing {
 		list = append(list, one(amountDiffers, &standing))
 	}
 	for _, check := range []struct {
 		differs bool
 		kind    string
 	}{
-		{!r.PAN.IsZero() && o.Token != [16]byte{} && r.Token != o.Token, cardDiffers},
-		{r.Original.HasRRN && r.Original.RRN != o.RRN, rrnDiffers},
-		{r.UploadedKind != 0 && !alike(r.UploadedKind, o), kindDiffers},
+		{len(s.Tokens) > 0 && o.Token != [16]byte{} && !slices.Contains(s.Tokens, o.Token), cardDiffers},
+		{s.HasRRN && s.RRN != o.RRN, rrnDiffers},
+		{s.Kind != 0 && !alike(s.Kind, o), kindDiffers},
 	} {
 		if check.differs {
 			list = append(list, one(check.kind, &standing))

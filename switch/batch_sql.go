@@ -60,7 +60,8 @@ func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, exclusive bool,
 // is used once, so after 999999 the first free one is taken. A voided sale is
 // found by its void, which has its amount; the sale's own row has nothing left.
 const batchTotalsSQL = `
-SELECT c.terminal_id, c.batch_no, s.sale_count, s.sale_minor, s.void_count, s.void_minor, s.refund_count, s.refund_minor,
+SELECT c.terminal_id, c.batch_no, c.stated_form, coalesce(c.stated_sale_count, 0), coalesce(c.stated_sale_minor, 0),
+	coalesce(c.stated_refund_count, 0), coalesce(c.stated_refund_minor, 0), s.sale_count, s.sale_minor, s.void_count, s.void_minor, s.refund_count, s.refund_minor,
 	CASE WHEN NOT EXISTS (SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = c.terminal_id AND n.batch_no = c.batch_no % 999999 + 1)
 		THEN c.batch_no % 999999 + 1
 		ELSE (SELECT min(f.batch_no) + 1 FROM batches f
@@ -68,7 +69,8 @@ SELECT c.terminal_id, c.batch_no, s.sale_count, s.sale_minor, s.void_count, s.vo
 				SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = f.terminal_id AND n.batch_no = f.batch_no + 1)) END
 FROM unnest($2::int[]) AS u(terminal_id)
 CROSS JOIN LATERAL (
-	SELECT b.terminal_id, b.batch_no FROM batches b WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.state < 5 OFFSET 0) c
+	SELECT b.terminal_id, b.batch_no, b.stated_form, b.stated_sale_count, b.stated_sale_minor, b.stated_refund_count, b.stated_refund_minor
+	FROM batches b WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.state < 5 OFFSET 0) c
 CROSS JOIN LATERAL (
 	SELECT count(*) FILTER (WHERE t.kind IN (2, 3, 4) OR t.kind = 5 AND o.terminal_id = c.terminal_id AND o.batch_no = c.batch_no) AS sale_count,
 		coalesce(sum(CASE WHEN t.kind IN (2, 3, 4) THEN t.captured_minor
@@ -87,21 +89,45 @@ CROSS JOIN LATERAL (
 		WHERE t.kind = 5 AND v.bucket = $1 AND v.business_date = t.original_date AND v.transaction_id = t.original_id AND v.kind IN (2, 3, 4)
 		OFFSET 0) o ON true) s`
 
-func queueBatchTotals(b *pgx.Batch, bucket int16, terminals []int32, found func(terminalID, batchNo int32, t Totals, next int32)) {
+// batchSums is what a current batch has come to, and what its terminal last said
+// that it has.
+type batchSums struct {
+	terminalID, batchNo int32
+	totals              Totals
+	stated              *StatedTotals
+	next                int32
+}
+
+func queueBatchTotals(b *pgx.Batch, bucket int16, terminals []int32, found func(*batchSums)) {
 	if len(terminals) == 0 {
 		return
 	}
 	b.Queue(batchTotalsSQL, bucket, terminals).Query(func(rows pgx.Rows) error {
-		var terminalID, batchNo, next int32
-		var t Totals
-		_, err := pgx.ForEachRow(rows, []any{
-			&terminalID, &batchNo, &t.SaleCount, &t.SaleMinor, &t.VoidCount, &t.VoidMinor, &t.RefundCount, &t.RefundMinor, &next,
-		}, func() error {
-			found(terminalID, batchNo, t, next)
-			return nil
-		})
-		return err //nolint:wrapcheck // wrapped by first
+		for rows.Next() {
+			var s batchSums
+			var form *TotalsForm
+			var stated StatedTotals
+			t := &s.totals
+			if err := rows.Scan(&s.terminalID, &s.batchNo,
+				&form, &stated.SaleCount, &stated.SaleMinor, &stated.RefundCount, &stated.RefundMinor,
+				&t.SaleCount, &t.SaleMinor, &t.VoidCount, &t.VoidMinor, &t.RefundCount, &t.RefundMinor, &s.next); err != nil {
+				return fmt.Errorf("scan totals: %w", err)
+			}
+			if form != nil {
+				stated.Form = *form
+				s.stated = &stated
+			}
+			found(&s)
+		}
+		return rows.Err()
 	})
+}
+
+// addSums gives a current batch what was loaded of it.
+func (f *Facts) addSums(s *batchSums) {
+	if current := f.batches[s.terminalID]; current != nil && current.number == s.batchNo {
+		current.totals, current.stated, current.next = s.totals, s.stated, s.next
+	}
 }
 
 // Ended batches that settlements name, and the ones before the current.
@@ -230,6 +256,11 @@ SELECT b.bucket, $2, $3, $4, $5, $6 FROM buckets b WHERE b.bucket = $1`
 	// void is missing where its sale was shown or lies in another batch: a
 	// terminal that takes voids off its sales shows neither of the two.
 	missingSQL = `
+WITH shown AS MATERIALIZED (
+	SELECT s.original_id AS transaction_id FROM transactions s
+	WHERE s.bucket = $1 AND s.terminal_id = $2 AND s.batch_no = $3 AND s.kind = 21 AND s.original_id IS NOT NULL
+	UNION ALL
+	SELECT i.transaction_id FROM upload_items i WHERE i.bucket = $1 AND i.terminal_id = $2 AND i.batch_no = $3)
 INSERT INTO batch_differences (bucket, terminal_id, batch_no, kind, stan, raised_at, host_minor, business_date, transaction_id)
 SELECT t.bucket, t.terminal_id, t.batch_no, 'missing_from_terminal', t.stan, $4,
 	CASE WHEN t.kind IN (2, 3, 4) THEN t.captured_minor ELSE t.amount_minor END, t.business_date, t.transaction_id
@@ -238,9 +269,8 @@ LEFT JOIN transactions o ON t.kind = 5 AND o.bucket = $1 AND o.business_date = t
 WHERE t.bucket = $1 AND t.terminal_id = $2 AND t.batch_no = $3 AND t.state = 2
 	AND (t.kind IN (2, 3, 4) OR t.kind = 6 AND t.posted_date IS NULL
 		OR t.kind = 5 AND o.kind IN (2, 3, 4) AND (o.terminal_id <> t.terminal_id OR o.batch_no <> t.batch_no OR EXISTS (
-			SELECT FROM transactions s WHERE s.bucket = $1 AND s.terminal_id = $2 AND s.batch_no = $3 AND s.kind = 21 AND s.original_id = o.transaction_id)))
-	AND NOT EXISTS (
-		SELECT FROM transactions s WHERE s.bucket = $1 AND s.terminal_id = $2 AND s.batch_no = $3 AND s.kind = 21 AND s.original_id = t.transaction_id)
+			SELECT FROM shown WHERE shown.transaction_id = o.transaction_id)))
+	AND NOT EXISTS (SELECT FROM shown WHERE shown.transaction_id = t.transaction_id)
 ON CONFLICT DO NOTHING`
 
 	insertDifferencesSQL = `
@@ -295,6 +325,25 @@ func (s *StatedTotals) columns() []any {
 		return []any{(*int16)(nil), (*int32)(nil), (*int64)(nil), (*int32)(nil), (*int64)(nil)}
 	}
 	return []any{int16(s.Form), s.SaleCount, s.SaleMinor, s.RefundCount, s.RefundMinor}
+}
+
+const insertShownSQL = `
+INSERT INTO upload_items (bucket, terminal_id, batch_no, transaction_id)
+SELECT b.bucket, u.terminal_id, u.batch_no, u.transaction_id
+FROM buckets b, unnest($2::int[], $3::int[], $4::uuid[]) AS u(terminal_id, batch_no, transaction_id)
+WHERE b.bucket = $1
+ON CONFLICT DO NOTHING`
+
+func queueShown(b *pgx.Batch, bucket int16, shown []*Record) {
+	if len(shown) == 0 {
+		return
+	}
+	var terminals, numbers []int32
+	var ids [][16]byte
+	for _, o := range shown {
+		terminals, numbers, ids = append(terminals, o.TerminalID), append(numbers, o.BatchNo), append(ids, [16]byte(o.ID))
+	}
+	b.Queue(insertShownSQL, bucket, terminals, numbers, ids)
 }
 
 func queueDifferences(b *pgx.Batch, bucket int16, list []batchDifference, now time.Time) {

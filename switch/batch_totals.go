@@ -29,14 +29,21 @@ const (
 	// are: taken off the sales, or counted with the refunds as credits. Both are
 	// right, because both come to the same money.
 	TotalsSplit TotalsForm = 2
+	// TotalsGross is debits and credits as UnionPay has them: sales apart from
+	// voids and refunds together, and a voided sale counts in both.
+	TotalsGross TotalsForm = 3
 )
 
 // MarshalText names the form.
 func (f TotalsForm) MarshalText() ([]byte, error) {
-	if f == TotalsNet {
+	switch f {
+	case TotalsNet:
 		return []byte("net"), nil
+	case TotalsGross:
+		return []byte("gross"), nil
+	default:
+		return []byte("split"), nil
 	}
-	return []byte("split"), nil
 }
 
 // StatedTotals are a terminal's own.
@@ -62,7 +69,7 @@ func (s *StatedTotals) agree(t Totals) bool {
 	}
 	gross := s.SaleCount == t.SaleCount && s.SaleMinor == t.SaleMinor &&
 		s.RefundCount == t.RefundCount+t.VoidCount && s.RefundMinor == t.RefundMinor+t.VoidMinor
-	return gross || net && s.RefundCount == t.RefundCount && s.RefundMinor == t.RefundMinor
+	return gross || net && s.Form == TotalsSplit && s.RefundCount == t.RefundCount && s.RefundMinor == t.RefundMinor
 }
 
 // countNew adds a new record to the totals of the batch it is in.

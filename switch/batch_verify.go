@@ -22,19 +22,27 @@ var batchChecks = []ledger.Check{
 				sum(f.amount_minor) FILTER (WHERE f.kind IN (2, 3, 5, 8) AND f.phase IN (1, 3)) AS captured,
 				sum(f.amount_minor) FILTER (WHERE f.kind = 9 AND f.phase = 1) AS voided,
 				sum(f.amount_minor) FILTER (WHERE f.kind = 10 AND f.phase = 1) AS refunded,
-				sum(f.amount_minor) FILTER (WHERE f.kind IN (5, 11, 12, 13) AND f.phase IN (1, 3)) AS undone
+				sum(f.amount_minor) FILTER (WHERE f.kind IN (5, 11, 12, 13) AND f.phase IN (1, 3)) AS undone,
+				sum(CASE WHEN (f.credit_account >> 48) = 17 THEN f.amount_minor ELSE -f.amount_minor END)
+					FILTER (WHERE f.kind = 21 AND f.phase = 1) AS changed
 			FROM transfers f GROUP BY f.bucket, f.journal_id),
 		repaired AS (
 			SELECT r.bucket, r.terminal_id, r.batch_no, r.original_id, sum(l.undone) AS undone
 			FROM transactions r JOIN legs l ON l.bucket = r.bucket AND l.journal_id = r.transaction_id
 			WHERE r.kind = 8 AND r.original_id IS NOT NULL GROUP BY r.bucket, r.terminal_id, r.batch_no, r.original_id),
+		changed AS ( -- by adjustments, less those that were taken back
+			SELECT a.bucket, a.terminal_id, a.batch_no, CASE a.kind WHEN 17 THEN a.original_id ELSE o.original_id END AS original_id, sum(l.changed) AS changed
+			FROM transactions a JOIN legs l ON l.bucket = a.bucket AND l.journal_id = a.transaction_id
+			LEFT JOIN transactions o ON a.kind = 8 AND o.bucket = a.bucket AND o.business_date = a.original_date AND o.transaction_id = a.original_id
+			WHERE l.changed IS NOT NULL GROUP BY 1, 2, 3, 4),
 		counted AS (
 			SELECT t.bucket, t.terminal_id, t.batch_no, t.kind,
-				coalesce(CASE WHEN t.kind IN (2, 3, 4) THEN l.captured WHEN t.kind = 5 THEN l.voided ELSE l.refunded END, 0)
+				coalesce(g.changed, 0) + coalesce(CASE WHEN t.kind IN (2, 3, 4) THEN l.captured WHEN t.kind = 5 THEN l.voided ELSE l.refunded END, 0)
 				- coalesce(r.undone, 0) AS minor
 			FROM transactions t JOIN closed b USING (bucket, terminal_id, batch_no)
 			JOIN legs l ON l.bucket = t.bucket AND l.journal_id = t.transaction_id
 			LEFT JOIN repaired r ON r.bucket = t.bucket AND r.terminal_id = t.terminal_id AND r.batch_no = t.batch_no AND r.original_id = t.transaction_id
+			LEFT JOIN changed g ON g.bucket = t.bucket AND g.terminal_id = t.terminal_id AND g.batch_no = t.batch_no AND g.original_id = t.transaction_id
 			WHERE t.kind IN (2, 3, 4, 5, 6) AND t.state <> 1 AND (t.kind <> 6 OR t.posted_date IS NULL)),
 		totals AS (
 			SELECT bucket, terminal_id, batch_no,

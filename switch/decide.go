@@ -26,6 +26,9 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 		return d.decline(ReversedBefore)
 	}
 	if reason := d.batchRefuses(); reason != Approved {
+		if reason == NotCurrentBatch {
+			return d.anotherBatch()
+		}
 		d.verdict.Record.Rule = ruleOf(r.Kind, ruleBatch)
 		return d.decline(reason)
 	}
@@ -46,6 +49,10 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 		return d.cancel()
 	case r.Kind == KindCompletion:
 		return d.completion()
+	case r.Kind == KindAdjustment:
+		return d.adjustment()
+	case r.Kind == KindScript:
+		return d.script()
 	default:
 		return d.purchase()
 	}
@@ -84,6 +91,8 @@ type decision struct {
 	verdict Verdict
 	// hypothetical: asked only to be told, not to be done.
 	hypothetical bool
+	// byHost: the host makes a reversal of its own.
+	byHost bool
 }
 
 func begin(f *Facts, r *Request, id Identity, key Key) *decision {
@@ -95,7 +104,7 @@ func begin(f *Facts, r *Request, id Identity, key Key) *decision {
 		MerchantID: r.merchant.ID, TerminalID: r.terminal.ID, BatchNo: key.BatchNo, STAN: r.STAN,
 		CalendarID: r.merchant.CalendarID, Currency: currency, Asked: r.Kind, Kind: r.Kind,
 		State: StateDeclined, Digest: r.digest(), AuthCode: id.AuthCode,
-		Token: r.Token, Masked: r.PAN.Masked(), Invoice: r.Invoice, Echo: r.Echo,
+		Token: r.Token, Masked: r.PAN.Masked(), Invoice: r.Invoice, Echo: r.Echo, Remark: r.Remark,
 	}
 	if r.PAN.IsZero() {
 		record.Masked = ""

@@ -40,6 +40,8 @@ func (d *decision) reversal() Verdict {
 		return d.reverseVoid(o)
 	case KindRefund:
 		return d.reverseRefund(o)
+	case KindAdjustment:
+		return d.reverseAdjustment(o)
 	default: // a balance told
 		return d.approve()
 	}
@@ -281,6 +283,7 @@ func hostReversal(f *Facts, stored *Record, r *Request, id Identity) Verdict {
 	}
 	key := Key{stored.MerchantID, stored.TerminalID, stored.BatchNo, stored.STAN, ClassHostReversal}
 	d := begin(f, request, id, key)
+	d.byHost = true
 	v := d.reversal()
 	for _, o := range v.Originals {
 		if o.ID == stored.ID && o.State == StateReversed {

@@ -23,6 +23,7 @@ type Directory struct {
 	buckets       []int16
 	ranges        []binRange // by low
 	operators     map[operatorKey]*Operator
+	catalogues    map[Catalogue]catalogue
 }
 
 type operatorKey struct {
@@ -165,14 +166,20 @@ func (d *Directory) Calendars() []*ledger.Calendar {
 }
 
 // route of a card number; empty if no range has it.
-func (d *Directory) route(pan card.PAN) string {
+func (d *Directory) route(pan card.PAN) string { return d.rangeOf(pan).route }
+
+// network of a card number; empty if no range has it.
+func (d *Directory) network(pan card.PAN) string { return d.rangeOf(pan).network }
+
+// rangeOf a card number; a zero one if no range has it.
+func (d *Directory) rangeOf(pan card.PAN) binRange {
 	digits := pan.Reveal()
 	digits += strings.Repeat("0", max(0, 19-len(digits)))
 	i := sort.Search(len(d.ranges), func(i int) bool { return d.ranges[i].low > digits })
 	if i == 0 || digits > d.ranges[i-1].high {
-		return ""
+		return binRange{}
 	}
-	return d.ranges[i-1].route
+	return d.ranges[i-1]
 }
 
 // admit resolves the request's terminal and merchant and says whether they may

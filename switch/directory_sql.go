@@ -15,7 +15,7 @@ import (
 func LoadDirectory(ctx context.Context, db ledger.TxBeginner) (*Directory, error) {
 	d := &Directory{
 		merchants: map[string]*Merchant{}, merchantsByID: map[int32]*Merchant{}, terminals: map[string]*Terminal{}, calendars: map[int16]*ledger.Calendar{},
-		operators: map[operatorKey]*Operator{},
+		operators: map[operatorKey]*Operator{}, catalogues: map[Catalogue]catalogue{},
 	}
 	err := inSnapshot(ctx, db, func(tx pgx.Tx) error { return d.read(ctx, tx) })
 	if err != nil {
@@ -62,6 +62,7 @@ func (d *Directory) read(ctx context.Context, tx pgx.Tx) error {
 		func(ctx context.Context, tx pgx.Tx) error { return d.readTerminals(ctx, tx, byID) },
 		d.readRanges,
 		d.readOperators,
+		d.readCatalogues,
 	} {
 		if err := step(ctx, tx); err != nil {
 			return err

@@ -24,6 +24,7 @@ type Facts struct {
 	byRRN      map[int64][]*Record
 	bySTAN     map[stanRef][]*Record
 	byInvoice  map[invoiceRef][]*Record
+	byAuthCode map[authRef][]*Record
 	holds      map[uuid.UUID]*ledger.Hold
 	cards      map[[16]byte]*ledger.CardAccount
 	cardsByID  map[int64]*ledger.CardAccount
@@ -74,6 +75,12 @@ type invoiceRef struct {
 	invoice    string
 }
 
+// authRef names authorizations by the code that they were given.
+type authRef struct {
+	merchantID int32
+	code       string
+}
+
 // changes is what the store writes: each row once, however many verdicts of
 // the unit touched it.
 type changes struct {
@@ -81,6 +88,7 @@ type changes struct {
 	keys       []keyChange
 	transfers  []ledger.Transfer
 	newHolds   []*ledger.Hold
+	shown      []*Record // by uploads of several; their own batch's
 	newBatches map[int32]newBatch
 	batches    []batchWrite
 	differs    []batchDifference
@@ -113,23 +121,24 @@ type Exception struct {
 func newFacts(bucket int16, now time.Time, dir *Directory) *Facts {
 	return &Facts{
 		Bucket: bucket, Now: now, references: dir,
-		windows:   map[int16]ledger.Window{},
-		batches:   map[int32]*batch{},
-		ended:     map[batchKey]*batch{},
-		keys:      map[Key]*keyEntry{},
-		records:   map[uuid.UUID]*Record{},
-		byRRN:     map[int64][]*Record{},
-		bySTAN:    map[stanRef][]*Record{},
-		byInvoice: map[invoiceRef][]*Record{},
-		holds:     map[uuid.UUID]*ledger.Hold{},
-		cards:     map[[16]byte]*ledger.CardAccount{},
-		cardsByID: map[int64]*ledger.CardAccount{},
-		pins:      map[*Request]pinFact{},
-		counters:  map[serial]counted{},
-		voids:     map[int32]voidsToday{},
-		sessions:  map[int32]operatorSession{},
-		balances:  map[int32]int64{},
-		actedOn:   map[uuid.UUID]bool{},
+		windows:    map[int16]ledger.Window{},
+		batches:    map[int32]*batch{},
+		ended:      map[batchKey]*batch{},
+		keys:       map[Key]*keyEntry{},
+		records:    map[uuid.UUID]*Record{},
+		byRRN:      map[int64][]*Record{},
+		bySTAN:     map[stanRef][]*Record{},
+		byInvoice:  map[invoiceRef][]*Record{},
+		byAuthCode: map[authRef][]*Record{},
+		holds:      map[uuid.UUID]*ledger.Hold{},
+		cards:      map[[16]byte]*ledger.CardAccount{},
+		cardsByID:  map[int64]*ledger.CardAccount{},
+		pins:       map[*Request]pinFact{},
+		counters:   map[serial]counted{},
+		voids:      map[int32]voidsToday{},
+		sessions:   map[int32]operatorSession{},
+		balances:   map[int32]int64{},
+		actedOn:    map[uuid.UUID]bool{},
 		changes: changes{
 			newBatches: map[int32]newBatch{},
 			dirty:      map[*Record]struct{}{}, told: map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},
@@ -149,6 +158,10 @@ func (f *Facts) know(r *Record) {
 	if r.Asked.Class() == ClassFinancial {
 		ref := stanRef{r.MerchantID, r.TerminalID, r.STAN}
 		f.bySTAN[ref] = append(f.bySTAN[ref], r)
+	}
+	if r.Kind == KindAuthorization && r.AuthCode != "" {
+		ref := authRef{r.MerchantID, r.AuthCode}
+		f.byAuthCode[ref] = append(f.byAuthCode[ref], r)
 	}
 	if r.Invoice != "" { // cancels and reversals have none of their own
 		ref := invoiceRef{r.TerminalID, r.Invoice}
@@ -188,14 +201,40 @@ func (f *Facts) windowOf(r *Record) ledger.Window {
 	return f.windows[r.CalendarID]
 }
 
-// originals that a cancel or completion may mean, by the first reference given.
-// An RRN names whatever has it: that a reversal cannot be cancelled is a rule's
-// to say.
+// originals that a request may mean: what the first reference given finds, as
+// far as it agrees with what the request says of it besides.
 func (f *Facts) originals(r *Request) []*Record {
+	var fitting []*Record
+	for _, o := range f.referred(r) {
+		if r.means(o) {
+			fitting = append(fitting, o)
+		}
+	}
+	return fitting
+}
+
+// means tells whether a record agrees with what a request says of its original.
+func (r *Request) means(o *Record) bool {
+	ref := &r.Original
+	if ref.Kind != 0 && ref.Kind != o.Kind && !(ref.Kind == KindSale && o.Kind == KindAdvice) {
+		return false
+	}
+	if !ref.Exact {
+		return true
+	}
+	return (!ref.HasSTAN || ref.STAN == o.STAN) && (ref.BatchNo == 0 || ref.BatchNo == o.BatchNo) &&
+		(ref.Date == "" || ref.Date == o.AcceptedAt.In(r.merchant.zone).Format("0102"))
+}
+
+// referred finds what the first reference given names. An RRN names whatever has
+// it: that a reversal cannot be cancelled is a rule's to say.
+func (f *Facts) referred(r *Request) []*Record {
 	ref := &r.Original
 	switch {
 	case ref.HasRRN:
 		return f.byRRN[ref.RRN]
+	case ref.HasAuthCode:
+		return f.byAuthorizationCode(r)
 	case ref.HasSTAN:
 		return inBatch(f.bySTAN[stanRef{r.merchant.ID, r.terminal.ID, ref.STAN}], ref.BatchNo)
 	case ref.Invoice != "":
@@ -203,6 +242,18 @@ func (f *Facts) originals(r *Request) []*Record {
 	default:
 		return nil
 	}
+}
+
+// byAuthorizationCode finds authorizations of the merchant's by their code, on
+// the request's card where it has one: six digits alone come again.
+func (f *Facts) byAuthorizationCode(r *Request) []*Record {
+	var found []*Record
+	for _, o := range f.byAuthCode[authRef{r.merchant.ID, r.Original.AuthCode}] {
+		if r.PAN.IsZero() || o.Token == r.Token {
+			found = append(found, o)
+		}
+	}
+	return found
 }
 
 // byInvoiceNumber finds what an invoice number of the terminal stands for. The
@@ -293,6 +344,7 @@ func (f *Facts) apply(v *Verdict) {
 	}
 	f.applyPIN(v.PINTry)
 	f.countNew(v.Record)
+	c.shown = append(c.shown, v.Shown...)
 	for _, difference := range v.Differences {
 		c.differs = append(c.differs, batchDifference{difference, v.Record})
 	}
@@ -342,6 +394,8 @@ type Verdict struct {
 	Batch *batchChange
 	// Differences that an upload has shown.
 	Differences []BatchDifference
+	// Shown are the host's records of what an upload of several has shown.
+	Shown []*Record
 	// WindowDate is the business date that took the request.
 	WindowDate ledger.Date
 	Journal    ledger.Journal

@@ -43,8 +43,12 @@ type Inspection struct {
 	CashbackMinor int64          `json:"cashback_minor,omitempty"`
 	CapturedMinor int64          `json:"captured_minor"`
 	RefundedMinor int64          `json:"refunded_minor"`
+	// PreviousMinor is what the original had come to before an adjustment.
+	PreviousMinor int64 `json:"previous_minor,omitempty"`
 	// OperatorNo that was signed on, where the policy asks for one.
-	OperatorNo       string             `json:"operator_no,omitempty"`
+	OperatorNo string `json:"operator_no,omitempty"`
+	// Remark is what the terminal told with it: a reversal's cause, a script's result.
+	Remark           string             `json:"remark,omitempty"`
 	OriginalID       uuid.UUID          `json:"original_id,omitzero"`
 	OriginalRRN      string             `json:"original_rrn,omitempty"`
 	Decision         json.RawMessage    `json:"decision,omitempty"` // Evidence
@@ -123,6 +127,7 @@ func scanInspection(row pgx.CollectableRow) (*Inspection, error) {
 	}
 	i.RRN, i.ID, i.BusinessDate, i.AcceptedAt = rrnText(record.RRN), record.ID, record.BusinessDate, record.AcceptedAt.UTC()
 	i.PostedDate, i.OperatorNo = record.PostedDate, record.OperatorNo
+	i.PreviousMinor, i.Remark = record.PreviousMinor, record.Remark
 	i.BatchNo, i.STAN, i.Asked, i.Kind = record.BatchNo, record.STAN, record.Asked, record.Kind
 	i.State, i.Reason, i.Rule, i.RuleSentence = record.State, record.Reason, record.Rule, record.Rule.Sentence()
 	i.AuthCode, i.Card, i.Currency = record.AuthCode, record.Masked, record.Currency

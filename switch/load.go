@@ -251,6 +251,11 @@ func (l *loader) probes(inAny bool) []probe {
 		switch {
 		case r.Kind == KindReversal, r.Kind == KindUpload:
 			want(original)
+			for i := range r.Shown {
+				original.stan = r.Shown[i].STAN
+				want(original)
+			}
+		case r.Original.HasAuthCode: // of whatever terminal
 		case r.Kind.Refers() && r.Original.HasSTAN && r.Original.BatchNo == 0:
 			original.batch = anyBatch
 			want(original)
@@ -289,12 +294,16 @@ func (l *loader) queueReferences(b *pgx.Batch) {
 	var rrns []int64
 	var terminals []int32
 	var invoices []string
+	var merchants []int32
+	var codes []string
 	for _, j := range l.jobs {
 		ref := &j.request.Original
 		switch {
 		case !j.request.Kind.Refers():
 		case ref.HasRRN && ref.RRN >= 0:
 			rrns = append(rrns, ref.RRN)
+		case !ref.HasRRN && ref.HasAuthCode:
+			merchants, codes = append(merchants, j.request.merchant.ID), append(codes, ref.AuthCode)
 		case !ref.HasSTAN && ref.Invoice != "":
 			terminals, invoices = append(terminals, j.request.terminal.ID), append(invoices, ref.Invoice)
 		}
@@ -313,6 +322,9 @@ func (l *loader) queueReferences(b *pgx.Batch) {
 	}
 	if len(invoices) > 0 {
 		b.Queue(byInvoiceSQL, l.facts.Bucket, terminals, invoices).Query(collect)
+	}
+	if len(codes) > 0 {
+		b.Queue(byAuthCodeSQL, l.facts.Bucket, merchants, codes).Query(collect)
 	}
 }
 

@@ -51,6 +51,10 @@ type Record struct {
 	// PostedDate is the business date its transfers are in, where that is not
 	// its own: a refund that was reviewed; 0 otherwise.
 	PostedDate ledger.Date
+	// PreviousMinor is what the original had come to before this adjustment.
+	PreviousMinor int64
+	// Remark is what the terminal told with it, for people.
+	Remark string
 	// OperatorNo that was signed on, where the policy asks for one.
 	OperatorNo string
 	// ToldBy are the requests that told the approval, or may have; nil is the one

@@ -50,6 +50,23 @@ type Request struct {
 	Stated *StatedTotals
 	// UploadedKind is what an upload says its transaction was; 0 if it does not.
 	UploadedKind Kind
+	// TwoStep: a settlement compares totals and closes nothing; a trailer closes
+	// the batch, whatever the comparison came to.
+	TwoStep bool
+	// AfterUpload: the trailer's terminal has shown what is in its batch.
+	AfterUpload bool
+	// Shown are the transactions of an upload of several.
+	Shown []ShownTransaction
+
+	// TipMinor is the part of an adjustment's amount that is a tip.
+	TipMinor int64
+	// Remark is what the terminal tells besides: a reversal's cause, a script's
+	// result. It is kept with the record, for people.
+	Remark string
+	// Catalogue of a status report or a download.
+	Catalogue Catalogue
+	// Skip what a status report's terminal has heard of in its answers before.
+	Skip int
 
 	// PIN that the cardholder entered; nil without one.
 	PIN *PINEntry
@@ -81,7 +98,7 @@ type Request struct {
 }
 
 // Reference names an earlier transaction. The first that is given counts: RRN,
-// then STAN, then invoice, then authorization code.
+// then authorization code, then STAN, then invoice.
 type Reference struct {
 	// RRN with HasRRN; -1 is an RRN that cannot be one of ours.
 	RRN    int64
@@ -92,13 +109,17 @@ type Reference struct {
 	BatchNo int32
 	// Invoice, when not empty, of the same terminal.
 	Invoice string
-	// AuthCode with HasAuthCode finds an authorization, where nothing before it is
-	// given: with it comes the card.
+	// AuthCode with HasAuthCode finds an authorization of the merchant's on the
+	// request's card.
 	AuthCode    string
 	HasAuthCode bool
-	// Date of the original in its terminal's time (MMDD); empty if not given. It
-	// narrows what the others find.
+	// Kind of the original, 0 for any. A sale is meant by an offline one as well.
+	Kind Kind
+	// Date of the original in its merchant's time (MMDD); empty if not given.
 	Date string
+	// Exact: what is found by the first that is given must agree with all others,
+	// the date too; otherwise they are not looked at.
+	Exact bool
 }
 
 // Given tells whether anything is referred to.
@@ -165,6 +186,19 @@ func (r *Request) digest() []byte {
 	}
 	if r.Original.Date != "" {
 		text(r.Original.Date)
+	}
+	if r.Original.Kind != 0 {
+		number(int64(r.Original.Kind))
+	}
+	if r.TipMinor != 0 {
+		number(r.TipMinor)
+	}
+	if r.AfterUpload {
+		flag(true)
+	}
+	for i := range r.Shown {
+		number(int64(r.Shown[i].STAN))
+		number(r.Shown[i].AmountMinor)
 	}
 	if len(r.Data) > 0 {
 		text(string(r.Data))
@@ -244,8 +278,13 @@ type Response struct {
 	BatchNo int32
 	// Keys of the terminal's new session, in the order PIN, MAC, track.
 	Keys []IssuedKey
-	// Data that a status report or a download is answered with.
+	// Catalogue is what there is beyond what the terminal has heard of, in answer
+	// to a status report.
+	Catalogue []CatalogueEntry
+	// Data of a download; nil if there is no such thing.
 	Data []byte
+	// Network of the request's card; empty if it is not known.
+	Network string
 	// Demand is what the terminal is asked to do next.
 	Demand Demand
 	Echo   []byte

@@ -21,11 +21,19 @@ SELECT t.business_date, t.transaction_id
 FROM unnest($2::int[], $3::text[]) AS u(terminal_id, invoice)
 JOIN transactions t ON t.bucket = $1 AND t.terminal_id = u.terminal_id AND t.invoice = u.invoice`
 
+const byAuthCodeSQL = `
+SELECT t.business_date, t.transaction_id
+FROM unnest($2::int[], $3::text[]) AS u(merchant_id, auth_code)
+CROSS JOIN LATERAL (
+	SELECT a.business_date, a.transaction_id FROM transactions a
+	WHERE a.bucket = $1 AND a.merchant_id = u.merchant_id AND a.auth_code = u.auth_code AND a.kind = 1
+	OFFSET 0) t`
+
 const recordColumns = `t.business_date, t.transaction_id, t.accepted_at, t.rrn, coalesce(t.card_id, 0), t.amount_minor, t.cashback_minor,
 	t.captured_minor, t.refunded_minor, t.refund_count, t.merchant_id, t.terminal_id, t.batch_no, t.stan, t.calendar_id, t.currency,
 	t.asked, t.kind, t.state, t.reason, t.rule, t.digest, coalesce(t.auth_code, ''), t.pan_token, coalesce(t.pan_masked, ''),
 	coalesce(t.invoice, ''), t.echo, t.balance_minor, t.original_date, t.original_id, t.decision,
-	t.reviewed_minor, t.posted_date, coalesce(t.operator_no, ''), t.told_by,
+	t.reviewed_minor, t.posted_date, coalesce(t.operator_no, ''), t.told_by, coalesce(t.remark, ''), coalesce(t.previous_minor, 0),
 	(SELECT d.closes_at FROM business_days d WHERE d.calendar_id = t.calendar_id AND d.business_date = t.business_date),
 	coalesce((SELECT b.state = 5 FROM batches b WHERE b.bucket = t.bucket AND b.terminal_id = t.terminal_id AND b.batch_no = t.batch_no), false)`
 
@@ -50,7 +58,7 @@ func scanRecordAfter(row pgx.CollectableRow, before ...any) (*Record, error) {
 		&r.CapturedMinor, &r.RefundedMinor, &r.RefundCount, &r.MerchantID, &r.TerminalID, &r.BatchNo, &r.STAN, &r.CalendarID, &r.Currency,
 		&r.Asked, &r.Kind, &r.State, &r.Reason, &r.Rule, &r.Digest, &r.AuthCode, &token, &r.Masked,
 		&r.Invoice, &r.Echo, &balance, &originalDate, &originalID, &r.Decision,
-		&r.ReviewedMinor, &postedDate, &r.OperatorNo, &r.ToldBy, &closesAt, &r.BatchClosed)...); err != nil {
+		&r.ReviewedMinor, &postedDate, &r.OperatorNo, &r.ToldBy, &r.Remark, &r.PreviousMinor, &closesAt, &r.BatchClosed)...); err != nil {
 		return nil, fmt.Errorf("scan transaction: %w", err)
 	}
 	r.BusinessDate, r.ID = ledger.DateOf(date), uuid.UUID(id)
@@ -74,19 +82,20 @@ const insertRecordsSQL = `
 INSERT INTO transactions (bucket, business_date, transaction_id, accepted_at, rrn, card_id, amount_minor, cashback_minor,
 	captured_minor, refunded_minor, refund_count, merchant_id, terminal_id, batch_no, stan, calendar_id, currency,
 	asked, kind, state, reason, rule, digest, auth_code, pan_token, pan_masked, invoice, echo, balance_minor,
-	original_date, original_id, decision, operator_no)
+	original_date, original_id, decision, operator_no, remark, previous_minor)
 SELECT b.bucket, u.business_date, u.transaction_id, u.accepted_at, u.rrn, nullif(u.card_id, 0), u.amount_minor, u.cashback_minor,
 	u.captured_minor, u.refunded_minor, u.refund_count, u.merchant_id, u.terminal_id, u.batch_no, u.stan, u.calendar_id, u.currency,
 	u.asked, u.kind, u.state, u.reason, u.rule, u.digest, nullif(u.auth_code, ''), u.pan_token, nullif(u.pan_masked, ''),
-	nullif(u.invoice, ''), u.echo, u.balance_minor, u.original_date, u.original_id, u.decision, nullif(u.operator_no, '')
+	nullif(u.invoice, ''), u.echo, u.balance_minor, u.original_date, u.original_id, u.decision, nullif(u.operator_no, ''),
+	nullif(u.remark, ''), u.previous_minor
 FROM buckets b, unnest($2::date[], $3::uuid[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
 	$9::bigint[], $10::bigint[], $11::smallint[], $12::int[], $13::int[], $14::int[], $15::int[], $16::smallint[], $17::smallint[],
 	$18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::smallint[], $23::bytea[], $24::text[], $25::bytea[], $26::text[],
-	$27::text[], $28::bytea[], $29::bigint[], $30::date[], $31::uuid[], $32::jsonb[], $33::text[])
+	$27::text[], $28::bytea[], $29::bigint[], $30::date[], $31::uuid[], $32::jsonb[], $33::text[], $34::text[], $35::bigint[])
 	AS u(business_date, transaction_id, accepted_at, rrn, card_id, amount_minor, cashback_minor,
 	captured_minor, refunded_minor, refund_count, merchant_id, terminal_id, batch_no, stan, calendar_id, currency,
 	asked, kind, state, reason, rule, digest, auth_code, pan_token, pan_masked, invoice, echo, balance_minor,
-	original_date, original_id, decision, operator_no)
+	original_date, original_id, decision, operator_no, remark, previous_minor)
 WHERE b.bucket = $1`
 
 // recordColumn arrays, in the order of insertRecordsSQL.
@@ -98,8 +107,8 @@ type recordArrays struct {
 	refunds, calendars, currencies, asked, kinds, states []int16
 	reasons, rules                                       []int16
 	digests, tokens, echoes                              [][]byte
-	authCodes, masked, invoices, operators               []string
-	balances                                             []*int64
+	authCodes, masked, invoices, operators, remarks      []string
+	balances, previous                                   []*int64
 	originalDates                                        []*time.Time
 	originalIDs                                          []*[16]byte
 	decisions                                            []*string
@@ -116,7 +125,7 @@ func queueRecords(b *pgx.Batch, bucket int16, records []*Record) {
 	b.Queue(insertRecordsSQL, bucket, a.dates, a.ids, a.accepted, a.rrns, a.cards, a.amounts, a.cashbacks,
 		a.captured, a.refunded, a.refunds, a.merchants, a.terminals, a.batches, a.stans, a.calendars, a.currencies,
 		a.asked, a.kinds, a.states, a.reasons, a.rules, a.digests, a.authCodes, a.tokens, a.masked,
-		a.invoices, a.echoes, a.balances, a.originalDates, a.originalIDs, a.decisions, a.operators)
+		a.invoices, a.echoes, a.balances, a.originalDates, a.originalIDs, a.decisions, a.operators, a.remarks, a.previous)
 }
 
 func (a *recordArrays) add(r *Record) {
@@ -137,7 +146,8 @@ func (a *recordArrays) add(r *Record) {
 	a.balances = append(a.balances, optional(r.HasBalance, r.BalanceMinor))
 	a.originalDates = append(a.originalDates, optional(r.OriginalID != uuid.Nil, r.OriginalDate.Time()))
 	a.originalIDs = append(a.originalIDs, optional(r.OriginalID != uuid.Nil, [16]byte(r.OriginalID)))
-	a.operators = append(a.operators, r.OperatorNo)
+	a.operators, a.remarks = append(a.operators, r.OperatorNo), append(a.remarks, r.Remark)
+	a.previous = append(a.previous, optional(r.Kind == KindAdjustment, r.PreviousMinor))
 	a.decisions = append(a.decisions, optional(r.Decision != nil, string(r.Decision)))
 }
 

@@ -19,6 +19,7 @@ func queueStore(b *pgx.Batch, bucket int16, f *Facts) {
 	ledger.QueueHoldChanges(b, bucket, keysOf(c.dirtyHolds))
 	ledger.QueueCardChanges(b, keysOf(c.dirtyCards))
 	queueCounterChanges(b, bucket, f)
+	queueShown(b, bucket, c.shown)
 	// After the records, whose uploads tell what is missing.
 	queueDifferences(b, bucket, c.differs, f.Now)
 	queueBatchWrites(b, bucket, c.batches, f.Now)

@@ -191,6 +191,16 @@ func (s *Switch) Submit(r *Request, done func(Response)) {
 		s.answer(j, Response{Reason: Approved, Became: r.Kind, AcceptedAt: s.now(), Currency: r.merchant.Currency})
 		return
 	}
+	switch r.Kind {
+	case KindStatus, KindDownload:
+		s.answer(j, s.catalogued(r))
+		return
+	case KindDownloadEnd:
+		// Requests under way are bounded by the sessions, statements by the pool.
+		s.keepers.Go(func() { s.downloaded(j) })
+		return
+	default:
+	}
 	if r.STAN < 0 || r.STAN > 999999 {
 		s.answer(j, Response{Reason: FormatError, Became: r.Kind})
 		return
@@ -211,6 +221,9 @@ func (s *Switch) laneOf(bucket int16) *lane { return s.lanes[int(bucket)%len(s.l
 func (s *Switch) answer(j *job, r Response) {
 	if m := j.request.merchant; m != nil && !r.AcceptedAt.IsZero() {
 		r.AcceptedAt = r.AcceptedAt.In(m.zone)
+	}
+	if pan := j.request.PAN; r.RRN != 0 && !pan.IsZero() {
+		r.Network = s.directory.Load().network(pan)
 	}
 	s.metrics.answered(j, r)
 	j.done(r)

@@ -76,11 +76,11 @@ func (v *Verification) audit(ctx context.Context, tx pgx.Tx) error {
 // stored numbers of this package and of ledger:
 //
 //	transaction kinds 1 authorization, 2 sale, 3 completion, 4 advice, 5 void, 6 refund, 8 reversal, 9 balance,
-//	                  20 settlement, 21 upload, 22 trailer
+//	                  16 script, 17 adjustment, 20 settlement, 21 upload, 22 trailer
 //	states            1 declined, 2 approved, 3 completed, 4 voided, 5 reversed, 6 expired, 7 abandoned, 8 under review
 //	transfer kinds    1 load, 2 sale, 3 cashback, 4 hold, 5 completion, 6 release, 7 expiry, 8 advice,
 //	                  9 void, 10 refund, 11 reversal, 12 adjustment, 13 reinstate,
-//	                  14 to 20 settlement at the close (package ledger checks them)
+//	                  14 to 20 settlement at the close (package ledger checks them), 21 amount change
 var checks = []ledger.Check{
 	{Name: "approved transactions have exactly their transfers", SQL: `
 		WITH journals AS (
@@ -91,13 +91,15 @@ var checks = []ledger.Check{
 				coalesce(sum(amount_minor) FILTER (WHERE kind = 5 AND phase IN (1, 3)), 0) AS completion,
 				coalesce(sum(amount_minor) FILTER (WHERE kind = 9 AND phase IN (1, 4)), 0) AS void,
 				coalesce(sum(amount_minor) FILTER (WHERE kind = 10 AND phase = 1), 0) AS refund,
+				coalesce(sum(CASE WHEN (credit_account >> 48) = 17 THEN amount_minor ELSE -amount_minor END)
+					FILTER (WHERE kind = 21 AND phase = 1), 0) AS change,
 				sum(amount_minor) AS all_legs
 			FROM transfers GROUP BY bucket, journal_id)
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
 			'kind ' || t.kind || ', state ' || t.state || ', amount ' || t.amount_minor || ', transfers ' || coalesce(j.all_legs, 0)
 		FROM transactions t LEFT JOIN journals j ON j.bucket = t.bucket AND j.journal_id = t.transaction_id
 		WHERE CASE
-			WHEN t.state IN (1, 8) OR t.kind IN (9, 20, 21, 22) THEN coalesce(j.all_legs, 0) <> 0
+			WHEN t.state IN (1, 8) OR t.kind IN (9, 16, 20, 21, 22) THEN coalesce(j.all_legs, 0) <> 0
 			WHEN t.kind = 1 THEN coalesce(j.hold, 0) <> t.amount_minor OR j.all_legs <> j.hold
 			WHEN t.kind = 2 THEN coalesce(j.sale, 0) <> t.amount_minor OR j.all_legs <> j.sale
 			WHEN t.kind = 3 THEN coalesce(j.completion, 0) <> t.amount_minor
@@ -105,6 +107,7 @@ var checks = []ledger.Check{
 			WHEN t.kind = 5 THEN coalesce(j.void, 0) <> t.amount_minor
 			WHEN t.kind = 6 THEN coalesce(j.refund, 0) <> t.amount_minor OR j.all_legs <> j.refund
 			WHEN t.kind = 8 THEN false
+			WHEN t.kind = 17 THEN coalesce(j.change, 0) <> t.amount_minor - t.previous_minor OR j.all_legs <> abs(j.change)
 			ELSE true END`},
 	{Name: "every transfer has its cause", SQL: `
 		SELECT 'journal ' || f.journal_id, 'transfers of kind ' || f.kind || ' and no transaction'
@@ -114,21 +117,22 @@ var checks = []ledger.Check{
 	{Name: "what stands equals what was moved", SQL: `
 		WITH legs AS (
 			SELECT bucket, journal_id,
-				sum(CASE WHEN kind IN (2, 3, 5, 8, 13) THEN amount_minor WHEN kind IN (9, 11, 12) THEN -amount_minor ELSE 0 END) AS captured,
+				sum(CASE WHEN kind IN (2, 3, 5, 8, 13) OR kind = 21 AND (credit_account >> 48) = 17 THEN amount_minor
+					WHEN kind IN (9, 11, 12, 21) THEN -amount_minor ELSE 0 END) AS captured,
 				sum(CASE WHEN kind = 10 THEN amount_minor WHEN kind = 11 THEN -amount_minor ELSE 0 END) AS refunded
 			FROM transfers WHERE phase IN (1, 3) GROUP BY bucket, journal_id),
 		moved AS (
 			SELECT t.bucket, t.transaction_id AS subject, l.captured, 0::numeric AS refunded
 			FROM transactions t JOIN legs l ON l.bucket = t.bucket AND l.journal_id = t.transaction_id WHERE t.kind IN (2, 3, 4)
-			UNION ALL -- voids and reversals of it
+			UNION ALL -- voids, reversals and adjustments of it
 			SELECT c.bucket, c.original_id, l.captured, CASE c.kind WHEN 6 THEN l.refunded ELSE 0 END
 			FROM transactions c JOIN legs l ON l.bucket = c.bucket AND l.journal_id = c.transaction_id
-			WHERE c.kind IN (5, 6, 8) AND c.original_id IS NOT NULL
-			UNION ALL -- reversals of its voids and refunds
-			SELECT c.bucket, c.original_id, CASE c.kind WHEN 5 THEN l.captured ELSE 0 END, CASE c.kind WHEN 6 THEN l.refunded ELSE 0 END
+			WHERE c.kind IN (5, 6, 8, 17) AND c.original_id IS NOT NULL
+			UNION ALL -- reversals of its voids, refunds and adjustments
+			SELECT c.bucket, c.original_id, CASE WHEN c.kind IN (5, 17) THEN l.captured ELSE 0 END, CASE c.kind WHEN 6 THEN l.refunded ELSE 0 END
 			FROM transactions r JOIN transactions c ON c.bucket = r.bucket AND c.business_date = r.original_date AND c.transaction_id = r.original_id
 			JOIN legs l ON l.bucket = r.bucket AND l.journal_id = r.transaction_id
-			WHERE r.kind = 8 AND c.kind IN (5, 6)),
+			WHERE r.kind = 8 AND c.kind IN (5, 6, 17)),
 		replay AS (SELECT bucket, subject, sum(captured) AS captured, sum(refunded) AS refunded FROM moved GROUP BY bucket, subject)
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
 			'state ' || t.state || ', captured ' || t.captured_minor || ', replay ' || coalesce(r.captured, 0) ||
@@ -155,7 +159,7 @@ var checks = []ledger.Check{
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
 			'leg ' || f.leg || ' of kind ' || f.kind || ' moves ' || f.debit_account || ' to ' || f.credit_account || ' on ' || f.business_date
 		FROM transfers f JOIN transactions t ON t.bucket = f.bucket AND t.transaction_id = f.journal_id
-		WHERE f.kind BETWEEN 2 AND 13 AND (f.currency <> t.currency
+		WHERE (f.kind BETWEEN 2 AND 13 OR f.kind = 21) AND (f.currency <> t.currency
 			OR f.business_date <> coalesce(t.posted_date, t.business_date)
 			OR CASE
 				WHEN f.phase > 1 OR f.kind IN (2, 3, 5, 8, 13) THEN
@@ -164,6 +168,9 @@ var checks = []ledger.Check{
 					f.debit_account <> (17::bigint << 48 | t.merchant_id) OR f.credit_account IS DISTINCT FROM (16::bigint << 48 | t.card_id)
 				WHEN f.kind IN (10, 12) THEN
 					f.debit_account <> (18::bigint << 48 | t.merchant_id) OR f.credit_account IS DISTINCT FROM (16::bigint << 48 | t.card_id)
+				WHEN f.kind = 21 THEN
+					NOT (f.debit_account = (17::bigint << 48 | t.merchant_id) AND f.credit_account = (16::bigint << 48 | t.card_id)
+						OR f.debit_account = (16::bigint << 48 | t.card_id) AND f.credit_account = (17::bigint << 48 | t.merchant_id)) IS DISTINCT FROM false
 				WHEN f.kind = 11 THEN
 					NOT (f.debit_account = (17::bigint << 48 | t.merchant_id) AND f.credit_account = (16::bigint << 48 | t.card_id)
 						OR f.debit_account = (16::bigint << 48 | t.card_id) AND f.credit_account = (18::bigint << 48 | t.merchant_id)) IS DISTINCT FROM false

@@ -1,0 +1,305 @@
+package switching
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"meridian/ledger"
+)
+
+// Terminals download what they cannot know: their parameters, the public keys
+// and the applications of chip cards. Each catalogue has a version that moves
+// with every change, and a terminal has the version that it took last; where the
+// two differ, its sign-in is answered with the demand to download. Catalogues are
+// reference data: every host has them in memory.
+
+// Catalogue is one of the things that terminals download. Numbers are stored.
+type Catalogue uint8
+
+const (
+	// TerminalParameters are a terminal's own: times, telephone numbers, what it offers.
+	TerminalParameters Catalogue = 1
+	// PublicKeys are those of chip cards' networks.
+	PublicKeys Catalogue = 2
+	// ChipApplications are what a terminal does with each application of chip cards.
+	ChipApplications Catalogue = 3
+	// ForeignKeys are public keys of algorithms that are not kept here: there are none.
+	ForeignKeys Catalogue = 4
+)
+
+var catalogueNames = [...]string{
+	TerminalParameters: "terminal parameters", PublicKeys: "public keys", ChipApplications: "chip applications", ForeignKeys: "foreign keys",
+}
+
+// String names the catalogue for people.
+func (c Catalogue) String() string {
+	if int(c) < len(catalogueNames) && catalogueNames[c] != "" {
+		return catalogueNames[c]
+	}
+	return "unknown"
+}
+
+// catalogueDemands are in the order in which a terminal is asked.
+var catalogueDemands = []struct {
+	catalogue Catalogue
+	demand    Demand
+}{
+	{TerminalParameters, DemandDownload},
+	{PublicKeys, DemandPublicKeys},
+	{ChipApplications, DemandApplications},
+}
+
+// maxEntries of a catalogue. Real terminals hold some dozens of keys and
+// applications; a status report names them by two digits.
+const maxEntries = 99
+
+// CatalogueEntry is one thing of a catalogue.
+type CatalogueEntry struct {
+	// RID (5 bytes), KeyIndex and ExpiresOn of a public key.
+	RID       []byte
+	KeyIndex  uint8
+	ExpiresOn ledger.Date
+	// AID (5 to 16 bytes) of a chip application.
+	AID []byte
+	// Code (two digits) of a terminal parameter.
+	Code string
+	// Parameters as a terminal takes them.
+	Parameters []byte
+}
+
+// name is what a download asks for: a key's RID and index, an application's AID;
+// nothing for terminal parameters, which are one.
+func (e *CatalogueEntry) name() []byte {
+	if e.RID != nil {
+		return append(slices.Clone(e.RID), e.KeyIndex)
+	}
+	return e.AID
+}
+
+// KeyName is what a download of a public key asks for.
+func KeyName(rid []byte, index uint8) []byte { return append(slices.Clone(rid), index) }
+
+// catalogue as a host knows it.
+type catalogue struct {
+	version int64
+	entries []CatalogueEntry
+}
+
+// catalogued answers a status report or a download, out of memory.
+func (s *Switch) catalogued(r *Request) Response {
+	out := Response{Reason: Approved, Became: r.Kind, AcceptedAt: s.now(), Currency: r.merchant.Currency}
+	c := s.directory.Load().catalogues[r.Catalogue]
+	switch {
+	case r.Kind == KindStatus:
+		out.Catalogue = c.entries[min(max(r.Skip, 0), len(c.entries)):]
+	case r.Catalogue == TerminalParameters:
+		for i := range c.entries {
+			out.Data = append(out.Data, c.entries[i].Code...)
+			out.Data = append(out.Data, c.entries[i].Parameters...)
+		}
+	default:
+		for i := range c.entries {
+			if bytes.Equal(c.entries[i].name(), r.Data) {
+				out.Data = c.entries[i].Parameters
+			}
+		}
+	}
+	return out
+}
+
+// downloaded keeps that a terminal has taken a catalogue. It is not a lane's
+// work: nothing waits for it but the terminal.
+func (s *Switch) downloaded(j *job) {
+	r := j.request
+	ctx, cancel := context.WithDeadline(context.Background(), j.storeBy)
+	defer cancel()
+	response := Response{Reason: Approved, Became: r.Kind, AcceptedAt: s.now(), Currency: r.merchant.Currency}
+	version := s.directory.Load().catalogues[r.Catalogue].version
+	_, err := s.pool.Exec(ctx, `
+		INSERT INTO terminal_downloads AS d (bucket, terminal_id, catalogue, version, taken_at)
+		SELECT b.bucket, $2, $3, $4, $5 FROM buckets b WHERE b.bucket = $1
+		ON CONFLICT (bucket, terminal_id, catalogue) DO UPDATE SET version = excluded.version, taken_at = excluded.taken_at`,
+		r.merchant.Bucket, r.terminal.ID, int16(r.Catalogue), version, s.now())
+	if err != nil {
+		s.log.Warn("cannot keep what a terminal has downloaded", "tid", r.TID, "catalogue", r.Catalogue.String(), "error", err)
+		response.Reason = StoreUnavailable
+	} else if response.Demand, err = s.downloadDemand(ctx, r.merchant, r.terminal); err != nil {
+		s.log.Warn("cannot see what a terminal has downloaded", "tid", r.TID, "error", err)
+	}
+	s.answer(j, response)
+}
+
+// downloadDemand is what a terminal has not taken yet, the first of it: what its
+// sign-in is answered with.
+func (s *Switch) downloadDemand(ctx context.Context, m *Merchant, t *Terminal) (Demand, error) {
+	rows, err := s.pool.Query(ctx, `SELECT catalogue, version FROM terminal_downloads WHERE bucket = $1 AND terminal_id = $2`, m.Bucket, t.ID)
+	if err != nil {
+		return DemandNone, fmt.Errorf("read downloads: %w", err)
+	}
+	taken := map[Catalogue]int64{}
+	var of Catalogue
+	var version int64
+	if _, err := pgx.ForEachRow(rows, []any{&of, &version}, func() error {
+		taken[of] = version
+		return nil
+	}); err != nil {
+		return DemandNone, fmt.Errorf("read downloads: %w", err)
+	}
+	dir := s.directory.Load()
+	for _, d := range catalogueDemands {
+		if taken[d.catalogue] < dir.catalogues[d.catalogue].version {
+			return d.demand, nil
+		}
+	}
+	return DemandNone, nil
+}
+
+// readCatalogues reads all of them, each in the order of its names.
+func (d *Directory) readCatalogues(ctx context.Context, tx pgx.Tx) error {
+	var of Catalogue
+	var version int64
+	var e CatalogueEntry
+	var expires time.Time
+	keep := func() error {
+		c := d.catalogues[of]
+		c.entries = append(c.entries, e)
+		d.catalogues[of] = c
+		e = CatalogueEntry{} // the next row must not write into this one's
+		return nil
+	}
+	for _, read := range []struct {
+		of   Catalogue
+		sql  string
+		into []any
+		row  func() error
+	}{
+		{0, `SELECT catalogue, version FROM catalogues`, []any{&of, &version}, func() error {
+			d.catalogues[of] = catalogue{version: version}
+			return nil
+		}},
+		{TerminalParameters, `SELECT code, convert_to(value, 'UTF8') FROM terminal_parameters ORDER BY code`, []any{&e.Code, &e.Parameters}, keep},
+		{PublicKeys, `SELECT rid, key_index, expires_on, parameters FROM public_keys ORDER BY rid, key_index`,
+			[]any{&e.RID, &e.KeyIndex, &expires, &e.Parameters}, func() error {
+				e.ExpiresOn = ledger.DateOf(expires)
+				return keep()
+			}},
+		{ChipApplications, `SELECT aid, parameters FROM chip_applications ORDER BY aid`, []any{&e.AID, &e.Parameters}, keep},
+	} {
+		rows, err := tx.Query(ctx, read.sql)
+		if err != nil {
+			return fmt.Errorf("catalogues: %w", err)
+		}
+		of = read.of
+		if _, err := pgx.ForEachRow(rows, read.into, read.row); err != nil {
+			return fmt.Errorf("catalogues: %w", err)
+		}
+	}
+	return nil
+}
+
+// ErrCatalogueFull: a catalogue holds [maxEntries] entries.
+var ErrCatalogueFull = errors.New("the catalogue is full")
+
+// catalogueTables say how an entry is stored.
+var catalogueTables = map[Catalogue]struct {
+	table, put, remove string
+	key                func(*CatalogueEntry) []any
+	row                func(*CatalogueEntry) []any
+}{
+	TerminalParameters: {
+		"terminal_parameters",
+		`INSERT INTO terminal_parameters AS t (code, value) VALUES ($1, $2)
+		ON CONFLICT (code) DO UPDATE SET value = excluded.value WHERE t.value <> excluded.value`,
+		`DELETE FROM terminal_parameters WHERE code = $1`,
+		func(e *CatalogueEntry) []any { return []any{e.Code} },
+		func(e *CatalogueEntry) []any { return []any{e.Code, string(e.Parameters)} },
+	},
+	PublicKeys: {
+		"public_keys",
+		`INSERT INTO public_keys AS t (rid, key_index, expires_on, parameters) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (rid, key_index) DO UPDATE SET expires_on = excluded.expires_on, parameters = excluded.parameters
+		WHERE (t.expires_on, t.parameters) IS DISTINCT FROM (excluded.expires_on, excluded.parameters)`,
+		`DELETE FROM public_keys WHERE rid = $1 AND key_index = $2`,
+		func(e *CatalogueEntry) []any { return []any{e.RID, int16(e.KeyIndex)} },
+		func(e *CatalogueEntry) []any {
+			return []any{e.RID, int16(e.KeyIndex), e.ExpiresOn.Time(), e.Parameters}
+		},
+	},
+	ChipApplications: {
+		"chip_applications",
+		`INSERT INTO chip_applications AS t (aid, parameters) VALUES ($1, $2)
+		ON CONFLICT (aid) DO UPDATE SET parameters = excluded.parameters WHERE t.parameters <> excluded.parameters`,
+		`DELETE FROM chip_applications WHERE aid = $1`,
+		func(e *CatalogueEntry) []any { return []any{e.AID} },
+		func(e *CatalogueEntry) []any { return []any{e.AID, e.Parameters} },
+	},
+}
+
+// PutCatalogue writes entries into a catalogue, over those of the same name, and
+// moves its version if that changes anything: terminals are then asked to
+// download. It needs the owner's privileges.
+func PutCatalogue(ctx context.Context, db ledger.TxBeginner, of Catalogue, entries []CatalogueEntry, who, why string) error {
+	table, ok := catalogueTables[of]
+	if !ok {
+		return fmt.Errorf("put into catalogue %d: there is none", of)
+	}
+	what := fmt.Sprintf("catalogue of %s: %d entries", of, len(entries))
+	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what, Kind: "catalogue_changed"}, func(ctx context.Context, tx pgx.Tx) (string, error) {
+		// In one order: two changes at once wait for each other, and no more.
+		sorted := slices.SortedFunc(slices.Values(entries), func(a, b CatalogueEntry) int {
+			return cmp.Or(cmp.Compare(a.Code, b.Code), bytes.Compare(a.name(), b.name()))
+		})
+		changed := int64(0)
+		for i := range sorted {
+			tag, err := tx.Exec(ctx, table.put, table.row(&sorted[i])...)
+			if err != nil {
+				return "", fmt.Errorf("put: %w", err)
+			}
+			changed += tag.RowsAffected()
+		}
+		return moveVersion(ctx, tx, of, table.table, changed)
+	})
+}
+
+// RemoveFromCatalogue removes an entry by its name. Terminals that have it are
+// asked to download and are not told of it any more. It needs the owner's
+// privileges.
+func RemoveFromCatalogue(ctx context.Context, db ledger.TxBeginner, of Catalogue, entry CatalogueEntry, who, why string) error {
+	table, ok := catalogueTables[of]
+	if !ok {
+		return fmt.Errorf("remove from catalogue %d: there is none", of)
+	}
+	what := fmt.Sprintf("catalogue of %s: an entry removed", of)
+	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what, Kind: "catalogue_changed"}, func(ctx context.Context, tx pgx.Tx) (string, error) {
+		tag, err := tx.Exec(ctx, table.remove, table.key(&entry)...)
+		if err != nil {
+			return "", fmt.Errorf("remove: %w", err)
+		}
+		return moveVersion(ctx, tx, of, table.table, tag.RowsAffected())
+	})
+}
+
+// moveVersion moves a catalogue's version if rows of it have changed.
+func moveVersion(ctx context.Context, tx pgx.Tx, of Catalogue, table string, changed int64) (string, error) {
+	if changed == 0 {
+		return "", nil
+	}
+	var rows int
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM `+table).Scan(&rows); err != nil {
+		return "", fmt.Errorf("count: %w", err)
+	}
+	if rows > maxEntries {
+		return "", fmt.Errorf("%w: %d entries, at most %d", ErrCatalogueFull, rows, maxEntries)
+	}
+	if _, err := tx.Exec(ctx, `UPDATE catalogues SET version = version + 1 WHERE catalogue = $1`, int16(of)); err != nil {
+		return "", fmt.Errorf("move version: %w", err)
+	}
+	return "", nil
+}
