@@ -24,6 +24,8 @@ var (
 	ErrKSN = errors.New("not a key serial number")
 	// ErrPINBlock: no PIN block of its format under its key.
 	ErrPINBlock = errors.New("not a PIN block")
+	// ErrPINFormat: a PIN must not be brought into this format.
+	ErrPINFormat = errors.New("PIN may not be translated to this format")
 	// ErrReference: no PIN reference, or one of a key that is not there.
 	ErrReference = errors.New("not a PIN reference")
 	// ErrTrack: not a track that could have been encrypted.

@@ -94,8 +94,9 @@ type PINs interface {
 	VerifyPIN(ctx context.Context, check PINCheck) (PINResult, error)
 
 	// TranslatePIN returns the PIN's block under another key and in another
-	// format, for an issuer's link.
-	// Errors: ErrKey, ErrUse, ErrAlgorithm, ErrKSN, ErrPINBlock.
+	// format, for an issuer's link. A PIN that is bound to its card number stays
+	// bound (ISO 9564-1:2017, table 1).
+	// Errors: ErrKey, ErrUse, ErrAlgorithm, ErrKSN, ErrPINBlock, ErrPINFormat.
 	TranslatePIN(ctx context.Context, pin EncryptedPIN, to PINTarget) ([]byte, error)
 }
 
@@ -134,11 +135,11 @@ type EncryptedPIN struct {
 	PAN    card.PAN // formats 0, 3 and 4 are bound to it
 }
 
-// PINTarget is where a PIN goes to.
+// PINTarget is where a PIN goes to. The card number stays what it is: exchanging
+// it would make of a module an oracle for other cards' PINs.
 type PINTarget struct {
 	Key    Key // of UsePIN
 	Format PINFormat
-	PAN    card.PAN
 }
 
 // PINCheck is a question about a PIN.
