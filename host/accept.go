@@ -28,7 +28,7 @@ type listener struct {
 	net     net.Listener
 	gate    *gate
 	metrics listenerMetrics
-	sampler *sampler
+	sampler *sampler[CloseReason]
 }
 
 // accept lets connections in until the listener is closed by the server. No

@@ -114,11 +114,11 @@ func unmapPrefix(p netip.Prefix) netip.Prefix {
 
 // sampler lets one event per reason and interval through and counts the rest, so
 // that a flood of refusals cannot become a flood of log lines.
-type sampler struct {
+type sampler[K comparable] struct {
 	interval time.Duration
 
 	mu   sync.Mutex
-	seen map[CloseReason]sampled // as large as the set of reasons
+	seen map[K]sampled // as large as the set of reasons
 }
 
 type sampled struct {
@@ -126,13 +126,13 @@ type sampled struct {
 	suppressed int
 }
 
-func newSampler(interval time.Duration) *sampler {
-	return &sampler{interval: interval, seen: make(map[CloseReason]sampled)}
+func newSampler[K comparable](interval time.Duration) *sampler[K] {
+	return &sampler[K]{interval: interval, seen: make(map[K]sampled)}
 }
 
 // take reports whether an event at now is to be logged, and how many were not
 // since the last one that was.
-func (s *sampler) take(reason CloseReason, now time.Time) (log bool, suppressed int) {
+func (s *sampler[K]) take(reason K, now time.Time) (log bool, suppressed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state, known := s.seen[reason]

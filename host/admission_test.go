@@ -133,7 +133,7 @@ func TestAddressBookForgets(t *testing.T) {
 }
 
 func TestSampler(t *testing.T) {
-	s := newSampler(time.Second)
+	s := newSampler[CloseReason](time.Second)
 	at := time.Unix(0, 0)
 	for _, step := range []struct {
 		after      time.Duration

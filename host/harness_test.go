@@ -82,9 +82,14 @@ func start(t *testing.T, h HandlerFunc, change ...func(*ListenerConfig)) (*rig, 
 // given as name, value, name, value.
 func (r *rig) metric(name string, labels ...string) float64 {
 	r.t.Helper()
-	families, err := r.registry.Gather()
+	return metricOf(r.t, r.registry, name, labels...)
+}
+
+func metricOf(t testing.TB, registry prometheus.Gatherer, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
 	if err != nil {
-		r.t.Fatalf("Gather: %v", err)
+		t.Fatalf("Gather: %v", err)
 	}
 	sum := 0.0
 	for _, f := range families {

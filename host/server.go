@@ -134,7 +134,7 @@ func (s *Server) add(cfg ListenerConfig, ln net.Listener) error {
 		net:            ln,
 		gate:           newGate(cfg),
 		metrics:        s.metrics.listener(cfg.Name),
-		sampler:        newSampler(refusalLogInterval),
+		sampler:        newSampler[CloseReason](refusalLogInterval),
 	})
 	return nil
 }
