@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"meridian/internal/config"
-	"meridian/internal/vault"
 	"meridian/migrations"
 	"meridian/switch"
 )
@@ -158,15 +157,15 @@ func examineKeys(ctx context.Context, e *examination, pool *pgxpool.Pool, loaded
 		e.failf(exitFailure, "master key", "openssl rand -hex 32 makes one that only you know", "it is a sandbox's, which everybody knows")
 		return
 	}
-	wrapped, err := wrappedKey(ctx, pool)
+	stored, err := switching.DataKeyRows{DB: pool}.DataKeys(ctx)
 	if err != nil {
 		e.warnf("master key", "", "readable, key %s; %s", keys.KeyID(), err)
 		return
 	}
-	if len(wrapped) > 0 {
-		if _, err := keys.Unwrap(vault.UsageMACKey, wrapped); err != nil {
-			e.failf(exitFailure, "master key", "configure the key that this database's terminals were set up with",
-				"key %s does not open the terminals' keys: %s", keys.KeyID(), err)
+	for _, row := range stored {
+		if _, err := keys.Unwrap(row.Usage(), row.Wrapped); err != nil {
+			e.failf(exitFailure, "master key", "configure the key that this database was set up with",
+				"key %s does not open the database's keys: %s", keys.KeyID(), err)
 			return
 		}
 	}

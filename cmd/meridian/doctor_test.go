@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -9,10 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"meridian/internal/config"
 	"meridian/internal/pglocal/pgtest"
 	"meridian/internal/vault"
 	"meridian/migrations"
+	"meridian/switch"
 )
 
 // diagnose runs doctor and returns what it says about one thing.
@@ -140,23 +144,26 @@ func TestDoctorOnKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrapped, err := keys.Wrap(vault.UsageMACKey, make([]byte, 16))
+	conn, err := pgx.Connect(t.Context(), url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	seedTerminal(t, url, wrapped)
+	defer conn.Close(context.Background())
+	if _, err := vault.OpenDataKeys(t.Context(), keys, switching.DataKeyRows{DB: conn}); err != nil {
+		t.Fatal(err)
+	}
 	look(config(key)).want(t, statusOK)
-	look(config(write(t, "key", strings.Repeat("5a", 32)))).want(t, statusFail, "does not open the terminals' keys")
+	look(config(write(t, "key", strings.Repeat("5a", 32)))).want(t, statusFail, "does not open the database's keys")
 }
 
 // seedTerminal puts a merchant with one terminal into a production database.
-func seedTerminal(t testing.TB, url string, wrappedMAK []byte) {
+func seedTerminal(t testing.TB, url string) {
 	t.Helper()
 	execSQL(t, url, `INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date) VALUES (1, 'utc', 'UTC', '23:00', '2026-01-01')`)
 	execSQL(t, url, `INSERT INTO policies (policy_id, name) VALUES (1, 'plain')`)
 	execSQL(t, url, `INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id)
 		VALUES (1, 0, '104110000000001', 'Shop', 156, 1, 1)`)
-	execSQL(t, url, `INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, mak_wrapped) VALUES (1, '10000001', 1, 'nac', $1)`, wrappedMAK)
+	execSQL(t, url, `INSERT INTO terminals (terminal_id, tid, merchant_id, dialect) VALUES (1, '10000001', 1, 'nac')`)
 }
 
 func TestDoctorOnTheMachine(t *testing.T) {

@@ -231,7 +231,7 @@ func TestFirstSignalDrains(t *testing.T) {
 	for _, signal := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
 		t.Run(signal.String(), func(t *testing.T) {
 			url := pgtest.Database(t, migrate)
-			seedTerminal(t, url, nil)
+			seedTerminal(t, url)
 			host := start(t, "serve", "--config", hostConfig(t, url))
 			ready := host.await("ready")
 			address(t, ready, "ops")
@@ -262,7 +262,7 @@ func TestFirstSignalDrains(t *testing.T) {
 // The second signal does not wait for anything.
 func TestSecondSignalEnds(t *testing.T) {
 	url := pgtest.Database(t, migrate)
-	seedTerminal(t, url, nil)
+	seedTerminal(t, url)
 	host := start(t, "serve", "--config", hostConfig(t, url))
 	terminal, err := net.Dial("tcp", address(t, host.await("ready"), "nac"))
 	if err != nil {

@@ -162,22 +162,6 @@ func mayServe(ctx context.Context, db ledger.Querier) (exists, may bool, err err
 	return exists, may, nil
 }
 
-// wrappedKey returns one terminal's MAC key as the vault wrapped it, or nil where no terminal has one.
-func wrappedKey(ctx context.Context, db ledger.Querier) ([]byte, error) {
-	rows, err := db.Query(ctx, `SELECT mak_wrapped FROM terminals WHERE mak_wrapped IS NOT NULL ORDER BY terminal_id LIMIT 1`)
-	if err != nil {
-		return nil, fmt.Errorf("look for a terminal's key: %w", err)
-	}
-	keys, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
-	if err != nil {
-		return nil, fmt.Errorf("look for a terminal's key: %w", err)
-	}
-	if len(keys) == 0 {
-		return nil, nil
-	}
-	return keys[0], nil
-}
-
 // texts runs a query of one text column.
 func texts(ctx context.Context, db ledger.Querier, action, query string, arguments ...any) ([]string, error) {
 	rows, err := db.Query(ctx, query, arguments...)
