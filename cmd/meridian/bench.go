@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +34,13 @@ Machines are noisy: the ratios tell, the rates are of this machine.`,
 	flags.IntVar(&o.Cards, "cards", 100_000, "cards in the database")
 	flags.IntSliceVar(&o.Connections, "connections", []int{1, 16, 64, 256, 1024}, "connections of the closed loops, ascending")
 	flags.IntVar(&o.Idle, "idle", 10_000, "idle connections")
+	only := flags.String("only", "", "measure what matches this regular expression, such as 'TPC-B|ledger path'")
 	command.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if *only != "" {
+			if o.Only, err = regexp.Compile(*only); err != nil {
+				return usagef("--only: %v", err)
+			}
+		}
 		if o.Directory, err = os.MkdirTemp("", "meridian-bench-"); err != nil {
 			return fmt.Errorf("make a directory: %w", err)
 		}

@@ -171,62 +171,68 @@ func (r *run) end() error {
 
 // round measures everything once.
 func (r *run) round(ctx context.Context) error {
-	tps, clients, err := r.pg.tpcb(ctx)
-	if err != nil {
-		return err
-	}
-	r.note(nameTPCB, tps)
-	r.o.sayf("  TPC-B: %.0f/s with %d clients", tps, clients)
 	if err := r.yardsticks(ctx); err != nil {
 		return err
 	}
-	if _, err := r.measured(ctx, namePath, func() (outcome, error) { return r.path.run(r.world, r.o.Each) }); err != nil {
-		return err
+	if r.o.wants(namePath) {
+		if _, err := r.measured(ctx, namePath, func() (outcome, error) { return r.path.run(r.world, r.o.Each) }); err != nil {
+			return err
+		}
 	}
 	var most float64
 	for _, n := range r.o.Connections {
-		o, err := r.tcp(ctx, nameSales(n), stage{connections: n, step: sell}, r.o.Each)
+		o, err := r.tcp(ctx, nameSales(n), stage{connections: n, step: sell})
 		if err != nil {
 			return err
 		}
 		most = max(most, o.perSecond())
 	}
-	top := r.o.Connections[len(r.o.Connections)-1]
-	if _, err := r.tcp(ctx, nameMix, stage{connections: min(256, top), step: mixed}, r.o.Each); err != nil {
+	n := min(256, r.o.Connections[len(r.o.Connections)-1])
+	if _, err := r.tcp(ctx, nameMix, stage{connections: n, step: mixed}); err != nil {
 		return err
 	}
 	// Half of the most, from as many terminals as can wait for their answers.
-	n := min(256, top)
-	every := time.Duration(float64(n) / (most / 2) * float64(time.Second))
-	if _, err := r.tcp(ctx, nameOpen, stage{connections: n, step: sell, every: every}, r.o.Each); err != nil {
-		return err
+	if most > 0 {
+		every := time.Duration(float64(n) / (most / 2) * float64(time.Second))
+		if _, err := r.tcp(ctx, nameOpen, stage{connections: n, step: sell, every: every}); err != nil {
+			return err
+		}
 	}
-	_, err = r.tcp(ctx, nameEcho, stage{connections: min(64, top), step: echo}, r.o.Each)
+	_, err := r.tcp(ctx, nameEcho, stage{connections: min(64, n), step: echo})
 	return err
 }
 
 // yardsticks are what Postgres does without a host.
 func (r *run) yardsticks(ctx context.Context) error {
-	day := time.Now().UTC().Format(time.DateOnly)
-	oneRow, err := r.pg.oneRow(ctx)
-	if err != nil {
-		return err
-	}
-	r.note(nameOneRow, oneRow)
-	for name, clients := range map[string]int{nameOne1: 1, nameOne8: 8} {
-		tps, err := r.pg.oneAtATime(ctx, r.o, clients, day)
-		if err != nil {
-			return err
+	day := time.Now().UTC().Format(time.DateOnly) // partitions are there for the real date
+	for _, y := range []struct {
+		name string
+		rate func() (float64, error)
+	}{
+		{nameTPCB, func() (float64, error) { return r.pg.tpcb(ctx) }},
+		{nameOneRow, func() (float64, error) { return r.pg.oneRow(ctx) }},
+		{nameOne1, func() (float64, error) { return r.pg.oneAtATime(ctx, r.o, 1, day) }},
+		{nameOne8, func() (float64, error) { return r.pg.oneAtATime(ctx, r.o, 8, day) }},
+	} {
+		if !r.o.wants(y.name) {
+			continue
 		}
-		r.note(name, tps)
-		r.o.sayf("  %s: %.0f/s", name, tps)
+		tps, err := y.rate()
+		if err != nil {
+			return fmt.Errorf("%s: %w", y.name, err)
+		}
+		r.note(y.name, tps)
+		r.o.sayf("  %s: %.0f/s", y.name, tps)
 	}
 	return nil
 }
 
 // tcp plays a stage against the host.
-func (r *run) tcp(ctx context.Context, name string, s stage, each time.Duration) (outcome, error) {
-	return r.measured(ctx, name, func() (outcome, error) { return r.world.run(ctx, r.host.nac, s, each) })
+func (r *run) tcp(ctx context.Context, name string, s stage) (outcome, error) {
+	if !r.o.wants(name) {
+		return outcome{elapsed: 1}, nil
+	}
+	return r.measured(ctx, name, func() (outcome, error) { return r.world.run(ctx, r.host.nac, s, r.o.Each) })
 }
 
 // note keeps a rate that something else has measured.

@@ -38,7 +38,7 @@ func (r *run) idle(ctx context.Context) (bytesEach float64, err error) {
 	}
 	bytesEach = float64(after-before) / float64(max(len(conns), 1))
 	n := min(256, r.o.Connections[len(r.o.Connections)-1])
-	_, err = r.tcp(ctx, nameBeside, stage{connections: n, step: mixed}, r.o.Each)
+	_, err = r.tcp(ctx, nameBeside, stage{connections: n, step: mixed})
 	return bytesEach, err
 }
 

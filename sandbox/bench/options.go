@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -27,6 +28,9 @@ type Options struct {
 	Connections []int
 	// Idle connections: 10,000.
 	Idle int
+	// Only measures what matches: the rest of a round is left out, and so are
+	// the targets that would need it. Nil measures everything.
+	Only *regexp.Regexp
 	// Progress receives a line per measurement; nil drops them.
 	Progress io.Writer
 	// Version of the binary, for the report.
@@ -66,6 +70,9 @@ func (o *Options) setDefaults() error {
 	}
 	return nil
 }
+
+// wants tells whether a measurement is part of the run.
+func (o *Options) wants(name string) bool { return o.Only == nil || o.Only.MatchString(name) }
 
 func (o *Options) sayf(format string, args ...any) {
 	_, _ = fmt.Fprintf(o.Progress, format+"\n", args...)

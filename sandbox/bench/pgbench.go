@@ -81,17 +81,15 @@ func (p *pgbench) run(ctx context.Context, url string, clients int, arguments ..
 }
 
 // tpcb is the best of a few client counts.
-func (p *pgbench) tpcb(ctx context.Context) (best float64, clients int, err error) {
+func (p *pgbench) tpcb(ctx context.Context) (best float64, err error) {
 	for _, n := range []int{8, 16, 32} {
 		tps, err := p.run(ctx, p.url, n)
 		if err != nil {
-			return 0, 0, err
+			return 0, err
 		}
-		if tps > best {
-			best, clients = tps, n
-		}
+		best = max(best, tps)
 	}
-	return best, clients, nil
+	return best, nil
 }
 
 // prepareSingle makes the database of the scripts below: a copy of the seeded

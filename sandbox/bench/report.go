@@ -97,12 +97,22 @@ func (r *Report) find(name string) Measurement {
 	return Measurement{}
 }
 
-func (r *Report) target(name string, value float64, atLeast bool, want float64) {
-	t := Target{Name: name, Figure: value, Want: fmt.Sprintf("≥ %g", want), Met: value >= want}
-	if !atLeast {
-		t.Want, t.Met = fmt.Sprintf("≤ %g", want), value <= want
+// bound is the direction in which a target is met.
+type bound string
+
+const (
+	atLeast bound = "≥"
+	atMost  bound = "≤"
+)
+
+// target adds a promise, if what it is about was measured.
+func (r *Report) target(name string, value float64, is bound, want float64) {
+	if value == 0 {
+		return
 	}
-	r.Targets = append(r.Targets, t)
+	r.Targets = append(r.Targets, Target{
+		Name: name, Figure: value, Want: fmt.Sprintf("%s %g", is, want), Met: is == atLeast && value >= want || is == atMost && value <= want,
+	})
 }
 
 func newReport(o *Options, postgres string) *Report {
