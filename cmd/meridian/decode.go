@@ -32,6 +32,7 @@ type decoded struct {
 	Bytes   int            `json:"bytes"`  // of the message, from the MTI
 	Length  string         `json:"length"`
 	TPDU    string         `json:"tpdu,omitempty"`
+	Header  string         `json:"header,omitempty"`
 	Dialect string         `json:"dialect,omitempty"`
 	MTI     string         `json:"mti,omitempty"`
 	Fields  []decodedField `json:"fields,omitempty"`
@@ -66,7 +67,7 @@ of a text; without a length in front of the messages (--length none) each line i
   meridian decode --dialect ascii --length none --file messages.txt --output json`,
 	}
 	flags := command.Flags()
-	flags.StringVar(&o.dialect, "dialect", "", "nac or ascii (default: as the message type is written)")
+	flags.StringVar(&o.dialect, "dialect", "", "nac, ascii or unionpay (default: by the header, the way the message type is written, and what parses)")
 	flags.StringVar(&o.length, "length", lengthAuto,
 		"length in front of each message: binary, bcd, ascii, none, or auto for the one that fits")
 	flags.StringVar(&o.spec, "spec", "", "JSON file with the field table to use instead of the dialect's")
@@ -92,10 +93,11 @@ of a text; without a length in front of the messages (--length none) each line i
 	return command
 }
 
-// newSpec returns the field table for a payload.
-func (o *decodeOptions) newSpec() (func(payload []byte) *wire.Spec, error) {
-	if o.dialect != "" && o.dialect != wire.NameNAC && o.dialect != wire.NameASCII87 {
-		return nil, usagef("--dialect %q: it is %s or %s", o.dialect, wire.NameNAC, wire.NameASCII87)
+// newSpec returns the field table for a frame.
+func (o *decodeOptions) newSpec() (func(frame cutFrame) *wire.Spec, error) {
+	named := map[string]*wire.Spec{wire.NameNAC: wire.NAC(), wire.NameASCII87: wire.ASCII87(), wire.NameUnionPay: wire.UnionPay()}[o.dialect]
+	if o.dialect != "" && named == nil {
+		return nil, usagef("--dialect %q: it is %s, %s or %s", o.dialect, wire.NameNAC, wire.NameASCII87, wire.NameUnionPay)
 	}
 	if o.spec != "" {
 		if o.dialect != "" {
@@ -110,15 +112,29 @@ func (o *decodeOptions) newSpec() (func(payload []byte) *wire.Spec, error) {
 		if err != nil {
 			return nil, withExit(exitConfiguration, fmt.Errorf("read field table %s: %w", o.spec, err))
 		}
-		return func([]byte) *wire.Spec { return custom }, nil
+		return func(cutFrame) *wire.Spec { return custom }, nil
 	}
-	nac, ascii := wire.NAC(), wire.ASCII87()
-	return func(payload []byte) *wire.Spec {
-		if o.dialect == wire.NameASCII87 || o.dialect == "" && isASCIIType(payload) {
-			return ascii
+	if named != nil {
+		return func(cutFrame) *wire.Spec { return named }, nil
+	}
+	return likelySpec, nil
+}
+
+// likelySpec is the field table that a frame looks to be of. Without an application header two dialects look alike, and
+// few messages parse in both.
+func likelySpec(frame cutFrame) *wire.Spec {
+	switch {
+	case frame.header != "":
+		return wire.UnionPay()
+	case isASCIIType(frame.payload):
+		return wire.ASCII87()
+	}
+	if _, err := wire.NAC().Parse(frame.payload); err != nil {
+		if _, err := wire.UnionPay().Parse(frame.payload); err == nil {
+			return wire.UnionPay()
 		}
-		return nac
-	}, nil
+	}
+	return wire.NAC()
 }
 
 // inputs reads the bytes to decode.
@@ -231,7 +247,7 @@ func parseHex(text string) ([]byte, error) {
 	return data, nil
 }
 
-func decodeAll(inputs [][]byte, length string, spec func([]byte) *wire.Spec) ([]decoded, error) {
+func decodeAll(inputs [][]byte, length string, spec func(cutFrame) *wire.Spec) ([]decoded, error) {
 	var messages []decoded
 	for i, input := range inputs {
 		frames, used, err := cutFrames(input, length)
@@ -247,13 +263,13 @@ func decodeAll(inputs [][]byte, length string, spec func([]byte) *wire.Spec) ([]
 	return messages, nil
 }
 
-func decodeFrame(frame cutFrame, specOf func([]byte) *wire.Spec) decoded {
-	d := decoded{Offset: frame.offset, Bytes: len(frame.payload), TPDU: frame.tpdu}
+func decodeFrame(frame cutFrame, specOf func(cutFrame) *wire.Spec) decoded {
+	d := decoded{Offset: frame.offset, Bytes: len(frame.payload), TPDU: frame.tpdu, Header: frame.header}
 	if frame.err != nil {
 		d.Error = &decodeError{Reason: frame.err.Error()}
 		return d
 	}
-	spec := specOf(frame.payload)
+	spec := specOf(frame)
 	d.Dialect = spec.Name()
 	message, err := spec.Parse(frame.payload)
 	if err != nil {
@@ -315,6 +331,9 @@ func (d *decoded) head() string {
 	}
 	if d.TPDU != "" {
 		parts = append(parts, "TPDU "+d.TPDU)
+	}
+	if d.Header != "" {
+		parts = append(parts, "header "+d.Header)
 	}
 	if d.Length != lengthNone {
 		parts = append(parts, d.Length+" length")

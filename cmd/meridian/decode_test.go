@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -18,8 +18,9 @@ type vector struct {
 	Dialect string `json:"dialect"`
 	MTI     string `json:"mti"`
 	Frame   struct {
-		TPDU string `json:"tpdu"`
-		Bits []int  `json:"bits"`
+		TPDU   string `json:"tpdu"`
+		Header string `json:"app_header"`
+		Bits   []int  `json:"bits"`
 	} `json:"frame"`
 	Hex    string            `json:"hex"`
 	Fields map[string]string `json:"fields"`
@@ -27,17 +28,18 @@ type vector struct {
 
 func vectors(t testing.TB) (list []vector) {
 	t.Helper()
-	file, err := os.Open(filepath.Join("..", "..", "host", "wire", "testdata", "messages.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	for lines := bufio.NewScanner(file); lines.Scan(); {
-		var v vector
-		if err := json.Unmarshal(lines.Bytes(), &v); err != nil {
+	for _, name := range []string{"messages.jsonl", "unionpay.jsonl"} {
+		content, err := os.ReadFile(filepath.Join("..", "..", "host", "wire", "testdata", name))
+		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, v)
+		for line := range bytes.Lines(content) {
+			var v vector
+			if err := json.Unmarshal(line, &v); err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, v)
+		}
 	}
 	return list
 }
@@ -52,7 +54,9 @@ func decodeJSON(t testing.TB, o outcome) (messages []decoded) {
 
 // Dialect, length and TPDU are found without being told, and nothing secret is shown.
 func TestDecodePublishedMessages(t *testing.T) {
-	dialects := map[string]string{"NAC-EDC": "nac", "ISO 8583:1987 ASCII": "ascii", "ISO 8583:1987 ASCII hex bitmap": "ascii"}
+	dialects := map[string]string{
+		"NAC-EDC": "nac", "ISO 8583:1987 ASCII": "ascii", "ISO 8583:1987 ASCII hex bitmap": "ascii", "CUP-POS": "unionpay", "CUP-POS variant": "unionpay",
+	}
 	decodedCount := 0
 	for _, v := range vectors(t) {
 		dialect := dialects[v.Dialect]
@@ -67,8 +71,9 @@ func TestDecodePublishedMessages(t *testing.T) {
 				t.Fatalf("%d messages, want 1", len(messages))
 			}
 			m := messages[0]
-			if m.MTI != v.MTI || m.Dialect != dialect || m.TPDU != v.Frame.TPDU {
-				t.Errorf("MTI %s, dialect %s, TPDU %s; want %s, %s, %s", m.MTI, m.Dialect, m.TPDU, v.MTI, dialect, v.Frame.TPDU)
+			if m.MTI != v.MTI || m.Dialect != dialect || m.TPDU != v.Frame.TPDU || m.Header != v.Frame.Header {
+				t.Errorf("MTI %s, dialect %s, TPDU %s, header %s; want %s, %s, %s, %s",
+					m.MTI, m.Dialect, m.TPDU, m.Header, v.MTI, dialect, v.Frame.TPDU, v.Frame.Header)
 			}
 			var fields []int
 			for _, f := range m.Fields {
@@ -85,7 +90,7 @@ func TestDecodePublishedMessages(t *testing.T) {
 			}
 		})
 	}
-	if decodedCount < 20 {
+	if decodedCount < 100 {
 		t.Errorf("only %d messages were decoded", decodedCount)
 	}
 }
@@ -173,6 +178,36 @@ func TestDecodeGolden(t *testing.T) {
 	golden(t, "decode.json", o.stdout)
 }
 
+// UnionPay's messages are known by their header; without one by parsing, or by --dialect.
+func TestDecodeUnionPay(t *testing.T) {
+	signIn, sale := findVector(t, "u64"), findVector(t, "m47")
+	golden(t, "decode_unionpay.txt", call(t, "decode", sale.Hex).want(t, 0).stdout)
+
+	whole, err := hex.DecodeString(signIn.Hex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tpdu, rest := hex.EncodeToString(whole[2:7]), hex.EncodeToString(whole[7:]) // rest is header and message
+	monitor := "4c5249001c" + strings.Repeat("31", 28)
+	for name, c := range map[string]struct {
+		args         []string
+		tpdu, header string
+	}{
+		"without length":    {[]string{tpdu + rest}, signIn.Frame.TPDU, signIn.Frame.Header},
+		"message alone":     {[]string{rest[12:]}, "", ""},
+		"message, told":     {[]string{"--dialect", "unionpay", "--length", "none", rest[12:]}, "", ""},
+		"with dial monitor": {[]string{frame("binary", tpdu+monitor+rest)}, signIn.Frame.TPDU, signIn.Frame.Header},
+		"behind an NAC":     {[]string{frame("binary", tpdu+rest[12:])}, signIn.Frame.TPDU, ""},
+	} {
+		messages := decodeJSON(t, call(t, append([]string{"decode", "-o", "json"}, c.args...)...).want(t, 0))
+		if len(messages) != 1 || messages[0].Dialect != "unionpay" || messages[0].MTI != "0800" ||
+			messages[0].TPDU != c.tpdu || messages[0].Header != c.header {
+			t.Errorf("%s: %+v", name, messages)
+		}
+	}
+	call(t, "decode", "--dialect", "cup", signIn.Hex).want(t, exitUsage, "nac, ascii or unionpay")
+}
+
 func findVector(t testing.TB, id string) vector {
 	t.Helper()
 	list := vectors(t)
@@ -210,6 +245,13 @@ func FuzzCutFrames(f *testing.F) {
 		f.Add(data, length)
 		f.Add(data, lengthAuto)
 	}
+	for _, v := range vectors(f) {
+		data, err := hex.DecodeString(v.Hex)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data, lengthAuto)
+	}
 	f.Fuzz(func(t *testing.T, data []byte, length string) {
 		frames, _, err := cutFrames(data, length)
 		if err != nil {
@@ -226,7 +268,7 @@ func FuzzCutFrames(f *testing.F) {
 			if frame.offset < end || frame.offset > len(data) {
 				t.Fatalf("frame %d begins at %d, the one before ends at %d of %d", i, frame.offset, end, len(data))
 			}
-			end = frame.offset + len(frame.tpdu)/2 + len(frame.payload)
+			end = frame.offset + len(frame.tpdu+frame.header)/2 + len(frame.payload)
 			if frame.err != nil && i != len(frames)-1 {
 				t.Fatalf("frame %d cannot be trusted (%v), and %d come after it", i, frame.err, len(frames)-1-i)
 			}

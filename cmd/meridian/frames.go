@@ -23,6 +23,7 @@ const maxDecodedFrame = 0xFFFF
 type cutFrame struct {
 	offset  int    // of the length, or of the message where it has none, in bytes from the beginning
 	tpdu    string // ten hex digits, empty without one
+	header  string // UnionPay's application header, twelve hex digits; empty without one
 	payload []byte // from the MTI
 	err     error  // the length cannot be trusted, or the bytes end before the frame does
 }
@@ -76,12 +77,16 @@ func cutByLength(data []byte, format wire.LengthFormat) []cutFrame {
 // tpduBytes is the size of the transport header of an NAC frame.
 const tpduBytes = len(wire.TPDU{})
 
-// newCutFrame splits the TPDU from what a frame carries.
+// newCutFrame splits the TPDU from what a frame carries, and the application header behind it.
 func newCutFrame(offset int, data []byte) cutFrame {
-	if hasTPDU(data) {
-		return cutFrame{offset: offset, tpdu: wire.TPDU(data[:tpduBytes]).String(), payload: data[tpduBytes:]}
+	if !hasTPDU(data) {
+		return cutFrame{offset: offset, payload: data}
 	}
-	return cutFrame{offset: offset, payload: data}
+	tpdu, rest := wire.TPDU(data[:tpduBytes]).String(), data[tpduBytes:]
+	if header, payload, ok := wire.CutHeader(rest); ok && isBCDType(payload) {
+		return cutFrame{offset: offset, tpdu: tpdu, header: header.String(), payload: payload}
+	}
+	return cutFrame{offset: offset, tpdu: tpdu, payload: rest}
 }
 
 // hasTPDU tells whether a TPDU comes first: its id is 60 or 68, and no message type begins so, neither in BCD nor in ASCII.
@@ -89,13 +94,10 @@ func hasTPDU(data []byte) bool {
 	return len(data) > tpduBytes && (data[0] == 0x60 || data[0] == 0x68)
 }
 
-// startsMessage tells whether bytes begin as a message does, with a TPDU or without.
-func startsMessage(data []byte) bool {
-	if hasTPDU(data) {
-		data = data[tpduBytes:]
-	}
-	return isASCIIType(data) || isBCDType(data)
-}
+// startsMessage tells whether bytes begin as a message does, with headers or without.
+func startsMessage(data []byte) bool { return startsWithType(newCutFrame(0, data).payload) }
+
+func startsWithType(data []byte) bool { return isASCIIType(data) || isBCDType(data) }
 
 // isBCDType tells whether bytes begin with a message type in BCD: a version up to 2 (2003), a class, and two more digits.
 func isBCDType(data []byte) bool {
@@ -122,7 +124,7 @@ func isASCIIType(data []byte) bool {
 // plausible tells whether every frame begins as a message does.
 func plausible(frames []cutFrame) bool {
 	for _, frame := range frames {
-		if !startsMessage(frame.payload) {
+		if !startsWithType(frame.payload) {
 			return false
 		}
 	}

@@ -192,6 +192,24 @@ func (f Framing) peekHeader(r *bufio.Reader, tpdu TPDU, left int) (Header, int, 
 	return header, left, header.check()
 }
 
+// CutHeader splits the application header from the rest of a whole frame, behind
+// its TPDU. A dial-monitor header before it is passed over. It reports false where
+// no header stands there.
+func CutHeader(behindTPDU []byte) (h Header, payload []byte, ok bool) {
+	rest := behindTPDU
+	if len(rest) >= monitorBytes && [5]byte(rest[:5]) == monitorMark {
+		rest = rest[monitorBytes:]
+	}
+	if len(rest) < len(h) {
+		return Header{}, nil, false
+	}
+	h = Header(rest[:len(h)])
+	if h.check() != nil {
+		return Header{}, nil, false
+	}
+	return h, rest[len(h):], true
+}
+
 func peekSix(r *bufio.Reader) (h Header, err error) {
 	head, err := r.Peek(len(h))
 	if err != nil {
