@@ -39,6 +39,7 @@ func FuzzASCII87(f *testing.F) {
 // checkPayload holds Parse to what the package promises for any bytes.
 func checkPayload(t *testing.T, spec *Spec, payload []byte) {
 	t.Helper()
+	checkCost(t, spec, payload)
 	m, err := spec.Parse(payload)
 	if err != nil {
 		var parseErr *ParseError
