@@ -23,11 +23,12 @@ import (
 // back, and one that was taken back is never told.
 //
 // A first answer pays nothing for this: the request that stored a record is its
-// teller without being written down.
+// teller without being written down. What the terminal went on with stands, too,
+// whoever is left.
 
 // maxTellers of one record: terminals repeat a few times. Beyond it nobody is
-// written down any more and the record stands for good, which errs only if every
-// one of them was told of a failure.
+// written down any more and the record stands for good, which is wrong only if
+// every one of them was answered with a failure.
 const maxTellers = 8
 
 // forGood is the teller that never takes itself out.
@@ -104,24 +105,30 @@ func queueTold(b *pgx.Batch, bucket int16, records map[*Record]struct{}) {
 	}
 }
 
-// A record that an approved request refers to is known to somebody: what a
-// partial reversal left of it, what a void did to it, that it was uploaded.
+// A record that an approved request refers to is known to its terminal: it was
+// reversed in part, voided and reinstated, adjusted, or uploaded. What the host
+// took back of that (state 7) does not count.
 const actedOnSQL = `
-SELECT original_id FROM transactions WHERE bucket = $1 AND original_id = ANY($2::uuid[]) AND reason = 1`
+SELECT u.id FROM unnest($2::int[], $3::int[], $4::uuid[]) AS u(terminal_id, batch_no, id)
+CROSS JOIN LATERAL (
+	(SELECT FROM transactions t WHERE t.bucket = $1 AND t.original_id = u.id AND t.reason = 1 AND t.state <> 7 LIMIT 1)
+	UNION ALL
+	(SELECT FROM upload_items i WHERE i.bucket = $1 AND i.terminal_id = u.terminal_id AND i.batch_no = u.batch_no AND i.transaction_id = u.id LIMIT 1)) a`
 
 // queueActedOn looks for what refers to the records that jobs may have to
 // reverse. They are locked, so that nothing more comes.
 func (l *loader) queueActedOn(b *pgx.Batch) {
+	var terminals, batches []int32
 	var ids [][16]byte
 	for _, j := range l.jobs {
 		for _, m := range j.toTakeBack() {
-			ids = append(ids, m.record.id)
+			terminals, batches, ids = append(terminals, j.request.terminal.ID), append(batches, m.batchNo), append(ids, m.record.id)
 		}
 	}
 	if len(ids) == 0 {
 		return
 	}
-	b.Queue(actedOnSQL, l.facts.Bucket, ids).Query(func(rows pgx.Rows) error {
+	b.Queue(actedOnSQL, l.facts.Bucket, terminals, batches, ids).Query(func(rows pgx.Rows) error {
 		var id [16]byte
 		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
 			l.facts.actedOn[id] = true
