@@ -25,6 +25,8 @@
 //     socket.
 //   - Every wait on a peer has a deadline. Every connection ends with exactly
 //     one [CloseReason], logged and counted.
+//   - A frame whose length cannot be trusted ends its connection; one whose TPDU or
+//     application header is wrong is passed over without an answer.
 //   - Nothing a peer does ends a listener, and a panic in the handler costs the
 //     message it was working on and nothing else.
 //   - Payloads are never logged; neither are panic values, which may hold one.

@@ -1,10 +1,10 @@
 // Package wire turns bytes into ISO 8583 messages and back.
 //
-//	stream ──ReadFrame──▶ Frame{TPDU, Payload} ──Spec.Parse──▶ Message
-//	                              │                               │
-//	                         Spec.VerifyMAC                  Get, Set, Fields
-//	                       (over the raw bytes)                   │
-//	stream ◀─AppendFrame─ payload ◀─Spec.Pack, PackWithMAC────────┘
+//	stream ──ReadFrame──▶ Frame{TPDU, Header, Payload} ──Spec.Parse──▶ Message
+//	                              │                                       │
+//	                         Spec.VerifyMAC                          Get, Set, Fields
+//	                       (over the raw bytes)                           │
+//	stream ◀─AppendFrame─ Frame.Answer ◀─Spec.Pack, PackWithMAC───────────┘
 //
 // It knows field tables, lengths and encodings, and nothing of what a message
 // means: no amounts, no merchants, no response codes.

@@ -177,6 +177,36 @@ func TestFreedomIsKept(t *testing.T) {
 			32, "123",
 			[]string{"x:0200" + bitmapOf(32) + "03 1230"},
 		},
+		"entry mode padded with F": {
+			UnionPay(),
+			[]string{"x:0200" + bitmapOf(22) + "051F"},
+			22, "051",
+			[]string{"x:0200" + bitmapOf(22) + "0510"},
+		},
+		"encrypted track padded with F": {
+			UnionPay(),
+			[]string{"x:0200" + bitmapOf(35) + "09 1234DABCEF"},
+			35, "1234=ABCE",
+			[]string{"x:0200" + bitmapOf(35) + "09 1234DABCE0"},
+		},
+		"track 3 padded with F": {
+			UnionPay(),
+			[]string{"x:0200" + bitmapOf(36) + "0005 9912DF"},
+			36, "9912=",
+			[]string{"x:0200" + bitmapOf(36) + "0005 9912D0"},
+		},
+		"totals padded with F": {
+			UnionPay(),
+			[]string{"x:0500" + bitmapOf(48) + "0003 121F"},
+			48, "121",
+			[]string{"x:0500" + bitmapOf(48) + "0003 1210"},
+		},
+		"batch padded with F": {
+			UnionPay(),
+			[]string{"x:0820" + bitmapOf(60) + "0011 00000123301F"},
+			60, "00000123301",
+			[]string{"x:0820" + bitmapOf(60) + "0011 000001233010"},
+		},
 		"lower-case bitmap": {
 			ASCII87(),
 			[]string{"0200" + strings.ToLower(bitmapOf(2, 42, 54)), "02420123456789012340010"},
