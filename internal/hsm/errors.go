@@ -6,9 +6,9 @@ import "errors"
 var (
 	// ErrKey: not a key of this module, or changed since it was made.
 	ErrKey = errors.New("not a key of this module")
-	// ErrUse: the key is for something else.
+	// ErrUse: the key is for something else, or its mode does not allow it.
 	ErrUse = errors.New("key has another use")
-	// ErrAlgorithm: the key's algorithm does not fit what is asked.
+	// ErrAlgorithm: the key's algorithm does not fit its use or what is asked.
 	ErrAlgorithm = errors.New("algorithm does not fit")
 	// ErrComponents: not two or three different components of the key's size.
 	ErrComponents = errors.New("key components do not make a key")
@@ -24,8 +24,9 @@ var (
 	ErrKSN = errors.New("not a key serial number")
 	// ErrPINBlock: no PIN block of its format under its key.
 	ErrPINBlock = errors.New("not a PIN block")
-	// ErrPINFormat: a PIN must not be brought into this format.
-	ErrPINFormat = errors.New("PIN may not be translated to this format")
+	// ErrPINFormat: the format and the key or the card number do not go together, or
+	// a PIN must not be brought into this format.
+	ErrPINFormat = errors.New("PIN format does not fit")
 	// ErrReference: no PIN reference, or one of a key that is not there.
 	ErrReference = errors.New("not a PIN reference")
 	// ErrTrack: not a track that could have been encrypted.

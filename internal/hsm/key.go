@@ -2,6 +2,7 @@ package hsm
 
 import (
 	"fmt"
+	"slices"
 
 	"meridian/internal/hsm/cipherkey"
 )
@@ -69,6 +70,82 @@ func ParseUse(name string) (Use, error) {
 	return 0, fmt.Errorf("%w: %q is no use of a key", ErrUse, name)
 }
 
+// useRule is what goes together with a use.
+type useRule struct {
+	algorithms []Algorithm
+	mode       Mode   // of a new key
+	modes      []Mode // of an imported one
+	export     Exportability
+	blocks     []string // usages of key blocks (ASC X9.143 §6.3.1) that are imported
+}
+
+// useRules: an 8-byte key is one of UnionPay's older terminals; nothing that is
+// made to last takes it. Working keys leave the module under a terminal master key
+// and outside of a key block, everything else in one.
+var useRules = [...]useRule{
+	UseTerminalMaster: {
+		[]Algorithm{DES, TDES2, TDES3},
+		ModeBoth,
+		[]Mode{ModeBoth, ModeEncrypt, ModeAny},
+		Exportable,
+		[]string{"K0"},
+	},
+	UseMAC: {
+		[]Algorithm{DES, TDES2, AES128, AES192, AES256},
+		ModeMAC,
+		[]Mode{ModeMAC, ModeAny},
+		SensitiveExportable,
+		[]string{"M0", "M1", "M3", "M6"},
+	},
+	UsePIN: {
+		[]Algorithm{DES, TDES2, TDES3, AES128, AES192, AES256},
+		ModeBoth,
+		[]Mode{ModeBoth, ModeEncrypt, ModeDecrypt, ModeAny},
+		SensitiveExportable,
+		[]string{"P0"},
+	},
+	UseTrack: {
+		[]Algorithm{TDES2, TDES3},
+		ModeBoth,
+		[]Mode{ModeBoth, ModeDecrypt, ModeAny},
+		SensitiveExportable,
+		[]string{"D0"},
+	},
+	UseKeyBlock: {
+		[]Algorithm{TDES2, TDES3, AES128, AES192, AES256},
+		ModeBoth,
+		[]Mode{ModeBoth, ModeEncrypt, ModeDecrypt, ModeAny},
+		Exportable,
+		[]string{"K1"},
+	},
+	UseDUKPTBase: {
+		[]Algorithm{TDES2, AES128, AES192, AES256},
+		ModeDerive,
+		[]Mode{ModeDerive, ModeAny},
+		Exportable,
+		[]string{"B0"},
+	},
+	UseDUKPTInitial: {
+		[]Algorithm{TDES2, AES128, AES192, AES256},
+		ModeDerive,
+		[]Mode{ModeDerive, ModeAny},
+		Exportable,
+		[]string{"B1"},
+	},
+}
+
+// rule returns the zero rule, which allows nothing, for no use.
+func (u Use) rule() useRule {
+	if !u.Valid() {
+		return useRule{}
+	}
+	return useRules[u]
+}
+
+func (u Use) takes(a Algorithm) bool { return slices.Contains(u.rule().algorithms, a) }
+
+func (u Use) allows(m Mode) bool { return slices.Contains(u.rule().modes, m) }
+
 // Exportability says how a key may leave the module (ASC X9.143 §6.2).
 type Exportability byte
 
@@ -100,20 +177,34 @@ func (e Exportability) freedom() int {
 	}
 }
 
+// Mode says what may be done with a key (ASC X9.143 §6.3.3).
+type Mode byte
+
+// The modes of use.
+const (
+	ModeAny     Mode = 'N' // what the use allows
+	ModeBoth    Mode = 'B' // encrypt and decrypt
+	ModeEncrypt Mode = 'E'
+	ModeDecrypt Mode = 'D'
+	ModeMAC     Mode = 'C' // generate and verify
+	ModeDerive  Mode = 'X'
+)
+
 // Key is a key that only its module opens. Its fields are no secrets, and they
 // cannot be changed: the module authenticates them.
 type Key struct {
 	Use           Use
 	Algorithm     Algorithm
+	Mode          Mode
 	Exportability Exportability
 	Wrapped       []byte // the module's own
 }
 
-// keyHeader is the part of [Key.Bytes] before the wrapped key: version, use,
-// algorithm, exportability.
+// The part of [Key.Bytes] before the wrapped key: version, use, algorithm, mode,
+// exportability.
 const (
 	keyVersion     = 1
-	keyHeaderBytes = 4
+	keyHeaderBytes = 5
 
 	// MaxKeyBytes bounds what [ParseKey] looks at. The software module needs
 	// about 90 bytes; hardware modules have key blocks of some hundreds.
@@ -137,7 +228,7 @@ func (k Key) Bytes() []byte {
 		return nil
 	}
 	stored := make([]byte, 0, keyHeaderBytes+len(k.Wrapped))
-	stored = append(stored, keyVersion, byte(k.Use), byte(k.Algorithm), byte(k.Exportability))
+	stored = append(stored, keyVersion, byte(k.Use), byte(k.Algorithm), byte(k.Mode), byte(k.Exportability))
 	return append(stored, k.Wrapped...)
 }
 
@@ -148,9 +239,12 @@ func ParseKey(stored []byte, want Use) (Key, error) {
 	if len(stored) <= keyHeaderBytes || len(stored) > MaxKeyBytes || stored[0] != keyVersion {
 		return Key{}, fmt.Errorf("%w: %d bytes that are not a stored key", ErrKey, len(stored))
 	}
-	k := Key{Use: Use(stored[1]), Algorithm: Algorithm(stored[2]), Exportability: Exportability(stored[3]), Wrapped: stored[keyHeaderBytes:]}
-	if !k.Use.Valid() || !k.Algorithm.Valid() || !k.Exportability.Valid() {
-		return Key{}, fmt.Errorf("%w: unknown use, algorithm or exportability", ErrKey)
+	k := Key{
+		Use: Use(stored[1]), Algorithm: Algorithm(stored[2]), Mode: Mode(stored[3]), Exportability: Exportability(stored[4]),
+		Wrapped: stored[keyHeaderBytes:],
+	}
+	if !k.Use.takes(k.Algorithm) || !k.Use.allows(k.Mode) || !k.Exportability.Valid() {
+		return Key{}, fmt.Errorf("%w: its use, algorithm, mode and exportability do not go together", ErrKey)
 	}
 	if k.Use != want {
 		return Key{}, fmt.Errorf("%w: %s, want a %s key", ErrUse, k, want)

@@ -85,18 +85,18 @@ type MACs interface {
 type PINs interface {
 	// ReferencePIN returns what is kept of a card's PIN: [ReferenceBytes] that
 	// mean nothing without the module, and verify only for the same card token.
-	// Errors: ErrKey, ErrUse, ErrAlgorithm, ErrKSN, ErrPINBlock.
+	// Errors: ErrKey, ErrUse, ErrKSN, ErrPINBlock, ErrPINFormat.
 	ReferencePIN(ctx context.Context, pin EncryptedPIN, token [vault.TokenBytes]byte) ([]byte, error)
 
 	// VerifyPIN compares a PIN with its reference. A block that does not decode
 	// is PINMalformed and not an error: a PIN enciphered under another key looks
-	// like one. Errors: ErrKey, ErrUse, ErrAlgorithm, ErrKSN, ErrReference.
+	// like one. Errors: ErrKey, ErrUse, ErrKSN, ErrPINFormat, ErrReference.
 	VerifyPIN(ctx context.Context, check PINCheck) (PINResult, error)
 
 	// TranslatePIN returns the PIN's block under another key and in another
 	// format, for an issuer's link. A PIN that is bound to its card number stays
 	// bound (ISO 9564-1:2017, table 1).
-	// Errors: ErrKey, ErrUse, ErrAlgorithm, ErrKSN, ErrPINBlock, ErrPINFormat.
+	// Errors: ErrKey, ErrUse, ErrKSN, ErrPINBlock, ErrPINFormat.
 	TranslatePIN(ctx context.Context, pin EncryptedPIN, to PINTarget) ([]byte, error)
 }
 

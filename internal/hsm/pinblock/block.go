@@ -34,7 +34,7 @@ func Encrypt(f Format, key cipher.Block, pin vault.Secret, pan card.PAN) ([]byte
 	}
 	digits := pin.Reveal()
 	defer clear(digits)
-	if !isPIN(digits) {
+	if !IsPIN(digits) {
 		return nil, ErrPIN
 	}
 	block := make([]byte, f.BlockBytes())
@@ -109,7 +109,8 @@ func (f Format) check(key cipher.Block, pan card.PAN) error {
 	return nil
 }
 
-func isPIN(digits []byte) bool {
+// IsPIN reports whether these are the digits of a PIN.
+func IsPIN(digits []byte) bool {
 	if len(digits) < MinDigits || len(digits) > MaxDigits {
 		return false
 	}
