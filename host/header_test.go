@@ -11,6 +11,7 @@ func withHeader(c *ListenerConfig) {
 }
 
 func dialWithHeader(t *testing.T, addr string) *peer {
+	t.Helper()
 	p := dial(t, addr)
 	p.framing = wire.Framing{Header: true}
 	return p

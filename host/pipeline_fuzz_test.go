@@ -94,6 +94,7 @@ func vectorPayloads(tb testing.TB) [][]byte {
 			Frame struct {
 				Length int    `json:"len_prefix"`
 				TPDU   string `json:"tpdu"`
+				Header string `json:"app_header"`
 			} `json:"frame"`
 		}
 		if err := json.Unmarshal(line, &v); err != nil {
@@ -106,7 +107,7 @@ func vectorPayloads(tb testing.TB) [][]byte {
 		if v.Frame.Length != 0 {
 			payload = payload[2:]
 		}
-		payloads = append(payloads, payload[len(v.Frame.TPDU)/2:])
+		payloads = append(payloads, payload[len(v.Frame.TPDU+v.Frame.Header)/2:])
 	}
 	if len(payloads) == 0 {
 		tb.Fatal("no vectors")
