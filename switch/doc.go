@@ -16,6 +16,8 @@
 //   - A commit whose outcome is unknown is run again; until it is known, nobody
 //     is told that it was approved or that nothing happened, and who had to be
 //     told something meanwhile is made right by a reversal of the host's own.
+//   - An approval that was told out of the store is not taken back by another
+//     host, and one that was taken back is not told: claim.go.
 //   - One request's failure never fails its neighbours in a unit of work.
 //   - This package knows reasons, not the two characters a dialect has for
 //     them, and neither field numbers nor message types.

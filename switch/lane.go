@@ -249,8 +249,8 @@ func (l *lane) dropExpired(jobs []*job) []*job {
 }
 
 // answerLate tells the terminals that cannot wait longer that the system
-// failed. Their requests stay in the unit: what turns out to be committed is
-// reversed by the host.
+// failed. Their requests stay in the unit: what turns out to be committed, and
+// was told nowhere else, is reversed by the host.
 func (l *lane) answerLate(jobs []*job) {
 	now := time.Now()
 	for _, j := range jobs {

@@ -74,7 +74,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}),
 		unsure: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "meridian_answers_before_outcome_total",
-			Help: "Requests answered 96 while their commit was unknown. What was committed is reversed by the host.",
+			Help: "Requests answered 96 while their commit was unknown. What was committed and told nowhere else is reversed by the host.",
 		}),
 		directory: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "meridian_directory_version",
