@@ -181,7 +181,8 @@ func differences(s *ShownTransaction, o *Record) []BatchDifference {
 	}
 	var list []BatchDifference
 	if o.State != StateApproved && o.State != StateVoided && o.State != StateCompleted {
-		list = append(list, one(notStanding, new(int64)))
+		standing = 0
+		list = append(list, one(notStanding, &standing))
 	} else if s.HasAmount && s.AmountMinor != standing {
 		list = append(list, one(amountDiffers, &standing))
 	}

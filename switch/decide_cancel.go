@@ -100,23 +100,23 @@ func (c *cancelCase) forbids(outcome ruleOutcome) Reason {
 	m, t, p := c.request.merchant, c.request.terminal, c.policy
 	if outcome == refunded {
 		switch {
-		case !p.AllowRefund || !m.AllowRefund || !t.AllowRefund:
-			c.because = rulePermission
-			return NotPermittedToTerminal
 		case p.SupervisorForRefund && !c.supervised():
 			c.because = ruleOperator
 			return OperatorNotAllowed
+		case !p.AllowRefund || !m.AllowRefund || !t.AllowRefund:
+			c.because = rulePermission
+			return NotPermittedToTerminal
 		}
 		return Approved
 	}
 	today := c.facts.voids[t.ID]
 	switch {
-	case !p.AllowVoid || !m.AllowVoid || !t.AllowVoid:
-		c.because = rulePermission
-		return NotPermittedToTerminal
 	case p.SupervisorForVoid && !c.supervised():
 		c.because = ruleOperator
 		return OperatorNotAllowed
+	case !p.AllowVoid || !m.AllowVoid || !t.AllowVoid:
+		c.because = rulePermission
+		return NotPermittedToTerminal
 	case p.VoidWindow > 0 && c.facts.Now.Sub(c.original.AcceptedAt) > p.VoidWindow:
 		c.because = ruleVoidLimits
 		return NotAllowedNow
