@@ -212,6 +212,10 @@ const (
 	sumEvery = time.Minute
 )
 
+// ReadLocks makes the locks that hold known; before it none is. Run does it all
+// the time.
+func (s *Sentry) ReadLocks(ctx context.Context) { s.syncLocks(ctx) }
+
 // Run keeps the locks in step with the store and writes the sums, until ctx ends;
 // then it writes what is left.
 func (s *Sentry) Run(ctx context.Context) {

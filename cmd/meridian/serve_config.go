@@ -48,6 +48,7 @@ func nodeConfig(loaded *config.Loaded, log *slog.Logger) (node.Config, error) {
 		PProf:                  c.Ops.Pprof,
 		MaxInFlight:            c.Limits.MaxInFlight,
 		MaxConnections:         c.Limits.MaxConnections,
+		Admission:              admissionLimits(c.Admission),
 		Switch: switching.Options{
 			MaxBatch:      c.Switch.MaxBatch,
 			Queue:         c.Switch.Queue,
@@ -66,6 +67,20 @@ func nodeConfig(loaded *config.Loaded, log *slog.Logger) (node.Config, error) {
 		settings.Listeners = append(settings.Listeners, listener)
 	}
 	return settings, nil
+}
+
+// admissionLimits are the limits of a configuration. Over all senders refusals come in no larger bursts than a second's.
+func admissionLimits(a config.Admission) host.AdmissionLimits {
+	rate := func(perSecond, burst int) host.Rate { return host.Rate{PerSecond: float64(perSecond), Burst: burst} }
+	lockAfter := a.LockAfter
+	if lockAfter == 0 {
+		lockAfter = -1
+	}
+	return host.AdmissionLimits{
+		PerTerminal: rate(a.TerminalRate, a.TerminalBurst), PerAddress: rate(a.AddressRate, a.AddressBurst),
+		Refusals: rate(a.RefusalRate, a.RefusalBurst), RefusalsTotal: rate(a.TotalRefusalRate, max(a.TotalRefusalRate, a.RefusalBurst)),
+		Concentrators: a.Concentrators, LockAfter: lockAfter, LockWithin: a.LockWithin, LockFor: a.LockFor,
+	}
 }
 
 // nodeListener turns the listener at an index into a node's.

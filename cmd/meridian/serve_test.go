@@ -16,8 +16,10 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
+	"reflect"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,6 +28,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"meridian/host"
 	"meridian/host/wire"
 	"meridian/internal/config"
 	"meridian/internal/pglocal/pgtest"
@@ -388,6 +391,8 @@ func TestNodeConfigTakesEverySetting(t *testing.T) {
 	path := write(t, "meridian.yaml", `
 database: {url: 'postgres://db/x', max_connections: 21, connect_timeout: 3s}
 limits: {max_in_flight: 2000, max_connections: 8000}
+admission: {terminal_rate: 1, terminal_burst: 2, address_rate: 3, address_burst: 4, refusal_rate: 5, refusal_burst: 6, total_refusal_rate: 7,
+  concentrators: [192.0.2.0/24], lock_after: 8, lock_within: 9s, lock_for: 10s}
 switch: {reply_timeout: 20s, store_timeout: 4s, max_batch: 128, queue: 512}
 ops: {address: '127.0.0.1:9000', pprof: true}
 shutdown: {drain_timeout: 40s}
@@ -409,6 +414,17 @@ listeners:
 		c.MaxInFlight != 2000 || c.MaxConnections != 8000 || c.OpsAddress != "127.0.0.1:9000" || !c.PProf || c.DrainTimeout != 40*time.Second ||
 		c.Switch.AnswerTimeout != 20*time.Second || c.Switch.StoreTimeout != 4*time.Second || c.Switch.MaxBatch != 128 || c.Switch.Queue != 512 {
 		t.Errorf("got %+v", c)
+	}
+	want := host.AdmissionLimits{
+		PerTerminal: host.Rate{PerSecond: 1, Burst: 2}, PerAddress: host.Rate{PerSecond: 3, Burst: 4},
+		Refusals: host.Rate{PerSecond: 5, Burst: 6}, RefusalsTotal: host.Rate{PerSecond: 7, Burst: 7},
+		Concentrators: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, LockAfter: 8, LockWithin: 9 * time.Second, LockFor: 10 * time.Second,
+	}
+	if !reflect.DeepEqual(c.Admission, want) {
+		t.Errorf("admission %+v", c.Admission)
+	}
+	if admissionLimits(config.Admission{}).LockAfter >= 0 {
+		t.Error("lock_after 0 locks")
 	}
 	one, two := c.Listeners[0], c.Listeners[1]
 	if one.Name != "one" || one.Dialect != "nac" || one.Address != "127.0.0.1:1" || one.Framing != (wire.Framing{Length: wire.LengthBCD, TPDU: true, MaxBytes: 2048}) ||

@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"meridian/host"
 	"meridian/host/wire"
 	"meridian/internal/card"
 	"meridian/internal/money"
@@ -97,6 +98,8 @@ type town struct {
 	node  *Node
 	log   *logLines
 	owner *pgx.Conn
+	// admission of its node, for those that set it before it starts.
+	admission host.AdmissionLimits
 	// approved is what was answered so: each must be in the ledger once.
 	approved *approvals
 }
@@ -210,7 +213,7 @@ func (w *town) open(more ...Listener) {
 	w.node, err = Start(w.t.Context(), Config{
 		DatabaseURL: w.url, Vault: w.vault, Listeners: append(listeners, more...),
 		Logger: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Now:    w.clock.Now, Version: "test",
+		Now:    w.clock.Now, Version: "test", Admission: w.admission, OpsAddress: "127.0.0.1:0",
 	})
 	w.must(err)
 	running, stop := context.WithCancel(context.Background())
@@ -342,7 +345,8 @@ func (w *town) spent(i int, want int64) {
 	}
 }
 
-// rows counts what a conversation may leave behind.
+// rows counts what a conversation may leave behind. Who was not let in is apart:
+// see TestConversationDenied.
 type rows struct {
 	transactions, transfers, holds, keys, batches, exceptions, audits int64
 }
@@ -353,7 +357,7 @@ func (w *town) stored() rows {
 	w.database(func(ctx context.Context, c *pgx.Conn) error {
 		return c.QueryRow(ctx, `SELECT (SELECT count(*) FROM transactions), (SELECT count(*) FROM transfers), (SELECT count(*) FROM holds),
 			(SELECT count(*) FROM idempotency_keys), (SELECT count(*) FROM batches), (SELECT count(*) FROM exceptions),
-			(SELECT count(*) FROM audit_log)`).
+			(SELECT count(*) FROM audit_log WHERE kind NOT LIKE 'denied%')`).
 			Scan(&r.transactions, &r.transfers, &r.holds, &r.keys, &r.batches, &r.exceptions, &r.audits)
 	})
 	return r

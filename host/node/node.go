@@ -50,6 +50,8 @@ type Config struct {
 	// MaxInFlight and MaxConnections over all listeners; 0 takes the defaults.
 	MaxInFlight    int
 	MaxConnections int
+	// Admission is how much is taken from whom; rates that are zero are no limit.
+	Admission host.AdmissionLimits
 	// Switch carries the bounds of lanes and timeouts; the rest is set here.
 	Switch switching.Options
 	// DrainTimeout bounds a shutdown; 0 takes 20 s, below the 30 s that
@@ -72,6 +74,7 @@ type Node struct {
 	ops       *ops
 	auditor   *switching.Auditor
 	endAudit  context.CancelFunc
+	endWatch  func() // of the sentry; it hands its last rows to the auditor
 	addresses map[string]string
 	serving   chan error
 }
@@ -176,6 +179,18 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 	n.endAudit = endAudit
 	n.auditor = switching.NewAuditor(auditing, n.pool, n.log, registry)
 
+	sentry := host.NewSentry(host.SentryOptions{
+		Limits: n.cfg.Admission, Recorder: n.auditor, Locks: n.sw, Logger: n.log, Registerer: registry, Now: n.cfg.Now, Real: time.Now,
+	})
+	sentry.ReadLocks(ctx)
+	watching, stopWatch := context.WithCancel(context.WithoutCancel(ctx))
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		sentry.Run(watching)
+	}()
+	n.endWatch = func() { stopWatch(); <-watched }
+
 	dialects := map[string]dialect.Dialect{}
 	for _, l := range n.cfg.Listeners {
 		d, err := dialect.New(l.Dialect, dialect.Options{
@@ -188,7 +203,7 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 	}
 	n.server = host.NewServer(host.Options{
 		Handler: host.NewPipeline(host.PipelineOptions{
-			Switch: n.sw, Dialects: dialects, Vault: n.cfg.Vault, Auditor: n.auditor,
+			Switch: n.sw, Dialects: dialects, Vault: n.cfg.Vault, Guard: sentry,
 			Logger: n.log, Registerer: registry, Now: n.cfg.Now,
 		}),
 		Logger: n.log, Metrics: host.NewMetrics(registry),
@@ -241,6 +256,7 @@ func (n *Node) Shutdown() error {
 	if err := n.sw.Shutdown(ctx); err != nil {
 		errs = append(errs, err)
 	}
+	n.endWatch()
 	n.endAudit()
 	n.auditor.Wait()
 	if n.ops != nil {
@@ -261,6 +277,9 @@ func (n *Node) abandon() {
 	}
 	if n.sw != nil {
 		_ = n.sw.Shutdown(ctx)
+	}
+	if n.endWatch != nil {
+		n.endWatch()
 	}
 	if n.endAudit != nil {
 		n.endAudit()

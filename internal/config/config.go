@@ -18,6 +18,7 @@ type Config struct {
 	SecurityModule string     `oneof:"none software" yaml:"security_module"`
 	Listeners      []Listener `yaml:"listeners"`
 	Limits         Limits     `yaml:"limits"`
+	Admission      Admission  `yaml:"admission"`
 	Switch         Switch     `yaml:"switch"`
 	Ops            Ops        `yaml:"ops"`
 	Log            Log        `yaml:"log"`
@@ -128,6 +129,27 @@ type Limits struct {
 	MaxInFlight int `range:"1..1000000" yaml:"max_in_flight"`
 	// MaxConnections bounds the connections.
 	MaxConnections int `range:"1..1000000" yaml:"max_connections"`
+}
+
+// Admission is how much is taken from whom, and when a terminal is locked. A rate of 0 is no limit.
+type Admission struct {
+	// TerminalRate is how many messages a second one terminal may send, TerminalBurst how many at once.
+	TerminalRate  int `range:"0..1000000" yaml:"terminal_rate"`
+	TerminalBurst int `range:"1..1000000" yaml:"terminal_burst"`
+	// AddressRate and AddressBurst are the same of one IPv4 address or IPv6 /64.
+	AddressRate  int `range:"0..1000000" yaml:"address_rate"`
+	AddressBurst int `range:"1..1000000" yaml:"address_burst"`
+	// RefusalRate and RefusalBurst bound the answers to unknown terminals, per address, and to locked ones, and the rows
+	// about refused messages in the audit log; TotalRefusalRate bounds them over all.
+	RefusalRate      int `range:"0..1000000" yaml:"refusal_rate"`
+	RefusalBurst     int `range:"1..1000000" yaml:"refusal_burst"`
+	TotalRefusalRate int `range:"0..1000000" yaml:"total_refusal_rate"`
+	// Concentrators lists networks whose addresses stand for many terminals: no rate of terminals and addresses is for them.
+	Concentrators []netip.Prefix `yaml:"concentrators"`
+	// LockAfter wrong MACs in a row within LockWithin lock a terminal for LockFor; 0 locks none.
+	LockAfter  int           `range:"0..1000"  yaml:"lock_after"`
+	LockWithin time.Duration `range:"1s..24h"  yaml:"lock_within"`
+	LockFor    time.Duration `range:"1s..720h" yaml:"lock_for"`
 }
 
 // Switch bounds the way of a request from its terminal to the ledger and back.

@@ -20,6 +20,20 @@ func Default() Config {
 			// Under 16 KiB each when idle: 256 MiB, which a small machine has.
 			MaxConnections: 16384,
 		},
+		Admission: Admission{
+			// A terminal sends a message every few seconds, and some 50 a second while it uploads a batch over the internet;
+			// the burst is a whole batch next door.
+			TerminalRate: 200, TerminalBurst: 1000,
+			// Some thousand terminals behind one carrier's address in their busiest second. A single peer that is taken for
+			// that many still leaves most of a small machine to the others.
+			AddressRate: 2000, AddressBurst: 4000,
+			// A few mistyped terminals are all answered; somebody who tries out numbers is not.
+			RefusalRate: 10, RefusalBurst: 100,
+			// Rows of the audit log that a machine writes without noticing.
+			TotalRefusalRate: 200,
+			// Nobody meets them by mistake more than once or twice in a row.
+			LockAfter: 10, LockWithin: 10 * time.Minute, LockFor: 15 * time.Minute,
+		},
 		Switch: Switch{
 			// Terminals wait 20 s to 60 s, then reverse. An answer must come before that, over a slow line too.
 			ReplyTimeout: 15 * time.Second,

@@ -96,12 +96,16 @@ func TestFullFile(t *testing.T) {
 			MaxConnections: 20, ConnectTimeout: 3 * time.Second,
 		},
 		MasterKeyFile: "/run/secrets/master-key", SecurityModule: "software",
-		Listeners:     []Listener{pos, ascii},
-		Limits:        Limits{MaxInFlight: 2000, MaxConnections: 8000},
-		Switch:        Switch{ReplyTimeout: 20 * time.Second, StoreTimeout: 4 * time.Second, MaxBatch: 128, Queue: 512},
-		Ops:           Ops{Address: "127.0.0.1:9000", Pprof: true},
-		Log:           Log{Level: "debug", Format: "json"},
-		Shutdown:      Shutdown{DrainTimeout: 40 * time.Second},
+		Listeners: []Listener{pos, ascii},
+		Limits:    Limits{MaxInFlight: 2000, MaxConnections: 8000},
+		Admission: Admission{
+			TerminalRate: 11, TerminalBurst: 12, AddressRate: 13, AddressBurst: 14, RefusalRate: 15, RefusalBurst: 16, TotalRefusalRate: 17,
+			Concentrators: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, LockAfter: 3, LockWithin: 4 * time.Minute, LockFor: 5 * time.Minute,
+		},
+		Switch:   Switch{ReplyTimeout: 20 * time.Second, StoreTimeout: 4 * time.Second, MaxBatch: 128, Queue: 512},
+		Ops:      Ops{Address: "127.0.0.1:9000", Pprof: true},
+		Log:      Log{Level: "debug", Format: "json"},
+		Shutdown: Shutdown{DrainTimeout: 40 * time.Second},
 	}
 	if !reflect.DeepEqual(loaded.Config, want) {
 		t.Errorf("got  %+v\nwant %+v", loaded.Config, want)

@@ -8,23 +8,17 @@ func (w *World) purchase(r Request) Answer {
 		return w.decline(r, reason, 0)
 	}
 	t := Transaction{
-		Kind: r.Kind, State: StateApproved, Reason: Approved, Card: r.Card, Original: -1,
+		Kind: r.Kind, State: StateApproved, Reason: Approved, Card: r.Card, CardGiven: true, Original: -1,
 		Date: w.today(r.Merchant), AmountMinor: r.AmountMinor, Currency: w.currency(r),
 	}
 	if r.Kind != Authorization {
-		t.CapturedMinor, t.clearedMinor = r.AmountMinor, r.AmountMinor
+		t.CapturedMinor = r.AmountMinor
 		w.spend(t.Date, r.Card, pendingAccount(r.Merchant), r.AmountMinor)
-		goods := sales
-		if r.Kind == Advice {
-			goods = advices
-		}
-		w.tally(r.Merchant, t.Date, goods, r.AmountMinor-r.CashbackMinor)
-		w.tally(r.Merchant, t.Date, cashbacks, r.CashbackMinor)
 		return w.Transactions[w.take(r, t)].Answer
 	}
 	// Not in the documents: a hold's days have 24 hours, and its end is kept to
 	// the microsecond.
-	expires := kept(w.Now.UTC().AddDate(0, 0, w.Merchants[r.Merchant].Policy.HoldDays))
+	expires := w.Now.UTC().AddDate(0, 0, w.Merchants[r.Merchant].Policy.HoldDays).Truncate(time.Microsecond)
 	t.Hold = Hold{State: HoldOpen, AmountMinor: r.AmountMinor, ExpiresAt: expires}
 	id := w.take(r, t)
 	w.reserve(t.Date, &w.Transactions[id], r.AmountMinor)
@@ -94,11 +88,7 @@ func expired(expiry string, now time.Time) bool { return now.Format("0601") > ex
 
 // inquire tells what the card has available.
 func (w *World) inquire(r Request) Answer {
-	reason := w.mayUse(r)
-	if w.currency(r) != w.Merchants[r.Merchant].Currency {
-		reason = CurrencyMismatch
-	}
-	if reason != Approved {
+	if reason := w.mayUse(r); reason != Approved {
 		return w.decline(r, reason, 0)
 	}
 	id := w.take(r, Transaction{
@@ -113,7 +103,7 @@ func (w *World) inquire(r Request) Answer {
 // complete captures a hold: once, up to a percentage of it, and what is left
 // of it is released.
 func (w *World) complete(r Request) Answer {
-	found := w.find(r)
+	found := w.find(r, r.Original)
 	if len(found) != 1 {
 		return w.decline(r, OriginalNotFound, 0)
 	}
@@ -125,11 +115,10 @@ func (w *World) complete(r Request) Answer {
 	date := w.today(r.Merchant)
 	w.release(date, o, o.Hold.AmountMinor)
 	w.spend(date, o.Card, pendingAccount(r.Merchant), r.AmountMinor)
-	w.tally(r.Merchant, date, completions, r.AmountMinor)
 	o.Hold.State, o.State = HoldPosted, StateCompleted
 	return w.Transactions[w.take(r, Transaction{
-		Kind: Completion, State: StateApproved, Reason: Approved, Card: o.Card, Original: id,
-		Date: date, AmountMinor: r.AmountMinor, CapturedMinor: r.AmountMinor, clearedMinor: r.AmountMinor, Currency: w.currency(r),
+		Kind: Completion, State: StateApproved, Reason: Approved, Card: o.Card, CardGiven: true, Original: id,
+		Date: date, AmountMinor: r.AmountMinor, CapturedMinor: r.AmountMinor, Currency: w.currency(r),
 	})].Answer
 }
 
