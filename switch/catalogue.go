@@ -167,37 +167,51 @@ func (d *Directory) readCatalogues(ctx context.Context, tx pgx.Tx) error {
 	var version int64
 	var e CatalogueEntry
 	var expires time.Time
-	keep := func() error {
+	keep := func() {
 		c := d.catalogues[of]
 		c.entries = append(c.entries, e)
 		d.catalogues[of] = c
 		e = CatalogueEntry{} // the next row must not write into this one's
-		return nil
 	}
 	for _, read := range []struct {
 		of   Catalogue
 		sql  string
 		into []any
-		row  func() error
+		row  func()
 	}{
-		{0, `SELECT catalogue, version FROM catalogues`, []any{&of, &version}, func() error {
-			d.catalogues[of] = catalogue{version: version}
-			return nil
-		}},
-		{TerminalParameters, `SELECT code, convert_to(value, 'UTF8') FROM terminal_parameters ORDER BY code`, []any{&e.Code, &e.Parameters}, keep},
-		{PublicKeys, `SELECT rid, key_index, expires_on, parameters FROM public_keys ORDER BY rid, key_index`,
-			[]any{&e.RID, &e.KeyIndex, &expires, &e.Parameters}, func() error {
+		{
+			0, `SELECT catalogue, version FROM catalogues`,
+			[]any{&of, &version},
+			func() { d.catalogues[of] = catalogue{version: version} },
+		},
+		{
+			TerminalParameters, `SELECT code, convert_to(value, 'UTF8') FROM terminal_parameters ORDER BY code`,
+			[]any{&e.Code, &e.Parameters},
+			keep,
+		},
+		{
+			PublicKeys, `SELECT rid, key_index, expires_on, parameters FROM public_keys ORDER BY rid, key_index`,
+			[]any{&e.RID, &e.KeyIndex, &expires, &e.Parameters},
+			func() {
 				e.ExpiresOn = ledger.DateOf(expires)
-				return keep()
-			}},
-		{ChipApplications, `SELECT aid, parameters FROM chip_applications ORDER BY aid`, []any{&e.AID, &e.Parameters}, keep},
+				keep()
+			},
+		},
+		{
+			ChipApplications, `SELECT aid, parameters FROM chip_applications ORDER BY aid`,
+			[]any{&e.AID, &e.Parameters},
+			keep,
+		},
 	} {
 		rows, err := tx.Query(ctx, read.sql)
 		if err != nil {
 			return fmt.Errorf("catalogues: %w", err)
 		}
 		of = read.of
-		if _, err := pgx.ForEachRow(rows, read.into, read.row); err != nil {
+		if _, err := pgx.ForEachRow(rows, read.into, func() error {
+			read.row()
+			return nil
+		}); err != nil {
 			return fmt.Errorf("catalogues: %w", err)
 		}
 	}

@@ -63,7 +63,7 @@ type Terminal struct {
 	MACAlgorithm string // none, or one of package mac's
 	TerminalKeys
 	// MACKeyWrapped is MAK by its older name.
-	MACKeyWrapped []byte
+	MACKeyWrapped     []byte
 	CertificateSHA256 []byte // nil if the terminal is bound to none
 	// AllowVoid and AllowRefund can be suspended below the merchant.
 	AllowVoid, AllowRefund bool

@@ -6,9 +6,23 @@ import (
 	"meridian/switch"
 )
 
-// card reads the card number and its expiry from F2 and F14, or from track 2
-// (F35). Where a message has both, they must be of one card.
+// card reads the request's card.
 func (d *iso87) card(m *wire.Message, r *switching.Request) *Refusal {
+	if refusal := readCard(m, m.Get(35), r); refusal != nil {
+		return refusal
+	}
+	switch {
+	case !r.PAN.IsZero():
+		r.Token = d.token(r.PAN)
+	case !r.Kind.Refers() && r.Kind != switching.KindAdvice: // which may turn out to refer to a hold
+		return noCard()
+	}
+	return nil
+}
+
+// readCard reads the card number and its expiry from F2 and F14, or from track 2
+// (F35). Where a message has both, they must be of one card.
+func readCard(m *wire.Message, track2 string, r *switching.Request) *Refusal {
 	typed := m.Get(14)
 	if m.Has(2) {
 		pan, err := card.ParsePAN(m.Get(2))
@@ -18,7 +32,7 @@ func (d *iso87) card(m *wire.Message, r *switching.Request) *Refusal {
 		r.PAN, r.Expiry = pan, typed
 	}
 	if m.Has(35) {
-		track, err := card.ParseTrack2(m.Get(35))
+		track, err := card.ParseTrack2(track2)
 		if err != nil {
 			return malformed(35, "not track 2")
 		}
@@ -34,12 +48,6 @@ func (d *iso87) card(m *wire.Message, r *switching.Request) *Refusal {
 		if typed == "" {
 			r.Expiry = swiped
 		}
-	}
-	switch {
-	case !r.PAN.IsZero():
-		r.Token = d.token(r.PAN)
-	case !r.Kind.Refers() && r.Kind != switching.KindAdvice: // which may turn out to refer to a hold
-		return noCard()
 	}
 	return nil
 }

@@ -62,14 +62,28 @@ type Options struct {
 	// Token makes a card number's token. Required.
 	Token func(card.PAN) [16]byte
 	// ApproveUnknownReversal answers 00 to a reversal whose original is not
-	// known, as advice-style hosts do; otherwise 25.
+	// known, as advice-style hosts do; otherwise 25. For unionpay the profile says
+	// it, too.
 	ApproveUnknownReversal bool
+
+	// Profile of unionpay: how the host that terminals expect decides where hosts
+	// differ. Empty is [DefaultProfile].
+	Profile string
+	// AcquirerID is our institution in unionpay's answers (F32, F44): 8 to 11
+	// digits. Empty is eight zeros.
+	AcquirerID string
+	// DecryptTrack opens a track that a terminal enciphered under its track key,
+	// as unionpay's F53 says; without it such a message is refused.
+	DecryptTrack func(terminalID, track string) (string, error)
 }
 
-// New returns the dialect of that name: nac or ascii.
+// New returns the dialect of that name: nac, ascii or unionpay.
 func New(name string, o Options) (Dialect, error) {
 	if o.Token == nil {
 		return nil, fmt.Errorf("dialect %s: nothing makes tokens of card numbers", name)
+	}
+	if name == wire.NameUnionPay {
+		return newUnionPay(o)
 	}
 	d := iso87{name: name, spec: o.Spec, token: o.Token, approveUnknown: o.ApproveUnknownReversal}
 	switch name {
@@ -84,7 +98,7 @@ func New(name string, o Options) (Dialect, error) {
 			d.spec = wire.ASCII87()
 		}
 	default:
-		return nil, fmt.Errorf("dialect %q is not known: nac, ascii", name)
+		return nil, fmt.Errorf("dialect %q is not known: nac, ascii, unionpay", name)
 	}
 	return &d, nil
 }

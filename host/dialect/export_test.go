@@ -1,0 +1,10 @@
+package dialect
+
+// For tests outside of the package.
+var (
+	GBK           = gbk
+	ResponseCodes = responseCodes
+)
+
+// Class of a response code.
+func (c responseCode) Class() byte { return c.class }

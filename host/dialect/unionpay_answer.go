@@ -1,0 +1,237 @@
+package dialect
+
+import (
+	"fmt"
+	"strings"
+
+	"meridian/host/wire"
+	"meridian/internal/hsm"
+	"meridian/switch"
+)
+
+// What answers carry, as the bitmaps of the reference have it (UnionPay, §3): what
+// is the host's to say, and what comes back of the request. Beside them F2, F4,
+// F11, F23 and F49 come back wherever the request had them: terminals compare.
+var (
+	saleAnswer       = []int{2, 3, 4, 11, 12, 13, 14, 15, 23, 25, 32, 37, 38, 39, 41, 42, 44, 49, 53, 60, 63}
+	refundAnswer     = []int{2, 3, 4, 11, 12, 13, 14, 15, 23, 25, 32, 37, 39, 41, 42, 44, 49, 53, 60, 63}
+	reversalAnswer   = []int{2, 3, 4, 11, 12, 13, 14, 15, 23, 25, 32, 37, 39, 41, 42, 44, 49, 53, 60}
+	balanceAnswer    = []int{2, 3, 11, 12, 13, 14, 23, 25, 32, 37, 39, 41, 42, 44, 49, 53, 54, 60}
+	scriptAnswer     = []int{2, 3, 4, 11, 12, 13, 15, 23, 25, 32, 37, 39, 41, 42, 49, 60}
+	signInAnswer     = []int{11, 12, 13, 32, 37, 39, 41, 42, 60, 62}
+	signOffAnswer    = []int{11, 12, 13, 32, 37, 39, 41, 42, 60}
+	settlementAnswer = []int{11, 12, 13, 15, 32, 37, 39, 41, 42, 48, 49, 60, 63}
+	uploadAnswer     = []int{2, 4, 11, 12, 13, 23, 32, 37, 39, 41, 42, 48, 49, 60}
+	listAnswer       = []int{11, 12, 13, 37, 39, 41, 42, 60, 62}
+	statusAnswer     = []int{11, 12, 13, 39, 41, 42, 60, 62}
+	echoAnswer       = []int{11, 12, 13, 39, 41, 42, 60}
+	// refusedAnswer is for a message that asks for nothing known.
+	refusedAnswer = []int{2, 3, 4, 11, 12, 13, 25, 39, 41, 42, 49, 60}
+)
+
+// Answer builds the answer to a request.
+func (d *unionPay) Answer(request *wire.Message, r *switching.Response) *wire.Message {
+	mti, ok := answerMTI(request.MTI())
+	if !ok || r.Reason == 0 {
+		return nil
+	}
+	op, _, _ := operationOf(request)
+	if op == nil {
+		op = &operation{answer: refusedAnswer}
+	}
+	a := &unionPayAnswer{dialect: d, request: request, op: op, response: r}
+	m := wire.NewMessage(mti)
+	for _, field := range op.answer {
+		if value := a.field(field); value != "" {
+			m.Set(field, value)
+		}
+	}
+	return m
+}
+
+// unionPayAnswer is one answer being built.
+type unionPayAnswer struct {
+	dialect  *unionPay
+	request  *wire.Message
+	op       *operation
+	response *switching.Response
+}
+
+// field is the value of a field of the answer; empty where it has none.
+func (a *unionPayAnswer) field(n int) string {
+	r := a.response
+	switch n {
+	case 12, 13:
+		return a.time(n)
+	case 15:
+		if !r.HasBusinessDate {
+			return ""
+		}
+		day := r.BusinessDate.Time()
+		return fmt.Sprintf("%02d%02d", day.Month(), day.Day())
+	case 32:
+		return a.dialect.acquirerID
+	case 37:
+		return a.rrn()
+	case 38:
+		if !r.Approved() {
+			return ""
+		}
+		return r.AuthCode
+	case 39:
+		return a.code()
+	case 44: // issuer and acquirer, eleven characters each
+		return fmt.Sprintf("%-11s%-11s", a.dialect.acquirerID, a.dialect.acquirerID)
+	case 48:
+		return a.totals()
+	case 54:
+		if !r.HasBalance {
+			return ""
+		}
+		return availableBalance(r)
+	case 60:
+		return a.field60()
+	case 62:
+		return a.private()
+	case 63:
+		return a.text()
+	default:
+		return a.request.Get(n)
+	}
+}
+
+func (a *unionPayAnswer) time(n int) string {
+	at := a.response.AcceptedAt
+	switch {
+	case at.IsZero():
+		return ""
+	case n == 12:
+		return at.Format("150405")
+	default:
+		return at.Format("0102")
+	}
+}
+
+// rrn is F37. What rests on no record has the time and the trace number there, as
+// hosts do: a terminal prints it and refers to nothing by it.
+func (a *unionPayAnswer) rrn() string {
+	if a.response.RRN != 0 {
+		return fmt.Sprintf("%012d", a.response.RRN)
+	}
+	if a.response.AcceptedAt.IsZero() || !a.op.network() {
+		return ""
+	}
+	trace := a.request.Get(11)
+	if trace == "" {
+		trace = "000000"
+	}
+	return a.response.AcceptedAt.Format("150405") + trace
+}
+
+// code is F39. An answer to a settlement tells the outcome in F48 instead, unless
+// there was no comparison, or the profile has both.
+func (a *unionPayAnswer) code() string {
+	if a.op.kind == switching.KindSettlement && a.outcome() != totalsAsSent {
+		if !a.dialect.profile.CodeInSettlement {
+			return ""
+		}
+		return "00"
+	}
+	return a.dialect.profile.code(a.op.kind, a.response)
+}
+
+// Outcomes of a comparison, the last digit of a side of F48.
+const (
+	totalsAsSent    = '0'
+	totalsAgree     = '1'
+	totalsDiffer    = '2'
+	totalsHostError = '3'
+)
+
+// outcome of a settlement.
+func (a *unionPayAnswer) outcome() byte {
+	switch a.response.Reason {
+	case switching.Approved:
+		return totalsAgree
+	case switching.BatchOutOfBalance:
+		return totalsDiffer
+	case switching.StoreUnavailable, switching.SystemMalfunction:
+		return totalsHostError
+	default:
+		return totalsAsSent
+	}
+}
+
+// totals is F48: what the terminal stated with the outcome. The foreign side is
+// balanced, as hosts answer it, unless something was stated there and the sums
+// differ: then it is asked for as well. An upload's comes back as it was sent.
+func (a *unionPayAnswer) totals() string {
+	f48 := a.request.Get(48)
+	if a.op.kind != switching.KindSettlement || len(f48) != totalsDigits && len(f48) != 2*totalsDigits {
+		return f48
+	}
+	outcome := a.outcome()
+	answer := f48[:totalsDigits-1] + string(outcome)
+	if len(f48) == 2*totalsDigits {
+		foreign := f48[totalsDigits : 2*totalsDigits-1]
+		if outcome == totalsDiffer && strings.Trim(foreign, "0") == "" {
+			outcome = totalsAgree
+		}
+		answer += foreign + string(outcome)
+	}
+	return answer
+}
+
+// field60 comes back as it was sent, save that a sign-in is told its batch.
+func (a *unionPayAnswer) field60() string {
+	f60 := a.request.Get(60)
+	if a.response.BatchNo == 0 || len(f60) < typeDigits+batchDigits {
+		return f60
+	}
+	return fmt.Sprintf("%s%06d%s", f60[:typeDigits], a.response.BatchNo, f60[typeDigits+batchDigits:])
+}
+
+// private is F62.
+func (a *unionPayAnswer) private() string {
+	if !a.response.Approved() {
+		return ""
+	}
+	switch a.op.kind {
+	case switching.KindLogon:
+		return workingKeys(a.response.Keys, a.op.keys)
+	case switching.KindStatus:
+		return a.list()
+	case switching.KindDownload:
+		return a.download()
+	default:
+		return ""
+	}
+}
+
+// Lengths of a key in F62 of a sign-in, in bytes; a check value of four follows.
+const (
+	singleKeyBytes = 8
+	doubleKeyBytes = 16
+	checkBytes     = 4
+)
+
+// workingKeys is F62 of a sign-in: PIN key, MAC key and, for 004, track key, each
+// with its check value. With 003 and 004 a key of one DES key has zeros behind it.
+func workingKeys(keys []switching.IssuedKey, form switching.KeyForm) string {
+	size := doubleKeyBytes
+	if form == switching.KeysSingle {
+		size = singleKeyBytes
+	}
+	var b strings.Builder
+	for _, use := range []hsm.Use{hsm.UsePIN, hsm.UseMAC, hsm.UseTrack} {
+		for _, key := range keys {
+			if key.Use != use || len(key.Cryptogram) > size || len(key.CheckValue) < checkBytes {
+				continue
+			}
+			b.Write(key.Cryptogram)
+			b.Write(make([]byte, size-len(key.Cryptogram)))
+			b.Write(key.CheckValue[:checkBytes])
+		}
+	}
+	return b.String()
+}
