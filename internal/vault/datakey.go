@@ -70,7 +70,7 @@ type DataKeyStore interface {
 // under the master key, and outlive it. A DataKeys does not change and serves any
 // number of goroutines.
 type DataKeys struct {
-	keys opaque[derivedKeys]
+	keys Opaque[derivedKeys]
 }
 
 // derivedKeys has the versions of each purpose in ascending order.
@@ -118,7 +118,7 @@ func (v *Vault) missing(rows []StoredDataKey) ([]StoredDataKey, error) {
 		}
 		row := StoredDataKey{Purpose: purpose, Version: firstVersion}
 		var err error
-		if row.Wrapped, err = v.Wrap(row.Usage(), (*v.first.value())[purpose][0].key); err != nil {
+		if row.Wrapped, err = v.Wrap(row.Usage(), (*v.first.Value())[purpose][0].key); err != nil {
 			return nil, fmt.Errorf("make data key for %s: %w", purpose, err)
 		}
 		missing = append(missing, row)
@@ -154,7 +154,7 @@ func (v *Vault) openRows(rows []StoredDataKey) (*DataKeys, error) {
 			return nil, fmt.Errorf("%w: the store keeps none for %s", ErrDataKey, purpose)
 		}
 	}
-	return &DataKeys{keys: conceal(keys)}, nil
+	return &DataKeys{keys: Conceal(keys)}, nil
 }
 
 // FirstDataKeys returns the data keys that [OpenDataKeys] gives to an empty
@@ -217,7 +217,7 @@ func (k *DataKeys) HMAC(purpose Purpose, version int16, parts ...[]byte) ([sha25
 // newest returns the last version. There is one of each purpose, and none of
 // anything else.
 func (k *DataKeys) newest(purpose Purpose) dataKey {
-	versions := (*k.keys.value())[purpose]
+	versions := (*k.keys.Value())[purpose]
 	if len(versions) == 0 {
 		return dataKey{}
 	}
@@ -225,7 +225,7 @@ func (k *DataKeys) newest(purpose Purpose) dataKey {
 }
 
 func (k *DataKeys) version(purpose Purpose, version int16) (dataKey, error) {
-	for _, key := range (*k.keys.value())[purpose] {
+	for _, key := range (*k.keys.Value())[purpose] {
 		if key.version == version {
 			return key, nil
 		}

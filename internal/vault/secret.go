@@ -16,18 +16,18 @@ const secretText = "[secret]"
 // same. Secrets are compared with [Secret.Equal]; == does not compile.
 type Secret struct {
 	_       [0]func()
-	content opaque[[]byte]
+	content Opaque[[]byte]
 }
 
 // NewSecret copies content: the caller may clear its own.
 func NewSecret(content []byte) Secret {
-	return Secret{content: conceal(bytes.Clone(content))}
+	return Secret{content: Conceal(bytes.Clone(content))}
 }
 
 // Reveal returns a copy of the bytes, nil for the zero Secret: the only way to
 // them.
 func (s Secret) Reveal() []byte {
-	content := s.content.value()
+	content := s.content.Value()
 	if content == nil {
 		return nil
 	}
@@ -36,7 +36,7 @@ func (s Secret) Reveal() []byte {
 
 // Len returns the number of bytes.
 func (s Secret) Len() int {
-	content := s.content.value()
+	content := s.content.Value()
 	if content == nil {
 		return 0
 	}

@@ -22,8 +22,8 @@ const MaxMasterKeys = 8
 // Vault wraps keys under its first master key and opens what was wrapped under
 // any of them.
 type Vault struct {
-	wrapping opaque[map[keyID]*xaes]
-	first    opaque[derivedKeys] // the data keys' first versions
+	wrapping Opaque[map[keyID]*xaes]
+	first    Opaque[derivedKeys] // the data keys' first versions
 	current  keyID
 	sandbox  bool
 }
@@ -61,7 +61,7 @@ func Open(masters ...MasterKey) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open vault: %w", err)
 	}
-	v.wrapping, v.first = conceal(wrapping), conceal(first)
+	v.wrapping, v.first = Conceal(wrapping), Conceal(first)
 	return v, nil
 }
 
@@ -102,7 +102,7 @@ func (v *Vault) KeyID() string { return v.current.String() }
 // KeyIDs names all master keys, the newest first and the others in order.
 func (v *Vault) KeyIDs() []string {
 	ids := make([]string, 0, MaxMasterKeys)
-	for id := range *v.wrapping.value() {
+	for id := range *v.wrapping.Value() {
 		if id != v.current {
 			ids = append(ids, id.String())
 		}

@@ -62,7 +62,7 @@ func (v *Vault) Wrap(usage Usage, plain []byte) ([]byte, error) {
 	wrapped := make([]byte, 0, len(plain)+WrapOverhead)
 	wrapped = append(wrapped, wrapVersion)
 	wrapped = append(wrapped, v.current[:]...)
-	wrapped, err := (*v.wrapping.value())[v.current].seal(wrapped, plain, associated(wrapped, usage))
+	wrapped, err := (*v.wrapping.Value())[v.current].seal(wrapped, plain, associated(wrapped, usage))
 	if err != nil {
 		return nil, fmt.Errorf("wrap %s: %w", usage, err)
 	}
@@ -80,7 +80,7 @@ func (v *Vault) Unwrap(usage Usage, wrapped []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unwrap %s: %w", usage, err)
 	}
-	cipher := (*v.wrapping.value())[id]
+	cipher := (*v.wrapping.Value())[id]
 	if cipher == nil {
 		return nil, fmt.Errorf("unwrap %s: %w: %s, this vault has %s", usage, ErrOtherKey, id, strings.Join(v.KeyIDs(), ", "))
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"meridian/internal/hsm/cipherkey"
+	"meridian/internal/vault"
 )
 
 const (
@@ -35,7 +36,7 @@ func chain(c cipher.Block, state *block, data []byte) {
 
 // x99 is ANSI X9.9: the last block of the CBC mode.
 type x99 struct {
-	cipher  cipher.Block
+	cipher  vault.Opaque[cipher.Block]
 	scratch sync.Pool
 }
 
@@ -47,7 +48,7 @@ func newX99(key []byte) (Algorithm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", X99, err)
 	}
-	return &x99{cipher: c, scratch: newScratch()}, nil
+	return &x99{cipher: vault.Conceal(c), scratch: newScratch()}, nil
 }
 
 // Name implements Algorithm.
@@ -57,16 +58,18 @@ func (a *x99) Name() string { return X99 }
 func (a *x99) Sum(data []byte) ([Bytes]byte, error) {
 	state, _ := a.scratch.Get().(*block)
 	defer a.scratch.Put(state)
-	chain(a.cipher, state, data)
+	chain(*a.cipher.Value(), state, data)
 	return *state, nil
 }
 
 // x919 is ANSI X9.19, the retail MAC: single DES in CBC mode under the left half,
 // then the last block decrypted with the right half and encrypted with the left.
 type x919 struct {
-	left, right cipher.Block
-	scratch     sync.Pool
+	halves  vault.Opaque[halves]
+	scratch sync.Pool
 }
+
+type halves struct{ left, right cipher.Block }
 
 func newX919(key []byte) (Algorithm, error) {
 	if len(key) != doubleBytes {
@@ -80,7 +83,7 @@ func newX919(key []byte) (Algorithm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: right half: %w", X919, err)
 	}
-	return &x919{left: left, right: right, scratch: newScratch()}, nil
+	return &x919{halves: vault.Conceal(halves{left, right}), scratch: newScratch()}, nil
 }
 
 // Name implements Algorithm.
@@ -90,8 +93,9 @@ func (a *x919) Name() string { return X919 }
 func (a *x919) Sum(data []byte) ([Bytes]byte, error) {
 	state, _ := a.scratch.Get().(*block)
 	defer a.scratch.Put(state)
-	chain(a.left, state, data)
-	a.right.Decrypt(state[:], state[:])
-	a.left.Encrypt(state[:], state[:])
+	k := a.halves.Value()
+	chain(k.left, state, data)
+	k.right.Decrypt(state[:], state[:])
+	k.left.Encrypt(state[:], state[:])
 	return *state, nil
 }

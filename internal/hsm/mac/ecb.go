@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"meridian/internal/hsm/cipherkey"
+	"meridian/internal/vault"
 )
 
 // ecb is UnionPay's MAC: all blocks of the message by XOR, written as 16
@@ -15,7 +16,7 @@ import (
 // with the second half and encrypted again. The code is the first 8 of the 16
 // hexadecimal characters of that.
 type ecb struct {
-	cipher  cipher.Block
+	cipher  vault.Opaque[cipher.Block]
 	scratch sync.Pool
 }
 
@@ -27,7 +28,7 @@ func newECB(key []byte) (Algorithm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", UnionPayECB, err)
 	}
-	return &ecb{cipher: c, scratch: newScratch()}, nil
+	return &ecb{cipher: vault.Conceal(c), scratch: newScratch()}, nil
 }
 
 // Name implements Algorithm.
@@ -43,11 +44,12 @@ func (a *ecb) Sum(data []byte) ([Bytes]byte, error) {
 	}
 	state, _ := a.scratch.Get().(*block)
 	defer a.scratch.Put(state)
+	c := *a.cipher.Value()
 	*state = characters(folded[:4])
-	a.cipher.Encrypt(state[:], state[:])
+	c.Encrypt(state[:], state[:])
 	second := characters(folded[4:])
 	subtle.XORBytes(state[:], state[:], second[:])
-	a.cipher.Encrypt(state[:], state[:])
+	c.Encrypt(state[:], state[:])
 	return characters(state[:4]), nil
 }
 
