@@ -25,7 +25,7 @@ var batchChecks = []ledger.Check{
 				sum(f.amount_minor) FILTER (WHERE f.kind IN (5, 11, 12, 13) AND f.phase IN (1, 3)) AS undone,
 				sum(CASE WHEN (f.credit_account >> 48) = 17 THEN f.amount_minor ELSE -f.amount_minor END)
 					FILTER (WHERE f.kind = 21 AND f.phase = 1) AS changed
-			FROM transfers f GROUP BY f.bucket, f.journal_id),
+			FROM (` + journalsInOrder + `) f GROUP BY f.bucket, f.business_date, f.journal_id),
 		repaired AS (
 			SELECT r.bucket, r.terminal_id, r.batch_no, r.original_id, sum(l.undone) AS undone
 			FROM transactions r JOIN legs l ON l.bucket = r.bucket AND l.journal_id = r.transaction_id

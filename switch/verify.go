@@ -72,6 +72,14 @@ func (v *Verification) audit(ctx context.Context, tx pgx.Tx) error {
 	return nil
 }
 
+// journalsInOrder are the transfers of one journal after the other, as their key
+// has them: sums by journal then need neither a sort nor a place for each of
+// millions of journals, whatever the planner believes their number to be. A
+// journal has one business date.
+const journalsInOrder = `
+				SELECT bucket, business_date, journal_id, kind, phase, credit_account, amount_minor
+				FROM transfers ORDER BY bucket, business_date, journal_id OFFSET 0`
+
 // checks hold transactions against transfers. Kinds, states and phases are the
 // stored numbers of this package and of ledger:
 //
@@ -94,7 +102,7 @@ var checks = []ledger.Check{
 				coalesce(sum(CASE WHEN (credit_account >> 48) = 17 THEN amount_minor ELSE -amount_minor END)
 					FILTER (WHERE kind = 21 AND phase = 1), 0) AS change,
 				sum(amount_minor) AS all_legs
-			FROM transfers GROUP BY bucket, journal_id)
+			FROM (` + journalsInOrder + `) f GROUP BY bucket, business_date, journal_id)
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
 			'kind ' || t.kind || ', state ' || t.state || ', amount ' || t.amount_minor || ', transfers ' || coalesce(j.all_legs, 0)
 		FROM transactions t LEFT JOIN journals j ON j.bucket = t.bucket AND j.journal_id = t.transaction_id
@@ -118,27 +126,28 @@ var checks = []ledger.Check{
 		WITH legs AS (
 			SELECT bucket, journal_id,
 				sum(CASE WHEN kind IN (2, 3, 5, 8, 13) OR kind = 21 AND (credit_account >> 48) = 17 THEN amount_minor
-					WHEN kind IN (9, 11, 12, 21) THEN -amount_minor ELSE 0 END) AS captured,
-				sum(CASE WHEN kind = 10 THEN amount_minor WHEN kind = 11 THEN -amount_minor ELSE 0 END) AS refunded
-			FROM transfers WHERE phase IN (1, 3) GROUP BY bucket, journal_id),
-		moved AS (
-			SELECT t.bucket, t.transaction_id AS subject, l.captured, 0::numeric AS refunded
-			FROM transactions t JOIN legs l ON l.bucket = t.bucket AND l.journal_id = t.transaction_id WHERE t.kind IN (2, 3, 4)
-			UNION ALL -- voids, reversals and adjustments of it
-			SELECT c.bucket, c.original_id, l.captured, CASE c.kind WHEN 6 THEN l.refunded ELSE 0 END
-			FROM transactions c JOIN legs l ON l.bucket = c.bucket AND l.journal_id = c.transaction_id
+					WHEN kind IN (9, 11, 12, 21) THEN -amount_minor ELSE 0 END)::bigint AS captured,
+				sum(CASE WHEN kind = 10 THEN amount_minor WHEN kind = 11 THEN -amount_minor ELSE 0 END)::bigint AS refunded
+			FROM (` + journalsInOrder + `) f WHERE phase IN (1, 3)
+			GROUP BY bucket, business_date, journal_id),
+		moved AS MATERIALIZED (
+			SELECT t.bucket, t.business_date, t.transaction_id, t.kind, t.rrn, t.state, t.captured_minor, t.refunded_minor, t.original_date, t.original_id,
+				coalesce(l.captured, 0) AS captured, coalesce(l.refunded, 0) AS refunded
+			FROM transactions t LEFT JOIN legs l ON l.bucket = t.bucket AND l.journal_id = t.transaction_id
+			WHERE t.kind IN (2, 3, 4, 5, 6, 8, 17)),
+		contras AS ( -- voids, refunds, reversals and adjustments by their purchase; reversals of the others by that one's
+			SELECT c.bucket, CASE WHEN o.kind IN (5, 6, 17) THEN o.original_id ELSE c.original_id END AS subject,
+				sum(CASE WHEN o.kind = 6 THEN 0 ELSE c.captured END) AS captured,
+				sum(CASE WHEN c.kind = 6 OR o.kind = 6 THEN c.refunded ELSE 0 END) AS refunded
+			FROM moved c LEFT JOIN (SELECT bucket, business_date, transaction_id, kind, original_id FROM moved WHERE kind IN (5, 6, 17)) o
+				ON c.kind = 8 AND o.bucket = c.bucket AND o.business_date = c.original_date AND o.transaction_id = c.original_id
 			WHERE c.kind IN (5, 6, 8, 17) AND c.original_id IS NOT NULL
-			UNION ALL -- reversals of its voids, refunds and adjustments
-			SELECT c.bucket, c.original_id, CASE WHEN c.kind IN (5, 17) THEN l.captured ELSE 0 END, CASE c.kind WHEN 6 THEN l.refunded ELSE 0 END
-			FROM transactions r JOIN transactions c ON c.bucket = r.bucket AND c.business_date = r.original_date AND c.transaction_id = r.original_id
-			JOIN legs l ON l.bucket = r.bucket AND l.journal_id = r.transaction_id
-			WHERE r.kind = 8 AND c.kind IN (5, 6, 17)),
-		replay AS (SELECT bucket, subject, sum(captured) AS captured, sum(refunded) AS refunded FROM moved GROUP BY bucket, subject)
+			GROUP BY 1, 2)
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
-			'state ' || t.state || ', captured ' || t.captured_minor || ', replay ' || coalesce(r.captured, 0) ||
-			'; refunded ' || t.refunded_minor || ', replay ' || coalesce(r.refunded, 0)
-		FROM transactions t LEFT JOIN replay r ON r.bucket = t.bucket AND r.subject = t.transaction_id
-		WHERE t.kind IN (2, 3, 4) AND (t.captured_minor <> coalesce(r.captured, 0) OR t.refunded_minor <> coalesce(r.refunded, 0)
+			'state ' || t.state || ', captured ' || t.captured_minor || ', replay ' || t.captured + coalesce(c.captured, 0) ||
+			'; refunded ' || t.refunded_minor || ', replay ' || coalesce(c.refunded, 0)
+		FROM moved t LEFT JOIN contras c ON c.bucket = t.bucket AND c.subject = t.transaction_id
+		WHERE t.kind IN (2, 3, 4) AND (t.captured_minor <> t.captured + coalesce(c.captured, 0) OR t.refunded_minor <> coalesce(c.refunded, 0)
 			OR t.state IN (1, 4, 5, 7) AND t.captured_minor <> 0 OR t.state = 2 AND t.captured_minor = 0)`},
 	{Name: "authorizations and holds agree", SQL: `
 		SELECT 'authorization ' || coalesce(t.transaction_id, h.hold_id),
