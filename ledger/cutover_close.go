@@ -87,10 +87,12 @@ func (cl *closing) prepare(ctx context.Context) error {
 	// A day's sums profit from memory and from plans of their own. The newest
 	// partition's statistics may say that it is empty, and the planner must not
 	// take from that to look at all of its rows for each of its rows, as it does
-	// in a loop or in a merge over the bucket alone: joins are by hash.
+	// in a loop or in a merge over the bucket alone: joins are by hash. One
+	// processor is enough: with parallel workers a close takes as many as there
+	// are, and new sales wait for them.
 	for _, setting := range []string{
 		"SET LOCAL work_mem = '64MB'", "SET LOCAL plan_cache_mode = 'auto'",
-		"SET LOCAL enable_nestloop = off", "SET LOCAL enable_mergejoin = off",
+		"SET LOCAL enable_nestloop = off", "SET LOCAL enable_mergejoin = off", "SET LOCAL max_parallel_workers_per_gather = 0",
 	} {
 		if _, err := cl.tx.Exec(ctx, setting); err != nil {
 			return fmt.Errorf("settings: %w", err)
