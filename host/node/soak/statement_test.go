@@ -20,31 +20,46 @@ type moved struct {
 	minor    int64
 }
 
-// recount adds up every transfer, here and not in the database.
+// recount adds up every transfer of closed dates, here and not in the database.
 func (w *world) recount(ctx context.Context) map[entry]*moved {
 	w.t.Helper()
 	rows, err := w.pool.Query(ctx, `SELECT business_date, kind, phase, currency, debit_account, credit_account, amount_minor FROM transfers`)
 	w.must(err)
+	closed := w.closed(ctx)
 	sums := map[entry]*moved{}
 	var date time.Time
 	var one ledger.Transfer
 	_, err = pgx.ForEachRow(rows, []any{&date, &one.Kind, &one.Phase, &one.Currency, &one.Debit, &one.Credit, &one.AmountMinor}, func() error {
 		one.BusinessDate = ledger.DateOf(date)
-		w.addUp(sums, &one)
+		w.addUp(sums, &one, closed)
 		return nil
 	})
 	w.must(err)
 	return sums
 }
 
-func (w *world) addUp(sums map[entry]*moved, one *ledger.Transfer) {
+// closed are the last closed dates of the calendars.
+func (w *world) closed(ctx context.Context) (last [calendarCount]ledger.Date) {
+	w.t.Helper()
+	states, err := ledger.CutoverStates(ctx, w.pool, w.now())
+	w.must(err)
+	for i := range states {
+		if states[i].LastClosed != nil {
+			last[states[i].CalendarID-1] = *states[i].LastClosed
+		}
+	}
+	return last
+}
+
+func (w *world) addUp(sums map[entry]*moved, one *ledger.Transfer, closed [calendarCount]ledger.Date) {
 	var merchantID int32
 	for _, a := range []ledger.AccountID{one.Debit, one.Credit} {
 		if a.Role() >= ledger.RoleMerchantPending && a.Role() <= ledger.RolePayoutInFlight || a.Role() == ledger.RoleMerchantReceivable {
 			merchantID = int32(a.Owner())
 		}
 	}
-	if merchantID == 0 {
+	// On dates that are open still, holds run out.
+	if merchantID == 0 || one.BusinessDate > closed[w.shops[merchantID-1].calendar] {
 		return
 	}
 	key := entry{merchantID, one.BusinessDate}
