@@ -28,9 +28,9 @@ import (
 // on selling, so the batch takes transactions and settlements until its trailer,
 // which compares the host's totals of that moment with what was stated last.
 //
-// What makes it safe between hosts is the row of the current batch. Every unit
-// of work holds the rows of its terminals FOR SHARE, one that settles holds them
-// FOR UPDATE: a transaction is in the totals of its batch or in the next batch.
+// What makes it safe between hosts is the bucket's gate. Every unit of work holds
+// it with others, one that ends a batch holds it alone: a transaction is in the
+// totals of its batch or in the next batch.
 
 // BatchState is where a batch is in its life.
 type BatchState uint8

@@ -72,16 +72,20 @@ func CloseBatch(ctx context.Context, db ledger.TxBeginner, now time.Time, closin
 	return closed, nil
 }
 
-// lockBatches locks what a unit that settles locks, in its order: windows, then
-// batches; and loads their totals. It returns the terminals that have a batch.
+// lockBatches locks what a unit that settles locks, in its order: the gate, then
+// windows; and loads batches with their totals. It returns the terminals that
+// have a batch.
 func lockBatches(ctx context.Context, tx pgx.Tx, f *Facts, calendars []int16, terminals []int32) ([]int32, error) {
 	l := loader{conn: tx.Conn(), facts: f}
+	if _, err := tx.Exec(ctx, closeGateSQL, f.Bucket); err != nil {
+		return nil, fmt.Errorf("close the gate: %w", err)
+	}
 	if err := l.lockWindows(ctx, calendars); err != nil {
 		return nil, err
 	}
 	var found []int32
 	b := &pgx.Batch{}
-	queueBatches(b, f.Bucket, terminals, true, f.Now, func(terminalID int32, one *batch) {
+	queueBatches(b, f.Bucket, terminals, f.Now, func(terminalID int32, one *batch) {
 		f.batches[terminalID] = one
 		found = append(found, terminalID)
 	})

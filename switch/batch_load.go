@@ -8,17 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// batchLooks bounds how often a unit looks for the batches that it locks while
-// others close them. After that, opening a batch that exists ends the unit
-// (23505), and it is run anew.
-const batchLooks = 3
-
-// start runs the first pipeline until it has the current batch of every
-// terminal under lock, and under the right one.
+// start runs the first pipeline: through the gate, and alone if a batch ends in
+// this unit.
 func (l *loader) start(ctx context.Context, withCards bool) error {
 	foreign := l.begun
 	l.exclusive = len(l.settling()) > 0
-	for look := 1; ; look++ {
+	for {
 		l.facts.batches, l.facts.ended = map[int32]*batch{}, map[batchKey]*batch{}
 		l.wanted, l.stored, l.settled = map[uuid.UUID]located{}, map[Key]storedKey{}, map[batchKey]located{}
 		if err := l.first(ctx, withCards); err != nil {
@@ -27,48 +22,16 @@ func (l *loader) start(ctx context.Context, withCards bool) error {
 		if err := l.otherWindows(ctx, l.calendars()); err != nil {
 			return err
 		}
-		if look == batchLooks {
+		if foreign || !l.endWithTheirDate() {
 			return nil
 		}
-		closed, err := l.closedMeanwhile(ctx)
-		if err != nil {
-			return err
+		// Begin anew instead of taking a stronger lock on top of a weaker one: two
+		// hosts that both did would wait for each other.
+		if _, err := l.conn.Exec(ctx, "ROLLBACK"); err != nil {
+			return fmt.Errorf("begin anew: %w", err)
 		}
-		switch {
-		case closed:
-			l.begun = true // the same transaction, whose next statements see the next batch
-		case !foreign && l.endWithTheirDate():
-			// Begin anew instead of taking a stronger lock on top of a weaker
-			// one: two hosts that both did would wait for each other.
-			if _, err := l.conn.Exec(ctx, "ROLLBACK"); err != nil {
-				return fmt.Errorf("begin anew: %w", err)
-			}
-			l.begun, l.exclusive = foreign, true
-		default:
-			return nil
-		}
+		l.exclusive = true
 	}
-}
-
-// closedMeanwhile tells whether a terminal that seemed to have no batch has
-// one: its batch was closed while this unit waited for its row.
-func (l *loader) closedMeanwhile(ctx context.Context) (bool, error) {
-	var missing []int32
-	for _, id := range l.terminals() {
-		if l.facts.batches[id] == nil {
-			missing = append(missing, id)
-		}
-	}
-	if len(missing) == 0 {
-		return false, nil
-	}
-	found := false
-	b := &pgx.Batch{}
-	queueBatches(b, l.facts.Bucket, missing, l.exclusive, l.facts.Now, func(int32, *batch) { found = true })
-	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
-		return false, fmt.Errorf("load batches: %w", err)
-	}
-	return found, nil
 }
 
 // endWithTheirDate finds terminals whose policy closes batches at the cutoff
@@ -117,7 +80,7 @@ func (l *loader) settling() []*Request {
 }
 
 func (l *loader) queueBatches(b *pgx.Batch) {
-	queueBatches(b, l.facts.Bucket, l.terminals(), l.exclusive, l.facts.Now, func(terminalID int32, one *batch) {
+	queueBatches(b, l.facts.Bucket, l.terminals(), l.facts.Now, func(terminalID int32, one *batch) {
 		l.facts.batches[terminalID] = one
 	})
 }

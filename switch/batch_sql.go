@@ -2,11 +2,11 @@ package switching
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"meridian/ledger"
 )
@@ -17,28 +17,35 @@ import (
 // from being turned into a join, which a plan made while tables were small would
 // do by reading all of a bucket.
 
-// A unit holds its terminals' current batches: FOR SHARE, or FOR UPDATE when
-// one of them is being settled, all in the array's order. A row whose batch
-// another host has just closed is left out, and its successor is not seen by
-// this statement: the loader looks again.
+// A unit holds its bucket's gate: FOR SHARE, or alone when it ends a batch. No
+// batch of the bucket ends while another unit puts a transaction into it, and
+// what is read after the gate is current. The gate comes before every other lock.
 const (
-	currentBatchesSQL = `
+	shareGateSQL = `SELECT gate FROM buckets WHERE bucket = $1 FOR SHARE`
+	closeGateSQL = `SELECT gate FROM buckets WHERE bucket = $1 FOR NO KEY UPDATE`
+)
+
+// queueGate calls passed once the gate is ours.
+func queueGate(b *pgx.Batch, bucket int16, alone bool, passed func()) {
+	sql := shareGateSQL
+	if alone {
+		sql = closeGateSQL
+	}
+	b.Queue(sql, bucket).Exec(func(pgconn.CommandTag) error {
+		passed()
+		return nil
+	})
+}
+
+const currentBatchesSQL = `
 SELECT b.terminal_id, b.batch_no, b.state, b.opened_date, b.previous_no
 FROM unnest($2::int[]) AS u(terminal_id)
 CROSS JOIN LATERAL (
 	SELECT c.terminal_id, c.batch_no, c.state, c.opened_date, CASE WHEN c.opened_at > $3 THEN coalesce(c.previous_no, 0) ELSE 0 END AS previous_no
-	FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5 OFFSET 0 `
+	FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5 OFFSET 0) b`
 
-	shareBatchesSQL = currentBatchesSQL + `FOR SHARE) b`
-	lockBatchesSQL  = currentBatchesSQL + `FOR UPDATE) b`
-)
-
-func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, exclusive bool, now time.Time, found func(terminalID int32, one *batch)) {
-	sql := shareBatchesSQL
-	if exclusive {
-		sql = lockBatchesSQL
-	}
-	b.Queue(sql, bucket, slices.Sorted(slices.Values(terminals)), now.Add(-rolloverReversal)).Query(func(rows pgx.Rows) error {
+func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, now time.Time, found func(terminalID int32, one *batch)) {
+	b.Queue(currentBatchesSQL, bucket, terminals, now.Add(-rolloverReversal)).Query(func(rows pgx.Rows) error {
 		var terminalID int32
 		var one batch
 		var opened *time.Time

@@ -719,12 +719,12 @@ func TestSettlementWaitsForASaleUnderWay(t *testing.T) {
 	w.wantBatch(1, switching.BatchClosed)
 }
 
-// TestSaleWaitsForASettlementUnderWay: a sale that waits for its batch while
-// that is closed goes into the next one.
+// TestSaleWaitsForASettlementUnderWay: a sale that waits at the gate while its batch
+// is closed goes into the next one.
 func TestSaleWaitsForASettlementUnderWay(t *testing.T) {
 	w := newWorld(t)
 	w.do(switching.Approved, w.request(switching.KindSale, 1_00))
-	closing := w.hold(`SELECT FROM batches FOR UPDATE`)
+	closing := w.hold(`SELECT gate FROM buckets FOR NO KEY UPDATE`)
 	sold := make(chan switching.Response, 1)
 	w.sw.Submit(w.request(switching.KindSale, 2_00), func(r switching.Response) { sold <- r })
 	w.waiting(1, func() bool { return len(sold) > 0 })

@@ -28,7 +28,7 @@ const originalDepth = 3
 
 // loader fills the facts of one unit of work.
 //
-//	pipeline 1: begin; windows, batches (and totals of those that are settled), keys; references
+//	pipeline 1: begin; gate, windows, batches (and totals of those that are settled), keys; references
 //	            (and the cards, when nothing in the unit refers to an original)
 //	pipeline 2: originals, locked in the order of their ids, as deep as they go
 //	pipeline 3: holds and cards, locked in the order of their ids
@@ -43,7 +43,7 @@ type loader struct {
 	wanted map[uuid.UUID]located // records that are referred to and not loaded yet
 	stored map[Key]storedKey
 	begun  bool // somebody else has begun the transaction
-	// exclusive: batches are locked for a change.
+	// exclusive: the unit ends batches, and runs alone in its bucket.
 	exclusive bool
 	// settled are the requests that settled batches which have ended.
 	settled map[batchKey]located
@@ -145,6 +145,8 @@ func (l *loader) first(ctx context.Context, withCards bool) error {
 	if !l.begun {
 		b.Queue("BEGIN")
 	}
+	passed := false
+	queueGate(b, l.facts.Bucket, l.exclusive, func() { passed = true })
 	ledger.QueueShareWindows(b, l.facts.Bucket, l.calendars(), l.facts.Now, func(w ledger.Window) {
 		l.facts.windows[w.CalendarID] = w
 	})
@@ -158,7 +160,7 @@ func (l *loader) first(ctx context.Context, withCards bool) error {
 		ledger.QueueLockCards(b, l.tokens(), nil, l.facts.addCard)
 	}
 	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
-		if len(l.facts.windows) == 0 && postgres.LockNotWon(err) {
+		if passed && len(l.facts.windows) == 0 && postgres.LockNotWon(err) {
 			return fmt.Errorf("%w: %w", errWindowLocked, err)
 		}
 		return fmt.Errorf("load: %w", err)
