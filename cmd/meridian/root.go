@@ -46,6 +46,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newServeCommand(g),
 		newSettlementCommand(g),
 		newTerminalCommand(g),
+		newTerminalsCommand(g),
 		newTransactionCommand(g),
 		newVersionCommand(g),
 	)
