@@ -16,6 +16,7 @@ import (
 	"meridian/host"
 	"meridian/host/node"
 	"meridian/host/wire"
+	"meridian/internal/config"
 	"meridian/internal/vault"
 	"meridian/migrations"
 )
@@ -218,6 +219,7 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 		},
 		OpsAddress:  s.options.Ops,
 		OpsHandlers: map[string]http.Handler{ClockPath: control},
+		Admission:   admission(),
 		Logger:      s.logger,
 		Now:         s.clock.Now,
 		Version:     s.options.Version,
@@ -228,6 +230,17 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 	started.Store(s.node)
 	s.undo = append(s.undo, func(context.Context) error { return s.shutDownNode() })
 	return nil
+}
+
+// admission lets anybody send as much as the machine takes: whoever tries out a
+// load is welcome. Strangers are answered, and terminals locked, as in production.
+func admission() host.AdmissionLimits {
+	production := config.Default().Admission
+	return host.AdmissionLimits{
+		Refusals:      host.Rate{PerSecond: float64(production.RefusalRate), Burst: production.RefusalBurst},
+		RefusalsTotal: host.Rate{PerSecond: float64(production.TotalRefusalRate), Burst: production.TotalRefusalRate},
+		LockAfter:     production.LockAfter, LockWithin: production.LockWithin, LockFor: production.LockFor,
+	}
 }
 
 // shutDownNode ends a node that never ran, or has not ended yet.

@@ -51,6 +51,7 @@ master_key_file: %q
 listeners:
   - {name: nac, dialect: nac, address: "127.0.0.1:0", max_connections_per_address: %d}
 limits: {max_in_flight: 8192, max_connections: %d}
+admission: {concentrators: [127.0.0.0/8]}
 ops: {address: "127.0.0.1:0", pprof: true}
 log: {level: info, format: json}
 `, databaseURL, keyFile, most, most)
