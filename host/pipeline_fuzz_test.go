@@ -32,13 +32,14 @@ func FuzzPipeline(f *testing.F) {
 		listener := map[bool]string{true: "nac", false: "ascii"}[nac]
 		r := newPipelineRig(t)
 		r.sw.respond = func(q *switching.Request) switching.Response { return anyResponse(q, choice) }
-		sent := bytes.Clone(payload)
+		sent := payload
+		payload = bytes.Clone(sent)
 		answers := r.handle(listener, payload)
 		if len(answers) != 1 {
 			t.Fatalf("%d answers", len(answers))
 		}
-		if !bytes.Equal(sent, payload) {
-			t.Fatal("the payload was written to")
+		if len(bytes.Trim(payload, "\x00")) > 0 {
+			t.Fatal("the payload was not wiped")
 		}
 		answer := answers[0].Payload
 		if answer == nil {

@@ -19,6 +19,7 @@ import (
 	"meridian/host/dialect"
 	"meridian/host/wire"
 	"meridian/internal/card"
+	"meridian/internal/hsm"
 	"meridian/internal/hsm/mac"
 	"meridian/internal/vault"
 	"meridian/ledger"
@@ -29,7 +30,7 @@ const (
 	openTID   = "10000001" // has no MAC
 	sealedTID = "10000002" // has X9.19
 	brokenTID = "10000003" // has a key that nobody can open
-	oddTID    = "10000004" // has an algorithm of another dialect
+	oddTID    = "10000004" // has an algorithm that does not take its key
 	asciiTID  = "10000005" // has X9.19 and speaks ascii
 
 	pipelinePAN   = "6217120000000000013"
@@ -39,6 +40,7 @@ const (
 // stubSwitch stands for the switch: it keeps what was submitted and answers what
 // a test says.
 type stubSwitch struct {
+	module    hsm.Module
 	terminals map[string]*switching.Terminal
 	respond   func(*switching.Request) switching.Response
 	submitted []*switching.Request
@@ -50,6 +52,10 @@ func (s *stubSwitch) Submit(r *switching.Request, done func(switching.Response))
 }
 
 func (s *stubSwitch) Terminal(tid string) *switching.Terminal { return s.terminals[tid] }
+
+func (s *stubSwitch) Keys(t *switching.Terminal, _ *switching.KeySet, use func(*switching.KeySet, bool, error)) {
+	use(switching.NewKeySet(s.module, time.Now, t), true, nil)
+}
 
 // stubRecorder stands for the audit log. It holds done back until written is called.
 type stubRecorder struct {
@@ -77,7 +83,7 @@ type pipelineRig struct {
 	log      *logBook
 	registry *prometheus.Registry
 	mac      wire.MACAlgorithm // of the terminals that have one
-	vault    *vault.Vault
+	module   *hsm.Software
 }
 
 func approveAll(*switching.Request) switching.Response {
@@ -96,18 +102,19 @@ func newPipelineRig(t testing.TB, dialects ...dialect.Dialect) *pipelineRig {
 	}
 	key := []byte("0123456789abcdef")
 	r := &pipelineRig{
-		t: t, audit: &stubRecorder{}, log: newLogBook(), registry: prometheus.NewRegistry(), vault: v,
-		sw: &stubSwitch{respond: approveAll},
+		t: t, audit: &stubRecorder{}, log: newLogBook(), registry: prometheus.NewRegistry(),
+		module: hsm.NewSoftware(v, v.FirstDataKeys()),
 	}
+	r.sw = &stubSwitch{module: r.module, respond: approveAll}
 	if r.mac, err = mac.New(mac.X919, key); err != nil {
 		t.Fatal(err)
 	}
 	r.sw.terminals = map[string]*switching.Terminal{
 		openTID:   {ID: 1, TID: openTID, Dialect: "nac", MACAlgorithm: "none"},
-		sealedTID: {ID: 2, TID: sealedTID, Dialect: "nac", MACAlgorithm: "x919", MACKeyWrapped: r.wrapped(key)},
-		brokenTID: {ID: 3, TID: brokenTID, Dialect: "nac", MACAlgorithm: "x919", MACKeyWrapped: []byte("nothing that opens")},
-		oddTID:    {ID: 4, TID: oddTID, Dialect: "nac", MACAlgorithm: "unionpay-ecb", MACKeyWrapped: r.wrapped(key)},
-		asciiTID:  {ID: 5, TID: asciiTID, Dialect: "ascii", MACAlgorithm: "x919", MACKeyWrapped: r.wrapped(key)},
+		sealedTID: {ID: 2, TID: sealedTID, Dialect: "nac", MACAlgorithm: "x919", TerminalKeys: r.keys(key)},
+		brokenTID: {ID: 3, TID: brokenTID, Dialect: "nac", MACAlgorithm: "x919", TerminalKeys: switching.TerminalKeys{MAK: []byte("nothing that opens")}},
+		oddTID:    {ID: 4, TID: oddTID, Dialect: "nac", MACAlgorithm: "aes-cmac", TerminalKeys: r.keys(key)},
+		asciiTID:  {ID: 5, TID: asciiTID, Dialect: "ascii", MACAlgorithm: "x919", TerminalKeys: r.keys(key)},
 	}
 	if len(dialects) == 0 {
 		for _, name := range []string{"nac", "ascii"} {
@@ -123,20 +130,21 @@ func newPipelineRig(t testing.TB, dialects ...dialect.Dialect) *pipelineRig {
 		byName[d.Name()] = d
 	}
 	r.pipeline = NewPipeline(PipelineOptions{
-		Switch: r.sw, Dialects: byName, Vault: v, Auditor: r.audit,
+		Switch: r.sw, Dialects: byName, Auditor: r.audit,
 		Logger: slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.registry,
 		Now: func() time.Time { return time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC) },
 	})
 	return r
 }
 
-func (r *pipelineRig) wrapped(key []byte) []byte {
+// keys of a terminal with a MAC key.
+func (r *pipelineRig) keys(mak []byte) switching.TerminalKeys {
 	r.t.Helper()
-	b, err := r.vault.Wrap(vault.UsageMACKey, key)
+	key, err := r.module.Enter(hsm.UseMAC, hsm.TDES2, mak)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	return b
+	return switching.TerminalKeys{Scheme: switching.SchemeStatic, MAK: key.Bytes()}
 }
 
 func (r *pipelineRig) spec(listener string) *wire.Spec {
@@ -433,7 +441,7 @@ func TestPipelineTakesNewKeys(t *testing.T) {
 
 	key := []byte("fedcba9876543210")
 	changed := *r.sw.terminals[sealedTID]
-	changed.MACKeyWrapped = r.wrapped(key)
+	changed.TerminalKeys = r.keys(key)
 	r.sw.terminals[sealedTID] = &changed
 	if code := answer().Get(39); code != "63" {
 		t.Fatalf("the old key is answered %s", code)
@@ -445,7 +453,7 @@ func TestPipelineTakesNewKeys(t *testing.T) {
 	r.sealed("nac", answer(), true)
 
 	odd := changed
-	odd.MACAlgorithm = "unionpay-ecb"
+	odd.MACAlgorithm = "aes-cmac"
 	r.sw.terminals[sealedTID] = &odd
 	if code := answer().Get(39); code != "96" {
 		t.Fatalf("another algorithm under the same key is answered %s", code)

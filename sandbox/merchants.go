@@ -93,6 +93,14 @@ type terminal struct {
 	mac      string
 }
 
+// scheme of the terminal's keys: UnionPay's sign in for theirs.
+func (t *terminal) scheme() switching.KeyScheme {
+	if t.dialect == listenerUnionPay {
+		return switching.SchemeSession
+	}
+	return switching.SchemeStatic
+}
+
 // Operators of every test merchant: the one that sandbox.json names, and a
 // supervisor for policies that ask for one.
 const (

@@ -17,8 +17,10 @@ import (
 	"meridian/host/node"
 	"meridian/host/wire"
 	"meridian/internal/config"
+	"meridian/internal/hsm"
 	"meridian/internal/vault"
 	"meridian/migrations"
+	"meridian/switch"
 )
 
 // stopTimeout bounds each step of stopping after the drain. Postgres needs a
@@ -182,9 +184,10 @@ func (s *Sandbox) guard(ctx context.Context) error {
 
 // Names of the listeners, which are the names of their dialects.
 const (
-	listenerNAC   = "nac"
-	listenerASCII = "ascii"
-	addressOps    = "ops"
+	listenerNAC      = "nac"
+	listenerASCII    = "ascii"
+	listenerUnionPay = "unionpay"
+	addressOps       = "ops"
 )
 
 func (s *Sandbox) startNode(ctx context.Context) error {
@@ -201,6 +204,10 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 	s.node, err = node.Start(ctx, node.Config{
 		DatabaseURL: s.database.url,
 		Vault:       s.vault,
+		Module:      func(keys *vault.DataKeys) (hsm.Module, error) { return hsm.NewSoftware(s.vault, keys), nil },
+		Switch: switching.Options{
+			FixedWorkingKeys: workingKeys(hsm.NewSoftware(s.vault, s.vault.FirstDataKeys())),
+		},
 		Listeners: []node.Listener{
 			{
 				Dialect: listenerNAC,

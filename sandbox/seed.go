@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"meridian/internal/hsm"
 	"meridian/internal/vault"
 	"meridian/ledger"
 	"meridian/switch"
@@ -75,7 +76,7 @@ func seed(ctx context.Context, db ledger.TxBeginner, v *vault.Vault, now time.Ti
 		if err := was.refuse(); err != nil {
 			return err
 		}
-		s := seeder{tx: tx, vault: v, now: now}
+		s := seeder{tx: tx, vault: v, module: hsm.NewSoftware(v, v.FirstDataKeys()), now: now}
 		if err := s.run(ctx); err != nil {
 			return err
 		}
@@ -97,6 +98,7 @@ func seed(ctx context.Context, db ledger.TxBeginner, v *vault.Vault, now time.Ti
 type seeder struct {
 	tx      pgx.Tx
 	vault   *vault.Vault
+	module  *hsm.Software
 	now     time.Time
 	changed int64 // rows of reference data
 }
@@ -123,6 +125,9 @@ func (s *seeder) run(ctx context.Context) error {
 	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("reference data: %w", err)
 	}
+	if err := s.replaceKeys(ctx, all); err != nil {
+		return fmt.Errorf("keys: %w", err)
+	}
 	if err := s.operators(ctx, all); err != nil {
 		return fmt.Errorf("operators: %w", err)
 	}
@@ -141,19 +146,80 @@ func (s *seeder) queue(b *pgx.Batch, sql string, args ...any) {
 }
 
 func (s *seeder) queueTerminal(b *pgx.Batch, t terminal) error {
-	k := keysOf(t.tid)
-	var wrapped [3][]byte
-	for i, one := range []struct {
-		usage vault.Usage
-		key   []byte
-	}{{vault.UsageTerminalMasterKey, k.tmk}, {vault.UsageMACKey, k.mak}, {vault.UsagePINKey, k.pik}} {
-		var err error
-		if wrapped[i], err = s.vault.Wrap(one.usage, one.key); err != nil {
-			return fmt.Errorf("terminal %s: %w", t.tid, err)
+	stored, err := s.storedKeys(t.tid)
+	if err != nil {
+		return err
+	}
+	s.queue(b, insertTerminalSQL, t.id, t.tid, t.merchant.id, t.dialect, t.tpdu, t.mac, t.scheme(), stored[0], stored[1], stored[2])
+	return nil
+}
+
+// storedUses are the keys of a terminal's row, in the order of its columns.
+var storedUses = [...]hsm.Use{hsm.UseTerminalMaster, hsm.UseMAC, hsm.UsePIN}
+
+// storedKeys are a terminal's keys as its row has them.
+func (s *seeder) storedKeys(tid string) (stored [len(storedUses)][]byte, err error) {
+	k := keysOf(tid)
+	for i, use := range storedUses {
+		key, err := s.module.Enter(use, hsm.TDES2, k.of(use))
+		if err != nil {
+			return stored, fmt.Errorf("terminal %s: %w", tid, err)
+		}
+		stored[i] = key.Bytes()
+	}
+	return stored, nil
+}
+
+// replaceKeys gives terminals new wrappings whose keys do not open: those that an
+// older version has seeded.
+func (s *seeder) replaceKeys(ctx context.Context, all []merchant) error {
+	terminals := map[int32]string{}
+	for i := range all {
+		for _, t := range all[i].terminals() {
+			terminals[t.id] = t.tid
 		}
 	}
-	s.queue(b, insertTerminalSQL, t.id, t.tid, t.merchant.id, t.dialect, t.tpdu, t.mac, wrapped[0], wrapped[1], wrapped[2])
+	rows, err := s.tx.Query(ctx, terminalKeysSQL, slices.Collect(maps.Keys(terminals)))
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	var id int32
+	var stored [len(storedUses)][]byte
+	closed := map[int32]bool{}
+	_, err = pgx.ForEachRow(rows, []any{&id, &stored[0], &stored[1], &stored[2]}, func() error {
+		for i, use := range storedUses {
+			closed[id] = closed[id] || stored[i] != nil && !s.opens(ctx, stored[i], use)
+		}
+		stored = [len(storedUses)][]byte{}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	b := &pgx.Batch{}
+	for id, is := range closed {
+		if !is {
+			continue
+		}
+		keys, err := s.storedKeys(terminals[id])
+		if err != nil {
+			return err
+		}
+		s.queue(b, replaceKeysSQL, id, keys[0], keys[1], keys[2])
+	}
+	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("replace: %w", err)
+	}
 	return nil
+}
+
+func (s *seeder) opens(ctx context.Context, stored []byte, use hsm.Use) bool {
+	key, err := hsm.ParseKey(stored, use)
+	if err != nil {
+		return false
+	}
+	_, err = s.module.CheckValue(ctx, key)
+	return err == nil
 }
 
 // operators gives every merchant its operators. A password's hash is slow on
@@ -218,6 +284,10 @@ func (s *seeder) cardsOf(ctx context.Context, m *merchant) error {
 			continue
 		}
 		token := s.vault.Token(c.pan)
+		reference, err := s.module.ReferenceClearPIN(cardPIN, token)
+		if err != nil {
+			return fmt.Errorf("PIN: %w", err)
+		}
 		b.Queue(insertCardSQL, c.id, token[:], c.pan.Masked(), c.expiry, m.currency, c.status, c.balance).
 			Exec(func(tag commandTag) error {
 				if tag.RowsAffected() > 0 {
@@ -225,6 +295,7 @@ func (s *seeder) cardsOf(ctx context.Context, m *merchant) error {
 				}
 				return nil
 			})
+		s.queue(b, setPINSQL, c.id, token[:], reference)
 	}
 	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("open accounts: %w", err)

@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"sync"
 	"testing"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"meridian/internal/hsm"
+	"meridian/internal/hsm/cipherkey"
 	"meridian/internal/pglocal/pgtest"
 	"meridian/internal/vault"
 	"meridian/ledger"
@@ -109,6 +112,7 @@ func TestKeysInTheDatabaseAreTheListedOnes(t *testing.T) {
 	url := pgtest.Database(t, migrate)
 	seedAt(t, url, monday)
 	v := openVault(t)
+	module := hsm.NewSoftware(v, v.FirstDataKeys())
 	var listed Manifest
 	if err := describe(t.Context(), connectTo(t, url), &listed); err != nil {
 		t.Fatal(err)
@@ -122,20 +126,94 @@ func TestKeysInTheDatabaseAreTheListedOnes(t *testing.T) {
 				t.Fatal(err)
 			}
 			for i, one := range []struct {
-				usage vault.Usage
-				hex   string
+				use hsm.Use
+				hex string
 			}{
-				{vault.UsageTerminalMasterKey, terminal.TMK}, {vault.UsageMACKey, terminal.MAK}, {vault.UsagePINKey, terminal.PIK},
+				{hsm.UseTerminalMaster, terminal.TMK}, {hsm.UseMAC, terminal.MAK}, {hsm.UsePIN, terminal.PIK},
 			} {
-				key, err := v.Unwrap(one.usage, wrapped[i])
+				key, err := hsm.ParseKey(wrapped[i], one.use)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if upperHex(key) != one.hex {
-					t.Errorf("the %s of %s is not the listed one", one.usage, terminal.TID)
+				stored, err := module.CheckValue(t.Context(), key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if stored != keyCheckValue(t, one.hex) {
+					t.Errorf("the %s key of %s is not the listed one", one.use, terminal.TID)
 				}
 			}
 		}
+	}
+}
+
+func keyCheckValue(t testing.TB, keyHex string) hsm.CheckValue {
+	t.Helper()
+	key, err := hex.DecodeString(keyHex)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := cipherkey.CheckValueOf(hsm.TDES2, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}
+
+// A data directory of the version before has keys that do not open and cards
+// without PINs. It gets both; what else its user changed stays.
+func TestOlderDataDirectoriesGetKeysAndPINs(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	seedAt(t, url, monday)
+	conn := connectTo(t, url)
+	old, err := openVault(t).Wrap(vault.UsageMACKey, make([]byte, keyBytes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var other []byte
+	if err := conn.QueryRow(t.Context(), `SELECT mak_wrapped FROM terminals WHERE tid = '20000002'`).Scan(&other); err != nil {
+		t.Fatal(err)
+	}
+	for _, change := range []string{
+		`UPDATE terminals SET tmk_wrapped = $1, mak_wrapped = $1, pik_wrapped = $1 WHERE tid = '10000002'`,
+		`UPDATE terminals SET mak_wrapped = $1 WHERE tid = '10000004'`,
+	} {
+		if _, err := conn.Exec(t.Context(), change, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := conn.Exec(t.Context(), `UPDATE terminals SET mak_wrapped = $1 WHERE tid = '10000006'`, other); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), `UPDATE card_accounts SET pin_reference = NULL WHERE card_id = 1001`); err != nil {
+		t.Fatal(err)
+	}
+	if !seedAt(t, url, monday) {
+		t.Fatal("seeding an older data directory changed nothing")
+	}
+	module := hsm.NewSoftware(openVault(t), openVault(t).FirstDataKeys())
+	for tid, like := range map[string]string{"10000002": "10000002", "10000004": "10000004", "10000006": "20000002"} {
+		var stored []byte
+		if err := conn.QueryRow(t.Context(), `SELECT mak_wrapped FROM terminals WHERE tid = $1`, tid).Scan(&stored); err != nil {
+			t.Fatal(err)
+		}
+		key, err := hsm.ParseKey(stored, hsm.UseMAC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		value, err := module.CheckValue(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if value != keyCheckValue(t, upperHex(keysOf(like).mak)) {
+			t.Errorf("the MAC key of %s is not that of %s", tid, like)
+		}
+	}
+	if n := value[int64](t, url, `SELECT count(*) FROM card_accounts WHERE pin_reference IS NULL`); n != 0 {
+		t.Errorf("%d cards have no PIN", n)
+	}
+	if seedAt(t, url, monday) {
+		t.Error("the next start changed something again")
 	}
 }
 

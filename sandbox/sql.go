@@ -43,8 +43,14 @@ INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, po
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
 
 const insertTerminalSQL = `
-INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, tpdu, mac_algorithm, tmk_wrapped, mak_wrapped, pik_wrapped)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`
+INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, tpdu, mac_algorithm, key_scheme, tmk_wrapped, mak_wrapped, pik_wrapped)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`
+
+const terminalKeysSQL = `
+SELECT terminal_id, tmk_wrapped, mak_wrapped, pik_wrapped FROM terminals WHERE terminal_id = ANY($1::int[])`
+
+const replaceKeysSQL = `
+UPDATE terminals SET tmk_wrapped = $2, mak_wrapped = $3, pik_wrapped = $4 WHERE terminal_id = $1`
 
 const insertRangeSQL = `
 INSERT INTO bin_ranges (low, high, network, route)
@@ -53,6 +59,8 @@ VALUES ($1, $2, $3, 'onus') ON CONFLICT DO NOTHING`
 const insertCardSQL = `
 INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, status, balance_minor)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
+
+const setPINSQL = `UPDATE card_accounts SET pin_reference = $3 WHERE card_id = $1 AND pan_token = $2 AND pin_reference IS NULL`
 
 const countSeedsSQL = `
 SELECT (SELECT count(*) FROM merchants WHERE merchant_id = $1 AND mid = $2)

@@ -88,7 +88,7 @@ const listener = "listeners:\n  - {name: nac, dialect: nac, address: '127.0.0.1:
 
 func TestConfigCheck(t *testing.T) {
 	key := masterKey(t)
-	whole := "master_key_file: " + key + "\ndatabase: {url: 'postgres://db/meridian'}\n"
+	whole := "master_key_file: " + key + "\ndatabase: {url: 'postgres://db/meridian'}\nsecurity_module: software\n"
 	call(t, "config", "check", write(t, "meridian.yaml", whole+listener)).want(t, 0, "could start", "1 listeners")
 	o := call(t, "config", "check", "-o", "json", write(t, "meridian.yaml", whole+listener)).want(t, 0)
 	var checked checkedConfig
@@ -104,26 +104,27 @@ func TestConfigCheck(t *testing.T) {
 		name, content string
 		want          []string
 	}{
-		{"unknown key", whole + "log: {levle: debug}\n" + listener, []string{"meridian.yaml:3", "levle", "level"}},
+		{"unknown key", whole + "log: {levle: debug}\n" + listener, []string{"meridian.yaml:4", "levle", "level"}},
 		{"no listener", whole, []string{"meridian.yaml", "listeners"}},
 		{"no database", "master_key_file: " + key + "\n" + listener, []string{"database.url", "is missing"}},
 		{"no key", "database: {url: 'postgres://db/meridian'}\n" + listener, []string{"master_key_file", "openssl rand -hex 32"}},
+		{"no security module", strings.Replace(whole, "software", "none", 1) + listener, []string{"meridian.yaml:3", "security_module", "--security-module"}},
 		{"key that others read", strings.Replace(whole, key, wide, 1) + listener, []string{"meridian.yaml:1", "0644", "chmod 600"}},
 		{
 			"missing file", whole + strings.Replace(listener, "}", ", spec_file: nowhere.json}", 1),
-			[]string{"meridian.yaml:4", "spec_file", "nowhere.json"},
+			[]string{"meridian.yaml:5", "spec_file", "nowhere.json"},
 		},
 		{
 			"wrong field table", whole + strings.Replace(listener, "}", ", spec_file: "+sandboxKey+"}", 1),
-			[]string{"meridian.yaml:4", "spec_file", sandboxKey},
+			[]string{"meridian.yaml:5", "spec_file", sandboxKey},
 		},
 		{
 			"wrong certificate", whole + strings.Replace(listener, "}", ", tls: {certificate: "+key+", key: "+key+"}}", 1),
-			[]string{"meridian.yaml:4", "tls", "certificate"},
+			[]string{"meridian.yaml:5", "tls", "certificate"},
 		},
 		{
 			"dialect of another version", whole + strings.Replace(listener, "dialect: nac", "dialect: unionpay", 1),
-			[]string{"meridian.yaml:4", "dialect", "nac or ascii"},
+			[]string{"meridian.yaml:5", "dialect", "nac or ascii"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

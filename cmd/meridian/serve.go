@@ -13,6 +13,7 @@ import (
 
 	"meridian/host/node"
 	"meridian/internal/config"
+	"meridian/internal/hsm"
 	"meridian/internal/vault"
 )
 
@@ -76,6 +77,7 @@ func serve(ctx context.Context, g *globals, loaded *config.Loaded) error {
 		return err
 	}
 	settings.Vault = keys
+	settings.Module = func(data *vault.DataKeys) (hsm.Module, error) { return openModule(loaded, keys, data) }
 	host, err := node.Start(ctx, settings)
 	if err != nil {
 		return startError(loaded, err)
@@ -93,6 +95,9 @@ func serve(ctx context.Context, g *globals, loaded *config.Loaded) error {
 func startError(loaded *config.Loaded, err error) error {
 	if errors.Is(err, node.ErrSchema) {
 		return withExit(exitConfiguration, err)
+	}
+	if errors.Is(err, vault.ErrOtherKey) {
+		return wrongSetting(loaded, "master_key_file", "is not the key that this database was set up with: "+err.Error())
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "listen" {
 		return wrongSetting(loaded, addressKey(loaded.Config, op.Addr), err.Error())
@@ -130,6 +135,16 @@ func openVault(loaded *config.Loaded) (*vault.Vault, error) {
 		return nil, wrongSetting(loaded, "master_key_file", err.Error())
 	}
 	return keys, nil
+}
+
+// openModule opens the security module that the configuration allows.
+func openModule(loaded *config.Loaded, keys *vault.Vault, data *vault.DataKeys) (hsm.Module, error) {
+	if loaded.Config.SecurityModule == config.SecurityModuleSoftware {
+		return hsm.NewSoftware(keys, data), nil
+	}
+	return nil, wrongSetting(loaded, "security_module", fmt.Sprintf(
+		"is %s: a host cannot do without. Write %s where your rules allow keys and PINs in this program's memory, by %s or --security-module too",
+		loaded.Config.SecurityModule, config.SecurityModuleSoftware, config.Variable("security_module")))
 }
 
 // refuseSandboxDatabase keeps a host from a database whose cards, keys and clock are for play.

@@ -33,7 +33,11 @@ func checkServe(loaded *config.Loaded) error {
 	if _, err := nodeConfig(loaded, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
-	_, err := openVault(loaded)
+	keys, err := openVault(loaded)
+	if err != nil {
+		return err
+	}
+	_, err = openModule(loaded, keys, keys.FirstDataKeys())
 	return err
 }
 

@@ -38,7 +38,7 @@ import (
 func hostConfig(t testing.TB, url string) string {
 	t.Helper()
 	return write(t, "meridian.yaml", fmt.Sprintf(
-		"database: {url: '%s'}\nmaster_key_file: %s\nops: {address: '127.0.0.1:0'}\nshutdown: {drain_timeout: 1m}\n%s", url, masterKey(t), listener))
+		"database: {url: '%s'}\nmaster_key_file: %s\nsecurity_module: software\nops: {address: '127.0.0.1:0'}\nshutdown: {drain_timeout: 1m}\n%s", url, masterKey(t), listener))
 }
 
 // process is the program as it runs for a user.
@@ -374,7 +374,7 @@ func TestServeRefuses(t *testing.T) {
 	call(t, "serve", "--config", good, "--ops", taken.Addr().String()).want(t, exitConfiguration, "--ops: ops.address", "in use")
 	busy := write(t, "meridian.yaml", strings.Replace(readFile(t, good), "127.0.0.1:0'}\n", taken.Addr().String()+"'}\n", 2))
 	busy = write(t, "meridian.yaml", strings.Replace(readFile(t, busy), "ops: {address: '"+taken.Addr().String()+"'}", "ops: {address: ''}", 1))
-	call(t, "serve", "--config", busy).want(t, exitConfiguration, "meridian.yaml:6: listeners[0].address", "in use")
+	call(t, "serve", "--config", busy).want(t, exitConfiguration, "meridian.yaml:7: listeners[0].address", "in use")
 }
 
 func readFile(t testing.TB, path string) string {

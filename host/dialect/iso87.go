@@ -66,7 +66,7 @@ func (d *iso87) Request(m *wire.Message) (*switching.Request, *Refusal) {
 		return r, settlement(m, r)
 	}
 	for _, read := range []func(*wire.Message, *switching.Request) *Refusal{
-		stan, amounts, currency, d.card, d.original, settleAdvice,
+		stan, amounts, currency, d.card, pin, d.original, settleAdvice,
 	} {
 		if refusal := read(m, r); refusal != nil {
 			return nil, refusal

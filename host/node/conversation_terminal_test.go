@@ -16,7 +16,6 @@ import (
 
 const (
 	trackTail = "2010000012345678" // service code and discretionary data
-	pinBlock  = "1A2B3C4D5E6F7081"
 )
 
 // fields of a message; an empty value stands for "not there".
@@ -117,7 +116,7 @@ func typed(i int) fields { return fields{2: cardNumber(i).Reveal(), 14: expiryOf
 
 // swiped are the fields of a card whose track was read, with a PIN.
 func swiped(i int) fields {
-	return fields{35: (cardNumber(i).Reveal() + "=" + expiryOf(i) + trackTail)[:37], 52: pinBlock}
+	return fields{35: (cardNumber(i).Reveal() + "=" + expiryOf(i) + trackTail)[:37], 52: pinBlock(i)}
 }
 
 // payload of a message with this terminal's MAC, where it has one.

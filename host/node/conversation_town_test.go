@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,8 @@ import (
 	"meridian/host"
 	"meridian/host/wire"
 	"meridian/internal/card"
+	"meridian/internal/hsm"
+	"meridian/internal/hsm/pinblock"
 	"meridian/internal/money"
 	"meridian/internal/pglocal/pgtest"
 	"meridian/internal/vault"
@@ -88,6 +91,31 @@ func expiryOf(i int) string {
 
 // sealedKey is the MAC key of the terminals that have one.
 var sealedKey = []byte("0123456789abcdef")
+
+// pinKey of every terminal, and the PIN of every card.
+var pinKey = []byte("a key for PINs--")
+
+const everyPIN = "1234"
+
+// pinBlock is the PIN of a card as terminals encipher it, in hexadecimal characters.
+func pinBlock(i int) string { return encipherPIN(i, everyPIN) }
+
+func encipherPIN(i int, pin string) string {
+	key, err := hsm.TDES2.Block(pinKey)
+	if err != nil {
+		panic(err)
+	}
+	block, err := pinblock.Encrypt(pinblock.Format0, key, vault.NewSecret([]byte(pin)), cardNumber(i))
+	if err != nil {
+		panic(err)
+	}
+	return strings.ToUpper(hex.EncodeToString(block))
+}
+
+// securityModule is what a node under the sandbox's vault has its keys in.
+func securityModule(v *vault.Vault) func(*vault.DataKeys) (hsm.Module, error) {
+	return func(keys *vault.DataKeys) (hsm.Module, error) { return hsm.NewSoftware(v, keys), nil }
+}
 
 // town is a database with merchants, terminals and cards, and a node in front of it.
 type town struct {
@@ -211,7 +239,7 @@ func (w *town) open(more ...Listener) {
 	}
 	var err error
 	w.node, err = Start(w.t.Context(), Config{
-		DatabaseURL: w.url, Vault: w.vault, Listeners: append(listeners, more...),
+		DatabaseURL: w.url, Vault: w.vault, Module: securityModule(w.vault), Listeners: append(listeners, more...),
 		Logger: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:    w.clock.Now, Version: "test", Admission: w.admission, OpsAddress: "127.0.0.1:0",
 	})
@@ -275,18 +303,21 @@ func (w *town) seed() {
 	w.sql(`INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id, active) VALUES
 		(1, 0, $1, 'Shop', 156, 1, 1, true), (2, 1, $2, 'Kiosk', 156, 1, 2, true),
 		(3, 2, $3, 'Stall', 156, 1, 3, true), (4, 3, $4, 'Ghost', 156, 1, 1, false)`, shop, kiosk, stall, ghost)
-	key, err := w.vault.Wrap(vault.UsageMACKey, sealedKey)
+	keys := hsm.NewSoftware(w.vault, w.vault.FirstDataKeys())
+	mak, err := keys.Enter(hsm.UseMAC, hsm.TDES2, sealedKey)
+	w.must(err)
+	pik, err := keys.Enter(hsm.UsePIN, hsm.TDES2, pinKey)
 	w.must(err)
 	for _, dialect := range []string{"nac", "ascii"} {
 		digit := dialectDigit(dialect)
-		w.sql(`INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, active, mac_algorithm, mak_wrapped)
-			SELECT $1::int * 10 + right(u.tid, 1)::int, $1 || u.tid, u.merchant, $2, u.active, u.mac, CASE u.mac WHEN 'x919' THEN $3::bytea END
+		w.sql(`INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, active, mac_algorithm, mak_wrapped, pik_wrapped)
+			SELECT $1::int * 10 + right(u.tid, 1)::int, $1 || u.tid, u.merchant, $2, u.active, u.mac, CASE u.mac WHEN 'x919' THEN $3::bytea END, $8
 			FROM unnest($4::text[], $5::int[], $6::boolean[], $7::text[]) AS u(tid, merchant, active, mac)`,
-			digit, dialect, key,
+			digit, dialect, mak.Bytes(),
 			[]string{till, till2, sealed, bound, retired, booth, cart, haunted},
 			[]int{1, 1, 1, 1, 1, 2, 3, 4},
 			[]bool{true, true, true, true, false, true, true, true},
-			[]string{"none", "none", "x919", "none", "none", "none", "none", "none"})
+			[]string{"none", "none", "x919", "none", "none", "none", "none", "none"}, pik.Bytes())
 	}
 	w.sql(`INSERT INTO bin_ranges (low, high, network, route) VALUES ('6217120000000000000', '6217129999999999999', 'onus', 'onus')`)
 	w.database(func(ctx context.Context, c *pgx.Conn) error {
@@ -322,8 +353,13 @@ func (w *town) seedCards(ctx context.Context, c *pgx.Conn) error {
 			loaded = 10_00
 		}
 		token := w.vault.Token(pan)
-		b.Queue(`INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, status, balance_minor)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)`, i+1, token[:], pan.Masked(), expiryOf(i), int16(currency), int16(status), loaded)
+		reference, err := hsm.NewSoftware(w.vault, w.vault.FirstDataKeys()).ReferenceClearPIN(everyPIN, token)
+		if err != nil {
+			return err
+		}
+		b.Queue(`INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, pin_reference)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			i+1, token[:], pan.Masked(), expiryOf(i), int16(currency), int16(status), loaded, reference)
 		j := ledger.Journal{ID: uuid.New(), Date: ledger.MakeDate(2026, 3, 10), Currency: currency}
 		j.Post(ledger.KindLoad, ledger.Account(ledger.RoleBankSettlement, 0), ledger.Account(ledger.RoleCard, int64(i+1)), loaded)
 		ledger.QueueTransfers(b, 0, j.Transfers)
@@ -403,7 +439,7 @@ func (w *town) tellsNoCardData() {
 			w.t.Fatal("a card number is in the log")
 		}
 	}
-	if strings.Contains(text, trackTail) || strings.Contains(text, pinBlock) {
+	if strings.Contains(text, trackTail) || strings.Contains(text, pinBlock(everyday)) {
 		w.t.Fatal("track data or a PIN block is in the log")
 	}
 	for line := range strings.Lines(text) {

@@ -15,6 +15,7 @@ import (
 	"meridian/host"
 	"meridian/host/dialect"
 	"meridian/host/wire"
+	"meridian/internal/hsm"
 	"meridian/internal/postgres"
 	"meridian/internal/vault"
 	"meridian/migrations"
@@ -40,8 +41,12 @@ type Config struct {
 	// MaxDatabaseConnections bounds the pool; 0 takes lanes and housekeeping.
 	MaxDatabaseConnections int
 	ConnectTimeout         time.Duration
-	Vault                  *vault.Vault
-	Listeners              []Listener
+	// Vault opens the database's data keys, which tokens are made with.
+	Vault *vault.Vault
+	// Module makes the security module that has the keys of terminals; nil is a
+	// host without MACs, sessions and PINs.
+	Module    func(keys *vault.DataKeys) (hsm.Module, error)
+	Listeners []Listener
 	// OpsAddress serves metrics and health; empty serves none.
 	OpsAddress string
 	PProf      bool
@@ -172,6 +177,15 @@ func (n *Node) checkSchema(ctx context.Context) error {
 func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err error) {
 	o := n.cfg.Switch
 	o.Pool, o.LanePool, o.Logger, o.Now, o.Registerer = n.pool, n.lanePool, n.log, n.cfg.Now, registry
+	dataKeys, err := vault.OpenDataKeys(ctx, n.cfg.Vault, switching.DataKeyRows{DB: n.pool})
+	if err != nil {
+		return fmt.Errorf("start node: %w", err)
+	}
+	if n.cfg.Module != nil {
+		if o.Module, err = n.cfg.Module(dataKeys); err != nil {
+			return fmt.Errorf("start node: %w", err)
+		}
+	}
 	if n.sw, err = switching.Start(ctx, o); err != nil {
 		return fmt.Errorf("start node: %w", err)
 	}
@@ -194,7 +208,7 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 	dialects := map[string]dialect.Dialect{}
 	for _, l := range n.cfg.Listeners {
 		d, err := dialect.New(l.Dialect, dialect.Options{
-			Spec: l.Spec, Token: n.cfg.Vault.Token, ApproveUnknownReversal: !l.DeclineUnknownReversal,
+			Spec: l.Spec, Token: dataKeys.Token, ApproveUnknownReversal: !l.DeclineUnknownReversal,
 		})
 		if err != nil {
 			return fmt.Errorf("listener %s: %w", l.Name, err)
@@ -203,7 +217,7 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 	}
 	n.server = host.NewServer(host.Options{
 		Handler: host.NewPipeline(host.PipelineOptions{
-			Switch: n.sw, Dialects: dialects, Vault: n.cfg.Vault, Guard: sentry,
+			Switch: n.sw, Dialects: dialects, Guard: sentry,
 			Logger: n.log, Registerer: registry, Now: n.cfg.Now,
 		}),
 		Logger: n.log, Metrics: host.NewMetrics(registry),

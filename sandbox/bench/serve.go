@@ -48,6 +48,7 @@ func serve(ctx context.Context, o *Options, databaseURL string, masterKey []byte
 	most := max(o.Idle, o.Connections[len(o.Connections)-1]) + connectionsBeside + 1024
 	configuration := fmt.Sprintf(`database: {url: %q}
 master_key_file: %q
+security_module: software
 listeners:
   - {name: nac, dialect: nac, address: "127.0.0.1:0", max_connections_per_address: %d}
 limits: {max_in_flight: 8192, max_connections: %d}

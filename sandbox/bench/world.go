@@ -5,6 +5,7 @@ package bench
 import (
 	"context"
 	"crypto/rand"
+	"crypto/subtle"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"meridian/internal/card"
+	"meridian/internal/hsm"
 	"meridian/internal/money"
 	"meridian/internal/vault"
 	"meridian/ledger"
@@ -117,18 +119,32 @@ func (w *world) seedTerminals(ctx context.Context, pool *pgxpool.Pool, merchants
 			}
 			t.tid = fmt.Sprintf("%08d", t.id)
 			_, _ = rand.Read(t.key) // never fails: crypto/rand
-			wrapped, err := w.vault.Wrap(vault.UsageMACKey, t.key)
+			wrapped, err := w.form(ctx, t)
 			if err != nil {
-				return fmt.Errorf("wrap: %w", err)
+				return err
 			}
 			w.terminals = append(w.terminals, t)
-			ids, owners, tids, keys = append(ids, t.id), append(owners, t.merchantID), append(tids, t.tid), append(keys, wrapped)
+			ids, owners, tids, keys = append(ids, t.id), append(owners, t.merchantID), append(tids, t.tid), append(keys, wrapped.Bytes())
 		}
 	}
 	if _, err := pool.Exec(ctx, seedTerminalsSQL, ids, tids, owners, keys); err != nil {
 		return fmt.Errorf("insert: %w", err)
 	}
 	return nil
+}
+
+// form makes a terminal's MAC key of two components, as people would, and sets
+// the terminal's own to what they come to.
+func (w *world) form(ctx context.Context, t *terminal) (hsm.Key, error) {
+	other := make([]byte, keyBytes)
+	_, _ = rand.Read(other) // never fails: crypto/rand
+	key, err := hsm.NewSoftware(w.vault, w.vault.FirstDataKeys()).
+		FormKey(ctx, hsm.UseMAC, hsm.TDES2, vault.NewSecret(t.key), vault.NewSecret(other))
+	if err != nil {
+		return hsm.Key{}, fmt.Errorf("form key: %w", err)
+	}
+	subtle.XORBytes(t.key, t.key, other)
+	return key, nil
 }
 
 func (w *world) seedCards(ctx context.Context, pool *pgxpool.Pool, first, last int, now time.Time) error {
