@@ -28,7 +28,8 @@ func (d *decision) batchRefuses() Reason {
 func (d *decision) anotherBatch() Verdict {
 	r := d.request
 	return Verdict{Response: Response{
-		Reason: NotCurrentBatch, Became: r.Kind, Rule: ruleOf(r.Kind, ruleBatch), AcceptedAt: d.facts.Now, Currency: r.currencyOf(),
+		Reason: NotCurrentBatch, Became: r.Kind, Rule: ruleOf(r.Kind, ruleBatch), Demand: DemandSignIn,
+		AcceptedAt: d.facts.Now, Currency: r.currencyOf(),
 	}}
 }
 

@@ -21,6 +21,7 @@ func newTalk(t *testing.T) *talk {
 	t.Helper()
 	tw := newTwins(t)
 	tw.reset(time.Date(2028, 5, 16, 9, 0, 0, 0, time.UTC))
+	tw.publish()
 	return &talk{tw, t}
 }
 
@@ -109,4 +110,30 @@ func TestVoidOfACompletionWhoseHoldRanOut(t *testing.T) {
 		t.Fatalf("the authorization is %s", got)
 	}
 	k.says(model.NoAction, model.Reversal, 0, k.undoing(void))
+}
+
+// Rows are read from top to bottom: without a supervisor it is row 4 that
+// declines, whether or not row 5 would as well.
+func TestNoSupervisorComesBeforeNoPermission(t *testing.T) {
+	k := newTalk(t)
+	sale := k.says(model.Approved, model.Sale, 1_000, byCard(0))
+	p := &k.m.Merchants[0].Policy
+	p.AllowVoid, p.SupervisorForVoid, p.SupervisorForRefund = false, true, true
+	k.publish()
+	k.says(model.OperatorNotAllowed, model.Cancel, 0, about(sale))
+	p.AllowVoid, p.AllowRefund = true, false
+	k.publish()
+	k.later(24 * time.Hour)
+	k.says(model.OperatorNotAllowed, model.Cancel, 0, about(sale))
+}
+
+// A declined transaction that a terminal uploads with another card: the host has
+// nothing that stands, in each of its differences.
+func TestUploadOfADeclinedTransactionWithAnotherCard(t *testing.T) {
+	k := newTalk(t)
+	sale := k.says(model.Approved, model.Sale, 1_000, byCard(0))
+	declined := k.says(model.NotAllowedNow, model.Refund, 500, about(sale))
+	k.says(model.Approved, model.Upload, 0, byCard(1), func(r *model.Request) {
+		r.Original = model.Reference{By: model.BySTAN, STAN: k.m.Transactions[declined.Transaction].STAN}
+	})
 }

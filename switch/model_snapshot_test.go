@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"pgregory.net/rapid"
 
 	"meridian/ledger"
@@ -14,13 +14,36 @@ import (
 	"meridian/switch/model"
 )
 
-// snapshot is what of the database the model has too.
+// snapshot is what of the database the model has too. Transactions are named by
+// their RRN, 0 for none.
 type snapshot struct {
 	cards        map[int]cardRow
-	transactions map[int64]transactionRow // by RRN
-	holds        map[int64]holdRow        // by the authorization's RRN
-	exceptions   map[int64]int            // by RRN, how many
+	transactions map[int64]transactionRow
+	holds        map[int64]holdRow // by the authorization
+	exceptions   map[int64]int     // how many
+	reviews      map[int64]string  // by the refund, the state
 	books        map[model.Account]model.Sums
+	batches      map[batchID]batchRow
+	differences  map[model.DifferenceKey]differenceRow
+	sessions     map[int]model.Session
+	statements   map[model.MerchantDate]statementRow
+	figures      map[figureID]int64
+}
+
+func newSnapshot() snapshot {
+	return snapshot{
+		map[int]cardRow{},
+		map[int64]transactionRow{},
+		map[int64]holdRow{},
+		map[int64]int{},
+		map[int64]string{},
+		map[model.Account]model.Sums{},
+		map[batchID]batchRow{},
+		map[model.DifferenceKey]differenceRow{},
+		map[int]model.Session{},
+		map[model.MerchantDate]statementRow{},
+		map[figureID]int64{},
+	}
 }
 
 type cardRow struct {
@@ -28,12 +51,12 @@ type cardRow struct {
 }
 
 type transactionRow struct {
-	asked, kind, state, reason                string
-	rule                                      int
-	date                                      string
-	amountMinor, capturedMinor, refundedMinor int64
-	refundCount                               int
-	originalRRN                               int64
+	asked, kind, state, reason                               string
+	rule, terminal, batch, stan                              int
+	date, posted, operator                                   string
+	amountMinor, capturedMinor, refundedMinor, reviewedMinor int64
+	refundCount                                              int
+	originalRRN                                              int64
 }
 
 type holdRow struct {
@@ -42,111 +65,34 @@ type holdRow struct {
 	expiresAt   int64 // microseconds since 1970
 }
 
-// stored reads the database in one round trip.
-func (tw *twins) stored() snapshot {
-	tw.tb.Helper()
-	s := snapshot{map[int]cardRow{}, map[int64]transactionRow{}, map[int64]holdRow{}, map[int64]int{}, map[model.Account]model.Sums{}}
-	b := &pgx.Batch{}
-	b.Queue(`SELECT card_id, balance_minor, held_minor FROM card_accounts`).Query(func(rows pgx.Rows) error {
-		var id int
-		var c cardRow
-		_, err := pgx.ForEachRow(rows, []any{&id, &c.balanceMinor, &c.heldMinor}, func() error {
-			s.cards[id-1] = c
-			return nil
-		})
-		return err
-	})
-	b.Queue(`
-		SELECT t.rrn, t.asked, t.kind, t.state, t.reason, t.rule, t.business_date::text, t.amount_minor, t.captured_minor,
-			t.refunded_minor, t.refund_count, coalesce(o.rrn, 0)
-		FROM transactions t LEFT JOIN transactions o
-			ON o.bucket = t.bucket AND o.business_date = t.original_date AND o.transaction_id = t.original_id`).Query(func(rows pgx.Rows) error {
-		var rrn int64
-		var asked, kind switching.Kind
-		var state switching.State
-		var reason switching.Reason
-		var t transactionRow
-		_, err := pgx.ForEachRow(rows, []any{
-			&rrn, &asked, &kind, &state, &reason, &t.rule, &t.date, &t.amountMinor, &t.capturedMinor, &t.refundedMinor, &t.refundCount, &t.originalRRN,
-		}, func() error {
-			t.asked, t.kind, t.state, t.reason = asked.String(), kind.String(), state.String(), reason.String()
-			if state == switching.StateDeclined {
-				t.amountMinor = 0 // what was asked for, or what it would have come to
-			}
-			s.transactions[rrn] = t
-			return nil
-		})
-		return err
-	})
-	b.Queue(`
-		SELECT t.rrn, h.state, h.amount_minor, h.expires_at
-		FROM holds h JOIN transactions t ON t.bucket = h.bucket AND t.business_date = h.business_date AND t.transaction_id = h.hold_id`).
-		Query(func(rows pgx.Rows) error {
-			var rrn int64
-			var state ledger.HoldState
-			var h holdRow
-			var expires time.Time
-			_, err := pgx.ForEachRow(rows, []any{&rrn, &state, &h.amountMinor, &expires}, func() error {
-				h.state, h.expiresAt = state.String(), expires.UnixMicro()
-				s.holds[rrn] = h
-				return nil
-			})
-			return err
-		})
-	b.Queue(`
-		SELECT t.rrn FROM exceptions e
-		JOIN transactions t ON t.bucket = e.bucket AND t.business_date = e.business_date AND t.transaction_id = e.transaction_id`).
-		Query(func(rows pgx.Rows) error {
-			var rrn int64
-			_, err := pgx.ForEachRow(rows, []any{&rrn}, func() error {
-				s.exceptions[rrn]++
-				return nil
-			})
-			return err
-		})
-	b.Queue(`SELECT business_date, phase, debit_account, credit_account, amount_minor FROM transfers WHERE kind <> $1`, ledger.KindLoad).
-		Query(func(rows pgx.Rows) error {
-			var date time.Time
-			var phase ledger.Phase
-			var debit, credit ledger.AccountID
-			var minor int64
-			_, err := pgx.ForEachRow(rows, []any{&date, &phase, &debit, &credit, &minor}, func() error {
-				s.book(date, phase, debit, minor, 0)
-				s.book(date, phase, credit, 0, minor)
-				return nil
-			})
-			return err
-		})
-	tw.must(tw.owner.SendBatch(context.Background(), b).Close())
-	return s
+type batchID struct{ terminal, number int }
+
+type batchRow struct {
+	state, closedBy    string
+	openedOn, closedOn string
+	previous           int
+	openedAt           int64 // microseconds since 1970
+	totals             model.Totals
+	stated             model.Stated
+	settlementRRN      int64
 }
 
-// book adds one side of a transfer.
-func (s *snapshot) book(date time.Time, phase ledger.Phase, account ledger.AccountID, debitMinor, creditMinor int64) {
-	at := model.Account{Code: account.String(), Date: model.Date(ledger.DateOf(date))}
-	sums := s.books[at]
-	switch phase {
-	case ledger.Posted:
-		sums.DebitsPosted += debitMinor
-		sums.CreditsPosted += creditMinor
-	case ledger.Pending:
-		sums.DebitsPending += debitMinor
-		sums.CreditsPending += creditMinor
-	case ledger.PostPending:
-		sums.DebitsPosted += debitMinor
-		sums.CreditsPosted += creditMinor
-		sums.DebitsPending -= debitMinor
-		sums.CreditsPending -= creditMinor
-	case ledger.VoidPending:
-		sums.DebitsPending -= debitMinor
-		sums.CreditsPending -= creditMinor
-	}
-	s.books[at] = sums
+type differenceRow struct {
+	terminal, host model.Amount
+	rrn            int64
+}
+
+type statementRow struct{ valueDate, releaseOn string }
+
+type figureID struct {
+	model.MerchantDate
+
+	column string
 }
 
 // modelled is the same of the model.
 func (tw *twins) modelled() snapshot {
-	s := snapshot{map[int]cardRow{}, map[int64]transactionRow{}, map[int64]holdRow{}, map[int64]int{}, map[model.Account]model.Sums{}}
+	s := newSnapshot()
 	for i, c := range tw.m.Cards {
 		s.cards[i] = cardRow{c.BalanceMinor, c.HeldMinor}
 	}
@@ -154,30 +100,72 @@ func (tw *twins) modelled() snapshot {
 		t, rrn := &tw.m.Transactions[i], tw.rrn(i)
 		row := transactionRow{
 			asked: string(t.Asked), kind: string(t.Kind), state: string(t.State), reason: string(t.Reason), rule: t.Rule,
-			date: t.Date.String(), amountMinor: t.AmountMinor, capturedMinor: t.CapturedMinor,
-			refundedMinor: t.RefundedMinor, refundCount: t.RefundCount,
+			terminal: t.Terminal, batch: t.Batch, stan: t.STAN, date: t.Date.String(), operator: t.Operator,
+			amountMinor: t.AmountMinor, capturedMinor: t.CapturedMinor, refundedMinor: t.RefundedMinor, reviewedMinor: t.ReviewedMinor,
+			refundCount: t.RefundCount, originalRRN: tw.rrn(t.Original),
 		}
 		if t.State == model.StateDeclined {
 			row.amountMinor = 0
 		}
-		if t.Original >= 0 {
-			row.originalRRN = tw.rrn(t.Original)
+		if t.HasPosted {
+			row.posted = t.Posted.String()
 		}
 		s.transactions[rrn] = row
 		if t.Hold.State != "" {
 			s.holds[rrn] = holdRow{string(t.Hold.State), t.Hold.AmountMinor, t.Hold.ExpiresAt.UnixMicro()}
 		}
+		if t.Review != "" {
+			s.reviews[rrn] = string(t.Review)
+		}
 	}
 	for _, e := range tw.m.Exceptions {
 		s.exceptions[tw.rrn(e.Transaction)]++
+	}
+	for i := range tw.m.Terminals {
+		t := &tw.m.Terminals[i]
+		if t.Session.Number != "" {
+			s.sessions[i] = t.Session
+		}
+		for _, b := range append(slices.Clone(t.Ended), t.Batch) {
+			if b.Begun {
+				s.batches[batchID{i, b.Number}] = tw.batchRow(b)
+			}
+		}
+	}
+	for k, d := range tw.m.Differences {
+		s.differences[k] = differenceRow{d.Terminal, d.Host, tw.rrn(d.Transaction)}
+	}
+	for k, statement := range tw.m.Statements {
+		row := statementRow{valueDate: statement.ValueDate.String()}
+		if statement.ReleaseOn != 0 {
+			row.releaseOn = statement.ReleaseOn.String()
+		}
+		s.statements[k] = row
+		for column, figure := range statement.Figures {
+			s.figures[figureID{k, column}] = figure
+		}
 	}
 	maps.Copy(s.books, tw.m.Books)
 	return s
 }
 
-// rrn of a transaction of the model; one that no host has told of yet has a
-// number that is no RRN.
+func (tw *twins) batchRow(b model.Batch) batchRow {
+	row := batchRow{
+		state: string(b.State), closedBy: string(b.ClosedBy), openedOn: b.OpenedOn.String(), previous: b.Previous,
+		openedAt: b.OpenedAt.UnixMicro(), totals: b.Totals, stated: b.Stated, settlementRRN: tw.rrn(b.Settlement),
+	}
+	if b.State == model.BatchClosed {
+		row.closedOn = b.ClosedOn.String()
+	}
+	return row
+}
+
+// rrn of a transaction of the model, 0 for none; one that no host has told of
+// yet has a number that is no RRN.
 func (tw *twins) rrn(transaction int) int64 {
+	if transaction < 0 {
+		return 0
+	}
 	if transaction < len(tw.told) && tw.told[transaction].rrn != 0 {
 		return tw.told[transaction].rrn
 	}
@@ -193,6 +181,12 @@ func (tw *twins) worldsDiffer() string {
 	compareRows(&d, "transaction", got.transactions, want.transactions)
 	compareRows(&d, "hold", got.holds, want.holds)
 	compareRows(&d, "exceptions", got.exceptions, want.exceptions)
+	compareRows(&d, "review", got.reviews, want.reviews)
+	compareRows(&d, "batch", got.batches, want.batches)
+	compareRows(&d, "batch difference", got.differences, want.differences)
+	compareRows(&d, "session at terminal", got.sessions, want.sessions)
+	compareRows(&d, "statement", got.statements, want.statements)
+	compareRows(&d, "figure", got.figures, want.figures)
 	compareRows(&d, "account", got.books, want.books)
 	return string(d)
 }

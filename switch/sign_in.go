@@ -104,6 +104,9 @@ func (s *Switch) signIn(ctx context.Context, r *Request) (Response, error) {
 		return Response{}, fmt.Errorf("store session: %w", err)
 	}
 	s.ring.forget(r.terminal.ID)
+	if response.Demand, err = s.downloadDemand(ctx, r.merchant, r.terminal); err != nil {
+		s.log.Warn("cannot see what a terminal has downloaded", "tid", r.TID, "error", err) // the next sign-in will tell
+	}
 	return response, nil
 }
 

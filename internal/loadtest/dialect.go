@@ -6,10 +6,13 @@ import (
 )
 
 // Message is a message type and its fields as text: numerics with all their
-// digits, tracks with their separator.
+// digits, tracks with their separator, everything else as its bytes.
 type Message struct {
 	MTI    string
 	Fields map[int]string
+	// Head is what stood before an answer's type: TPDU and application header,
+	// where the dialect has them. Raw is the answer from its type on.
+	Head, Raw []byte
 }
 
 // Field returns a field, empty when it is absent.
@@ -26,19 +29,22 @@ func (m Message) Repeat() Message {
 	return Message{MTI: m.MTI[:3] + "1", Fields: m.Fields}
 }
 
-// Dialect is how messages are written. The zero value is none: see [NAC] and
-// [ASCII].
+// Dialect is how messages are written. The zero value is none: see [NAC],
+// [ASCII] and [UnionPay].
 type Dialect struct {
 	name   string
 	binary bool
-	tpdu   string // in front of the message; empty for none
+	head   string // in front of the message: TPDU and application header; empty for none
+	table  *fieldTable
 }
 
 // NAC is the binary form: TPDU, BCD numerics, binary bitmap.
-func NAC() Dialect { return Dialect{name: "nac", binary: true, tpdu: "\x60\x00\x01\x00\x00"} }
+func NAC() Dialect {
+	return Dialect{name: "nac", binary: true, head: "\x60\x00\x01\x00\x00", table: &iso87Fields}
+}
 
 // ASCII is the form with ASCII fields and a hex bitmap.
-func ASCII() Dialect { return Dialect{name: "ascii"} }
+func ASCII() Dialect { return Dialect{name: "ascii", table: &iso87Fields} }
 
 // String is the dialect's name.
 func (d Dialect) String() string { return d.name }
@@ -49,10 +55,15 @@ type field struct {
 	digits bool
 	size   int
 	prefix int
+	// left: an odd number of digits is filled on the right, though the field is fixed.
+	left bool
 }
 
-// fields that the tests send and the host answers.
-var fields = map[int]field{
+// fieldTable is what a dialect knows of its fields, by their numbers.
+type fieldTable map[int]field
+
+// iso87Fields are those that the tests send and the host answers.
+var iso87Fields = fieldTable{
 	2:  {digits: true, size: 19, prefix: 2},
 	3:  {digits: true, size: 6},
 	4:  {digits: true, size: 12},
@@ -92,10 +103,11 @@ func (d Dialect) Frame(m Message) ([]byte, error) {
 	return d.FrameOf(body), nil
 }
 
-// FrameOf puts a length and, in NAC, a TPDU in front of any bytes.
+// FrameOf puts a length and what the dialect has before a message in front of
+// any bytes.
 func (d Dialect) FrameOf(body []byte) []byte {
-	n := len(d.tpdu) + len(body)
-	frame := append([]byte{byte(n >> 8), byte(n)}, d.tpdu...)
+	n := len(d.head) + len(body)
+	frame := append([]byte{byte(n >> 8), byte(n)}, d.head...)
 	return append(frame, body...)
 }
 
@@ -107,7 +119,7 @@ func (d Dialect) message(m Message) ([]byte, error) {
 		if !present {
 			continue
 		}
-		f, known := fields[n]
+		f, known := (*d.table)[n]
 		if !known {
 			return nil, fmt.Errorf("field %d is not in the table", n)
 		}
@@ -140,7 +152,7 @@ func (d Dialect) field(f field, value string) []byte {
 		b = fmt.Appendf(nil, "%0*d", f.prefix, len(value))
 	}
 	if d.binary && f.digits {
-		return append(b, bcd(value, f.prefix > 0)...)
+		return append(b, bcd(value, f.prefix > 0 || f.left)...)
 	}
 	return append(b, value...)
 }
@@ -166,10 +178,10 @@ func bcd(s string, left bool) []byte {
 
 var errShort = errors.New("message ends in the middle of a field")
 
-// Read takes a message apart, TPDU and length already gone.
+// Read takes a message apart, length, TPDU and header already gone.
 func (d Dialect) Read(body []byte) (Message, error) {
 	r := reader{dialect: d, rest: body}
-	m := Message{MTI: r.digits(4), Fields: map[int]string{}}
+	m := Message{MTI: r.digits(4), Fields: map[int]string{}, Raw: body}
 	bitmap := r.bitmap()
 	if len(bitmap) > 0 && bitmap[0]&0x80 != 0 {
 		bitmap = append(bitmap, r.bitmap()...)
@@ -178,7 +190,7 @@ func (d Dialect) Read(body []byte) (Message, error) {
 		if bitmap[(n-1)/8]&(0x80>>((n-1)%8)) == 0 {
 			continue
 		}
-		f, known := fields[n]
+		f, known := (*d.table)[n]
 		if !known {
 			return m, fmt.Errorf("read %s: field %d is not in the table", m.MTI, n)
 		}
@@ -257,7 +269,7 @@ func (r *reader) field(f field) string {
 		return ""
 	case !f.digits:
 		return string(r.take(n))
-	case f.prefix > 0 && r.dialect.binary:
+	case (f.prefix > 0 || f.left) && r.dialect.binary:
 		return unpack(r.take((n + 1) / 2))[:n]
 	default:
 		return r.digits(n)

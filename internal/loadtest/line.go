@@ -65,6 +65,12 @@ func (l *Line) Send(m Message) (*Call, error) {
 	return l.send(frame, AnswerMTI(m.MTI)+"/"+m.Field(11))
 }
 
+// SendBody sends the bytes of a message that m tells in fields, such as one with
+// its MAC.
+func (l *Line) SendBody(m Message, body []byte) (*Call, error) {
+	return l.send(l.dialect.FrameOf(body), AnswerMTI(m.MTI)+"/"+m.Field(11))
+}
+
 // SendMalformed sends any bytes as a frame's content and expects the answer that
 // a host gives when it could read no more than the message type.
 func (l *Line) SendMalformed(mti string, rest []byte) (*Call, error) {
@@ -157,14 +163,17 @@ func (l *Line) readMessage(r io.Reader) (Message, error) {
 		return Message{}, fmt.Errorf("read: %w", err)
 	}
 	n := int(length[0])<<8 | int(length[1])
-	if n < len(l.dialect.tpdu) || n > maxFrameBytes {
+	if n < len(l.dialect.head) || n > maxFrameBytes {
 		return Message{}, fmt.Errorf("read: a frame of %d bytes", n)
 	}
 	frame := make([]byte, n)
 	if _, err := io.ReadFull(r, frame); err != nil {
 		return Message{}, fmt.Errorf("read: %w", err)
 	}
-	return l.dialect.Read(frame[len(l.dialect.tpdu):])
+	head := frame[:len(l.dialect.head)]
+	m, err := l.dialect.Read(frame[len(head):])
+	m.Head = head
+	return m, err
 }
 
 func (l *Line) deliver(m Message) {

@@ -18,8 +18,25 @@ type Request struct {
 	Expiry           string
 	Original         Reference
 	Invoice          string
+	// Repeat is the sender's own mark.
+	Repeat bool
 	// ApproveUnknown answers a reversal of an unknown original as done.
 	ApproveUnknown bool
+
+	// Operator and Password of a logon.
+	Operator, Password string
+	// Stated totals of a settlement or trailer.
+	Stated Stated
+	// Shown is what an upload shows besides the STAN of its Original, its amount
+	// and card.
+	Shown Shown
+}
+
+// Shown by an upload.
+type Shown struct {
+	Kind        Kind // empty if it does not say
+	HasRRN      bool
+	Transaction int // whose RRN it is; -1 for an RRN that nothing has
 }
 
 // Nobody is a merchant or terminal that does not exist.
@@ -71,7 +88,7 @@ type Answer struct {
 // key makes a repeat a repeat.
 type key struct {
 	merchant, terminal, batch, stan int
-	reversal                        bool
+	class                           class
 }
 
 // taken is what holds a key: a transaction with the content of its request, or
@@ -85,48 +102,59 @@ type taken struct {
 // content is what two requests with one key must share to be one request.
 // Expiry, and what belongs to a transmission, may differ.
 func (r Request) content() Request {
-	r.Expiry, r.ApproveUnknown, r.Batch = "", false, 0
+	r.Expiry, r.ApproveUnknown, r.Batch, r.Repeat = "", false, 0, false
 	return r
 }
 
+// batchOf a request: the one it states, or its terminal's current one.
+func (w *World) batchOf(r Request) int {
+	if r.Batch != 0 {
+		return r.Batch
+	}
+	return w.Terminals[r.Terminal].Batch.Number
+}
+
 func (w *World) keyOf(r Request) key {
-	return key{r.Merchant, r.Terminal, max(r.Batch, 1), r.STAN, r.Kind == Reversal}
+	return key{r.Merchant, r.Terminal, w.batchOf(r), r.STAN, r.Kind.class()}
 }
 
 // Ask takes a request, changes the world and answers.
 func (w *World) Ask(r Request) Answer {
 	if reason := w.admit(r); reason != Approved {
-		answer := Answer{Reason: reason, Became: r.Kind, Transaction: -1}
-		if r.Kind.cancels() {
-			answer.Rule = rAdmission
-		}
-		return answer
+		return Answer{Reason: reason, Became: r.Kind, Rule: ruleOf(r, rAdmission), Transaction: -1}
 	}
-	if r.Kind == Echo || r.Kind == Logon {
+	switch {
+	case r.Kind == Logon && r.Operator != "":
+		return w.signOn(r)
+	case r.Kind == Echo, r.Kind == Logon:
 		return Answer{Reason: Approved, Became: r.Kind, Transaction: -1}
 	}
-	k := w.keyOf(r)
-	have, seen := w.keys[k]
+	w.rollOver(r.Terminal)
+	have, seen := w.keys[w.keyOf(r)]
 	if seen && !have.tombstone {
-		if have.content != r.content() {
-			answer := Answer{Reason: RepeatDiffers, Became: r.Kind, Transaction: -1, Stored: true}
-			if r.Kind.cancels() {
-				answer.Rule = rRepeat
-			}
-			return answer
-		}
-		answer := w.Transactions[have.transaction].Answer
-		answer.Stored = true
-		return answer
+		return w.again(r, have)
 	}
-	if seen {
+	before, missed := w.acrossBatches(r, r.Kind.class(), repeatPatience)
+	if missed && !before.tombstone && before.content == r.content() {
+		return w.again(r, before)
+	}
+	if seen || missed && before.tombstone && w.Transactions[before.transaction].AmountMinor == r.AmountMinor {
 		// Its reversal was here before it.
-		rule := 0
-		if r.Kind.cancels() {
-			rule = rRepeat
-		}
-		return w.decline(r, ReversedBefore, rule)
+		return w.decline(r, ReversedBefore, ruleOf(r, rRepeat))
 	}
+	switch reason := w.batchRefuses(r); reason {
+	case Approved:
+		return w.decide(r)
+	case NotCurrentBatch:
+		// Not in the documents: nothing is kept of it, for its STAN will stand for
+		// something in the batch that it names, or has.
+		return Answer{Reason: reason, Became: r.Kind, Rule: ruleOf(r, rBatch), Transaction: -1}
+	default:
+		return w.decline(r, reason, ruleOf(r, rBatch))
+	}
+}
+
+func (w *World) decide(r Request) Answer {
 	switch r.Kind {
 	case Authorization, Sale, Advice:
 		return w.purchase(r)
@@ -138,9 +166,35 @@ func (w *World) Ask(r Request) Answer {
 		return w.cancel(r)
 	case Reversal:
 		return w.reverse(r)
+	case Settlement, Trailer:
+		return w.settle(r)
+	case Upload:
+		return w.upload(r)
 	default:
 		return w.decline(r, FormatError, 0)
 	}
+}
+
+// ruleOf is the rule for requests that the table is about, 0 for others.
+func ruleOf(r Request, rule int) int {
+	if !r.Kind.cancels() {
+		return 0
+	}
+	return rule
+}
+
+// again answers a request whose key is taken.
+func (w *World) again(r Request, have taken) Answer {
+	if have.content != r.content() {
+		return Answer{Reason: RepeatDiffers, Became: r.Kind, Rule: ruleOf(r, rRepeat), Transaction: -1, Stored: true}
+	}
+	return w.storedAnswer(have.transaction)
+}
+
+func (w *World) storedAnswer(id int) Answer {
+	answer := w.Transactions[id].Answer
+	answer.Stored = true
+	return answer
 }
 
 func (w *World) admit(r Request) Reason {
@@ -151,6 +205,10 @@ func (w *World) admit(r Request) Reason {
 		return UnknownMerchant
 	case w.Terminals[r.Terminal].Merchant != r.Merchant:
 		return TerminalNotOfMerchant
+	case !w.Terminals[r.Terminal].Active:
+		return TerminalInactive
+	case !w.Merchants[r.Merchant].Active:
+		return UnknownMerchant
 	default:
 		return Approved
 	}
@@ -158,17 +216,25 @@ func (w *World) admit(r Request) Reason {
 
 // take stores a transaction under the request's key.
 func (w *World) take(r Request, t Transaction) int {
-	t.Asked, t.Merchant, t.Terminal, t.STAN, t.Batch = r.Kind, r.Merchant, r.Terminal, r.STAN, max(r.Batch, 1)
-	t.Invoice, t.Request = r.Invoice, r
+	at := &w.Terminals[r.Terminal]
+	t.Asked, t.Merchant, t.Terminal, t.STAN, t.Batch = r.Kind, r.Merchant, r.Terminal, r.STAN, w.batchOf(r)
+	if r.Kind == Reversal {
+		// It may name its original's batch; what it does, it does in this one.
+		t.Batch = at.Batch.Number
+	}
+	t.Invoice, t.Request, t.AcceptedAt = r.Invoice, r, kept(w.Now)
 	if t.Kind == Reversal && t.Card == NoCard && t.Original >= 0 {
 		t.Card = w.Transactions[t.Original].Card
 	}
 	id := len(w.Transactions)
 	t.Answer.Reason, t.Answer.Rule, t.Answer.Became = t.Reason, t.Rule, t.Kind
 	t.Answer.Transaction, t.Answer.Date, t.Answer.HasDate = id, t.Date, true
-	t.Answer.HasAuthCode = t.Reason == Approved
+	t.Answer.HasAuthCode = t.Reason == Approved && r.Kind.class() != settling && r.Kind.class() != uploading
 	w.Transactions = append(w.Transactions, t)
 	w.occupy(w.keyOf(r), taken{transaction: id, content: r.content()})
+	if !at.Batch.Begun && t.Batch == at.Batch.Number {
+		at.Batch.Begun, at.Batch.OpenedAt, at.Batch.OpenedOn = true, kept(w.Now), w.today(r.Merchant)
+	}
 	return id
 }
 
@@ -207,10 +273,12 @@ func (w *World) currency(r Request) int {
 	return w.Merchants[r.Merchant].Currency
 }
 
-// find returns the transactions that a reference means. An RRN reaches every
-// merchant of the bucket, the rest the terminal's own. A reversal is meant by
-// its RRN alone: to be told that it cannot be cancelled or completed.
-func (w *World) find(r Request, ref Reference) []int {
+// find returns the transactions that a cancel or completion means. An RRN
+// reaches every merchant of the bucket, the rest the terminal's own; what a
+// settlement or reversal did is meant by its RRN alone: to be told that it
+// cannot be cancelled or completed.
+func (w *World) find(r Request) []int {
+	ref := r.Original
 	var found []int
 	for id := range w.Transactions {
 		t := &w.Transactions[id]
@@ -220,20 +288,34 @@ func (w *World) find(r Request, ref Reference) []int {
 		case ByRRN:
 			meant = id == ref.Transaction && w.Merchants[t.Merchant].Bucket == w.Merchants[r.Merchant].Bucket
 		case BySTAN:
-			meant = own && t.STAN == ref.STAN
+			meant = own && t.STAN == ref.STAN && t.Asked.class() == financial
 		case ByInvoice:
 			// A number comes again: after a decline, and after a reversal.
-			meant = own && ref.Invoice != "" && t.Invoice == ref.Invoice && !t.Kind.refers() &&
-				t.State != StateDeclined && t.State != StateReversed
+			meant = own && ref.Invoice != "" && t.Invoice == ref.Invoice && t.State != StateDeclined && t.State != StateReversed
 		case ByNothing:
 		}
-		// A reversal carries its original's STAN, and another one may carry its RRN.
-		if meant && (t.Kind != Reversal || ref.By == ByRRN && r.Kind != Reversal) {
+		if meant {
 			found = append(found, id)
 		}
+	}
+	if ref.By == ByInvoice && len(found) > 1 {
+		return w.inCurrentBatch(r.Terminal, found)
 	}
 	return found
 }
 
-// refers tells whether the kind speaks of an earlier transaction.
-func (k Kind) refers() bool { return k.cancels() || k == Completion || k == Reversal }
+// inCurrentBatch is the one that is meant where a terminal has used an invoice
+// number more than once: the one in its current batch. It may be none, or not
+// be the only one.
+func (w *World) inCurrentBatch(terminal int, found []int) []int {
+	var current []int
+	for _, id := range found {
+		if w.Transactions[id].Batch == w.Terminals[terminal].Batch.Number {
+			current = append(current, id)
+		}
+	}
+	if len(current) == 1 {
+		return current
+	}
+	return found
+}

@@ -4,6 +4,8 @@ package model
 const (
 	rAdmission        = 1
 	rRepeat           = 2
+	rBatch            = 3
+	rOperator         = 4
 	rNotPermitted     = 5
 	rNotFound         = 7
 	rAmbiguous        = 8
@@ -17,11 +19,15 @@ const (
 	rPartialVoid      = 17
 	rVoidOfSettled    = 18
 	rVoidAfterRefund  = 19
+	rVoidLimits       = 20
 	rRefundOfOpen     = 21
 	rPartialOfOpen    = 22
 	rRefundWindow     = 23
 	rOverRefund       = 24
 	rRefundCount      = 25
+	rReview           = 26
+	rMinBalance       = 27
+	rCardOutOfUse     = 28
 	rRefund           = 29
 	rCompletion       = 30
 	rAuthorization    = 31
@@ -30,52 +36,159 @@ const (
 
 // ruling is a row of the table that applied: what it says and why.
 type ruling struct {
-	reason Reason
+	reason Reason // UnderReview leaves a refund to a person
 	rule   int
-	// becomes is Void or Refund if the reason is Approved.
+	// becomes is Void or Refund, unless the reason declines.
 	becomes Kind
 	minor   int64
 }
 
 func no(reason Reason, rule int) *ruling { return &ruling{reason: reason, rule: rule} }
 
-// cancel reads the table from top to bottom.
+// cancel reads the table from top to bottom. Who was signed on is kept where the
+// policy asks for it.
 func (w *World) cancel(r Request) Answer {
-	found := w.find(r, r.Original)
+	answer := w.tryCancel(r)
+	if w.policy(r).asksForOperators() {
+		w.Transactions[answer.Transaction].Operator = w.Terminals[r.Terminal].Session.Number
+	}
+	return answer
+}
+
+func (w *World) tryCancel(r Request) Answer {
+	found := w.find(r)
 	id := -1
 	if len(found) == 1 {
 		id = found[0]
 	}
+	says := w.beforeOriginal(r)
 	switch {
-	case !w.mayAsk(r):
-		return w.declineOf(r, id, NotPermittedToTerminal, rNotPermitted)
+	case says != nil:
 	case r.Original.By == ByNothing:
-		// Not in the documents: a void and a cancel of nothing in particular are
-		// no better than a refund of it.
-		return w.decline(r, NotPermittedToTerminal, rWithoutReference)
+		says = w.withoutReference(r)
 	case len(found) == 0:
-		return w.decline(r, OriginalNotFound, rNotFound)
+		says = no(OriginalNotFound, rNotFound)
 	case len(found) > 1:
-		return w.decline(r, OriginalNotFound, rAmbiguous)
+		says = no(OriginalNotFound, rAmbiguous)
+	default:
+		o := &w.Transactions[id]
+		for _, row := range []func(*World, Request, *Transaction) *ruling{
+			(*World).originalFits, (*World).amountFits, (*World).ofAuthorization, (*World).beforeCutoff, (*World).afterCutoff,
+		} {
+			if says = row(w, r, o); says != nil {
+				break
+			}
+		}
 	}
-	var says *ruling
-	for _, row := range []func(*World, Request, *Transaction) *ruling{
-		(*World).originalFits, (*World).amountFits, (*World).ofAuthorization, (*World).beforeCutoff, (*World).afterCutoff,
-	} {
-		if says = row(w, r, &w.Transactions[id]); says != nil {
-			break
+	if says.becomes != "" {
+		if forbidden := w.forbids(r, id, says); forbidden != nil {
+			says = forbidden
 		}
 	}
 	switch {
-	case says.reason != Approved:
+	case says.becomes == "":
 		return w.declineOf(r, id, says.reason, says.rule)
-	case !w.mayBecome(r, says.becomes):
-		return w.declineOf(r, id, NotPermittedToTerminal, rNotPermitted)
+	case says.reason == UnderReview:
+		return w.review(r, id, says.rule, says.minor)
 	case says.becomes == Void:
 		return w.void(r, id, says)
 	default:
 		return w.refund(r, id, says)
 	}
+}
+
+func (w *World) policy(r Request) *Policy { return &w.Merchants[r.Merchant].Policy }
+
+// mayVoid and mayRefund: the policy says yes, and nobody has suspended the right
+// of the merchant or of the terminal.
+func (w *World) mayVoid(r Request) bool {
+	return w.policy(r).AllowVoid && w.Merchants[r.Merchant].AllowVoid && w.Terminals[r.Terminal].AllowVoid
+}
+
+func (w *World) mayRefund(r Request) bool {
+	return w.policy(r).AllowRefund && w.Merchants[r.Merchant].AllowRefund && w.Terminals[r.Terminal].AllowRefund
+}
+
+// beforeOriginal are rows 4 and 5 for what is asked for. Who leaves the choice
+// to the host needs one of the permissions, and a merchant that must leave it
+// may ask for nothing else.
+func (w *World) beforeOriginal(r Request) *ruling {
+	if w.policy(r).RequireOperator && w.Terminals[r.Terminal].Session.Number == "" {
+		return no(OperatorNotSignedOn, rOperator)
+	}
+	may := w.mayVoid(r) || w.mayRefund(r)
+	switch r.Kind {
+	case Void:
+		may = w.mayVoid(r) && w.policy(r).Mode != CancelOnly
+	case Refund:
+		may = w.mayRefund(r) && w.policy(r).Mode != CancelOnly
+	default:
+	}
+	if !may {
+		return no(NotPermittedToTerminal, rNotPermitted)
+	}
+	return nil
+}
+
+// forbids are rows 4, 5 and 20 for what it comes to: whether a supervisor is
+// needed and what is counted depends on that.
+func (w *World) forbids(r Request, original int, says *ruling) *ruling {
+	p := w.policy(r)
+	if says.becomes == Refund {
+		switch {
+		case p.SupervisorForRefund && !w.Terminals[r.Terminal].Session.Supervisor:
+			return no(OperatorNotAllowed, rOperator)
+		case !w.mayRefund(r):
+			return no(NotPermittedToTerminal, rNotPermitted)
+		}
+		return nil
+	}
+	count, minor := w.voidsToday(r)
+	switch {
+	case p.SupervisorForVoid && !w.Terminals[r.Terminal].Session.Supervisor:
+		return no(OperatorNotAllowed, rOperator)
+	case !w.mayVoid(r):
+		return no(NotPermittedToTerminal, rNotPermitted)
+	case p.VoidWindow > 0 && w.Now.Sub(w.Transactions[original].AcceptedAt) > p.VoidWindow:
+		return no(NotAllowedNow, rVoidLimits)
+	case p.MaxVoidsPerDay != NoLimit && count+1 > p.MaxVoidsPerDay:
+		return no(ExceedsCountLimit, rVoidLimits)
+	case p.MaxVoidMinorPerDay != NoLimit && minor+says.minor > p.MaxVoidMinorPerDay:
+		return no(ExceedsAmountLimit, rVoidLimits)
+	}
+	return nil
+}
+
+// voidsToday are the terminal's of the business date. Not in the documents: the
+// release of a hold is one, and a void that was reversed is none.
+func (w *World) voidsToday(r Request) (count int, minor int64) {
+	for i := range w.Transactions {
+		t := &w.Transactions[i]
+		if t.Kind == Void && t.State == StateApproved && t.Terminal == r.Terminal && t.Date == w.today(r.Merchant) {
+			count++
+			minor += t.AmountMinor
+		}
+	}
+	return count, minor
+}
+
+// withoutReference is row 32. Not in the documents: a cancel of nothing in
+// particular is a refund of it, and a void of it is nothing.
+func (w *World) withoutReference(r Request) *ruling {
+	p := w.policy(r)
+	switch {
+	case r.Kind == Void, !p.AllowUnreferencedRefund, r.Card == NoCard:
+		return no(NotPermittedToTerminal, rWithoutReference)
+	case !r.HasAmount || r.AmountMinor <= 0:
+		return no(InvalidAmount, rWithoutReference)
+	case p.MaxUnreferencedMinor > 0 && r.AmountMinor > p.MaxUnreferencedMinor:
+		return no(ExceedsAmountLimit, rWithoutReference)
+	case w.currency(r) != w.Merchants[r.Merchant].Currency:
+		return no(CurrencyMismatch, rWithoutReference)
+	case r.Card < 0:
+		return no(InvalidCard, rWithoutReference)
+	}
+	return &ruling{UnderReview, rWithoutReference, Refund, r.AmountMinor}
 }
 
 // originalFits are rows 9 to 13.
@@ -100,27 +213,6 @@ func (w *World) originalFits(r Request, o *Transaction) *ruling {
 // wouldVoid tells whether a cancel of the transaction can come to nothing but a
 // void.
 func (w *World) wouldVoid(o *Transaction) bool { return !w.settled(o) || w.usable(o) }
-
-// mayAsk is row 5 for what is asked for. Who leaves the choice to the host
-// needs one of the permissions, and a merchant that must leave it may ask for
-// nothing else.
-func (w *World) mayAsk(r Request) bool {
-	p := &w.Merchants[r.Merchant].Policy
-	switch r.Kind {
-	case Void:
-		return p.AllowVoid && p.Mode != CancelOnly
-	case Refund:
-		return p.AllowRefund && p.Mode != CancelOnly
-	default:
-		return p.AllowVoid || p.AllowRefund
-	}
-}
-
-// mayBecome is row 5 for what it comes to.
-func (w *World) mayBecome(r Request, k Kind) bool {
-	p := &w.Merchants[r.Merchant].Policy
-	return k == Void && p.AllowVoid || k == Refund && p.AllowRefund
-}
 
 // usable tells whether the hold is still there to be used or given back.
 func (w *World) usable(o *Transaction) bool {
@@ -152,20 +244,22 @@ func (w *World) ofAuthorization(r Request, o *Transaction) *ruling {
 	return &ruling{Approved, rAuthorization, Void, o.Hold.AmountMinor}
 }
 
+// left of a capture: what is neither refunded nor may be after a review.
+func (t *Transaction) left() int64 { return t.CapturedMinor - t.RefundedMinor - t.ReviewedMinor }
+
 // beforeCutoff are rows 16, 17, 19, 21 and 22.
 func (w *World) beforeCutoff(r Request, o *Transaction) *ruling {
 	if w.settled(o) {
 		return nil
 	}
-	p := &w.Merchants[r.Merchant].Policy
-	left := o.CapturedMinor - o.RefundedMinor
+	untouched := o.RefundedMinor == 0 && o.ReviewedMinor == 0
 	rule := rVoid
 	switch r.Kind {
 	case Refund:
 		switch {
-		case r.HasAmount && r.AmountMinor != left:
+		case r.HasAmount && r.AmountMinor != o.left():
 			return no(NotAllowedNow, rPartialOfOpen)
-		case p.Mode == Strict, o.Terminal != r.Terminal, o.RefundedMinor > 0:
+		case w.policy(r).Mode == Strict, o.Terminal != r.Terminal, !untouched:
 			// Nor can it become a void: another terminal's is not voided (row 9),
 			// nor is what was refunded (row 19).
 			return no(NotAllowedNow, rRefundOfOpen)
@@ -176,21 +270,20 @@ func (w *World) beforeCutoff(r Request, o *Transaction) *ruling {
 			return no(AmountMismatch, rPartialVoid)
 		}
 	}
-	if o.RefundedMinor > 0 {
+	if !untouched {
 		// Voided and refunded exclude each other.
 		return no(InvalidTransaction, rVoidAfterRefund)
 	}
 	if o.Kind == Completion {
 		rule = rCompletion
 	}
-	return &ruling{Approved, rule, Void, left}
+	return &ruling{Approved, rule, Void, o.CapturedMinor}
 }
 
 // afterCutoff are rows 18 and 23 to 29.
 func (w *World) afterCutoff(r Request, o *Transaction) *ruling {
-	p := &w.Merchants[r.Merchant].Policy
-	left := o.CapturedMinor - o.RefundedMinor
-	minor := left
+	p := w.policy(r)
+	minor := o.left()
 	if r.HasAmount {
 		minor = r.AmountMinor
 	}
@@ -199,15 +292,39 @@ func (w *World) afterCutoff(r Request, o *Transaction) *ruling {
 		return no(NotAllowedNow, rVoidOfSettled)
 	case int(w.today(r.Merchant)-o.Date) > p.RefundWindowDays:
 		return no(NotAllowedNow, rRefundWindow)
-	case left == 0 || minor > left:
+	case minor <= 0 || minor > o.left():
 		return no(ExceedsAmountLimit, rOverRefund)
 	case o.RefundCount >= p.MaxRefunds:
 		return no(ExceedsCountLimit, rRefundCount)
-	case o.Kind == Completion:
-		return &ruling{Approved, rCompletion, Refund, minor}
-	default:
-		return &ruling{Approved, rRefund, Refund, minor}
+	case w.Merchants[r.Merchant].ReviewRefunds || p.ReviewThresholdMinor != NoLimit && minor > p.ReviewThresholdMinor:
+		return &ruling{UnderReview, rReview, Refund, minor}
+	case p.HasMinBalance && w.owed(r.Merchant)-minor < p.MinBalanceMinor:
+		return no(InsufficientFunds, rMinBalance)
 	}
+	switch p.ofCard(w.Cards[o.Card].Status) {
+	case CardDecline:
+		return no(RestrictedCard, rCardOutOfUse)
+	case CardReview:
+		return &ruling{UnderReview, rCardOutOfUse, Refund, minor}
+	case CardAllow:
+	}
+	if o.Kind == Completion {
+		return &ruling{Approved, rCompletion, Refund, minor}
+	}
+	return &ruling{Approved, rRefund, Refund, minor}
+}
+
+// owed is what a merchant is owed, whether its dates are closed or not. Not in
+// the documents: what is held in reserve is not part of it.
+func (w *World) owed(merchant int) int64 {
+	var minor int64
+	for account, s := range w.Books {
+		switch account.Code {
+		case pendingAccount(merchant), payableAccount(merchant), receivableAccount(merchant):
+			minor += s.CreditsPosted - s.DebitsPosted
+		}
+	}
+	return minor
 }
 
 // void undoes the original in its own window, on the same accounts. A hold may
@@ -231,22 +348,34 @@ func (w *World) void(r Request, id int, says *ruling) Answer {
 
 // refund pays back in today's window what is owed to the merchant.
 func (w *World) refund(r Request, id int, says *ruling) Answer {
-	o := &w.Transactions[id]
-	date := w.today(r.Merchant)
-	w.spend(date, o.Card, payableAccount(o.Merchant), -says.minor)
-	o.RefundedMinor += says.minor
+	t := Transaction{
+		Kind: Refund, State: StateApproved, Reason: Approved, Rule: says.rule, Card: w.Transactions[id].Card, Original: id,
+		Date: w.today(r.Merchant), AmountMinor: says.minor, Currency: w.Transactions[id].Currency, Merchant: r.Merchant,
+	}
+	w.payBack(t.Date, &t)
+	return w.Transactions[w.take(r, t)].Answer
+}
+
+// payBack posts a refund.
+func (w *World) payBack(date Date, t *Transaction) {
+	w.spend(date, t.Card, payableAccount(t.Merchant), -t.AmountMinor)
+	w.tally(t.Merchant, date, refunds, t.AmountMinor)
+	if t.Original < 0 {
+		return
+	}
+	o := &w.Transactions[t.Original]
+	o.RefundedMinor += t.AmountMinor
 	o.RefundCount++
-	return w.Transactions[w.take(r, Transaction{
-		Kind: Refund, State: StateApproved, Reason: Approved, Rule: says.rule, Card: o.Card, Original: id,
-		Date: date, AmountMinor: says.minor, Currency: o.Currency,
-	})].Answer
+	w.paidBack(t.Original, date, t.AmountMinor)
 }
 
 // uncapture gives back the whole of a capture whose window is open; under a
 // completion the hold is back.
 func (w *World) uncapture(date Date, t *Transaction, minor int64) {
 	w.spend(date, t.Card, pendingAccount(t.Merchant), -minor)
+	w.tally(t.Merchant, date, voids, minor)
 	t.CapturedMinor -= minor
+	t.clearedMinor -= minor
 	w.restoreHold(date, t)
 }
 

@@ -8,17 +8,23 @@ func (w *World) purchase(r Request) Answer {
 		return w.decline(r, reason, 0)
 	}
 	t := Transaction{
-		Kind: r.Kind, State: StateApproved, Reason: Approved, Card: r.Card, CardGiven: true, Original: -1,
+		Kind: r.Kind, State: StateApproved, Reason: Approved, Card: r.Card, Original: -1,
 		Date: w.today(r.Merchant), AmountMinor: r.AmountMinor, Currency: w.currency(r),
 	}
 	if r.Kind != Authorization {
-		t.CapturedMinor = r.AmountMinor
+		t.CapturedMinor, t.clearedMinor = r.AmountMinor, r.AmountMinor
 		w.spend(t.Date, r.Card, pendingAccount(r.Merchant), r.AmountMinor)
+		goods := sales
+		if r.Kind == Advice {
+			goods = advices
+		}
+		w.tally(r.Merchant, t.Date, goods, r.AmountMinor-r.CashbackMinor)
+		w.tally(r.Merchant, t.Date, cashbacks, r.CashbackMinor)
 		return w.Transactions[w.take(r, t)].Answer
 	}
 	// Not in the documents: a hold's days have 24 hours, and its end is kept to
 	// the microsecond.
-	expires := w.Now.UTC().AddDate(0, 0, w.Merchants[r.Merchant].Policy.HoldDays).Truncate(time.Microsecond)
+	expires := kept(w.Now.UTC().AddDate(0, 0, w.Merchants[r.Merchant].Policy.HoldDays))
 	t.Hold = Hold{State: HoldOpen, AmountMinor: r.AmountMinor, ExpiresAt: expires}
 	id := w.take(r, t)
 	w.reserve(t.Date, &w.Transactions[id], r.AmountMinor)
@@ -88,7 +94,11 @@ func expired(expiry string, now time.Time) bool { return now.Format("0601") > ex
 
 // inquire tells what the card has available.
 func (w *World) inquire(r Request) Answer {
-	if reason := w.mayUse(r); reason != Approved {
+	reason := w.mayUse(r)
+	if w.currency(r) != w.Merchants[r.Merchant].Currency {
+		reason = CurrencyMismatch
+	}
+	if reason != Approved {
 		return w.decline(r, reason, 0)
 	}
 	id := w.take(r, Transaction{
@@ -103,7 +113,7 @@ func (w *World) inquire(r Request) Answer {
 // complete captures a hold: once, up to a percentage of it, and what is left
 // of it is released.
 func (w *World) complete(r Request) Answer {
-	found := w.find(r, r.Original)
+	found := w.find(r)
 	if len(found) != 1 {
 		return w.decline(r, OriginalNotFound, 0)
 	}
@@ -115,10 +125,11 @@ func (w *World) complete(r Request) Answer {
 	date := w.today(r.Merchant)
 	w.release(date, o, o.Hold.AmountMinor)
 	w.spend(date, o.Card, pendingAccount(r.Merchant), r.AmountMinor)
+	w.tally(r.Merchant, date, completions, r.AmountMinor)
 	o.Hold.State, o.State = HoldPosted, StateCompleted
 	return w.Transactions[w.take(r, Transaction{
-		Kind: Completion, State: StateApproved, Reason: Approved, Card: o.Card, CardGiven: true, Original: id,
-		Date: date, AmountMinor: r.AmountMinor, CapturedMinor: r.AmountMinor, Currency: w.currency(r),
+		Kind: Completion, State: StateApproved, Reason: Approved, Card: o.Card, Original: id,
+		Date: date, AmountMinor: r.AmountMinor, CapturedMinor: r.AmountMinor, clearedMinor: r.AmountMinor, Currency: w.currency(r),
 	})].Answer
 }
 

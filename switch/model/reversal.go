@@ -4,47 +4,30 @@ package model
 const (
 	ExceptionLateReversal     = "late_reversal"
 	ExceptionLateVoidReversal = "late_void_reversal"
+	ExceptionRefundReversal   = "refund_reversal"
 )
 
 // reverse undoes a transaction whose answer did not arrive. It is done once;
 // every other time, and where nothing was done, the answer is "done".
 func (w *World) reverse(r Request) Answer {
-	// A reversal carries its original's STAN, unless it names another by RRN or
-	// STAN. An invoice is no name: it comes with every copy.
-	ref := r.Original
-	if ref.By == ByNothing || ref.By == ByInvoice {
-		ref = Reference{By: BySTAN, STAN: r.STAN, Batch: max(r.Batch, 1)}
+	id, known := w.reversed(r)
+	if !known {
+		return w.reverseUnknown(r)
 	}
-	var found []int
-	for _, id := range w.find(r, ref) {
-		if t := &w.Transactions[id]; t.Merchant == r.Merchant && t.Terminal == r.Terminal {
-			found = append(found, id)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return w.reverseUnknown(r, ref)
-	case 1:
-	default:
-		return w.decline(r, OriginalNotFound, 0)
-	}
-	id := found[0]
 	o := &w.Transactions[id]
-	if r.Card != NoCard && o.Card != NoCard && r.Card != o.Card {
-		return w.declineOf(r, id, CardMismatch, 0)
+	if reason := w.cannotMean(r, o); reason != Approved {
+		return w.declineOf(r, id, reason, 0)
 	}
-	if r.HasAmount && r.AmountMinor != o.AmountMinor {
-		return w.declineOf(r, id, AmountMismatch, 0)
-	}
-	if o.State == StateCompleted {
-		// Not in the documents: its completion says that its answer did arrive.
+	if o.State == StateCompleted || o.State == StateUnderReview {
+		// Not in the documents: its completion says that its answer did arrive, and
+		// a person decides what is under review.
 		return w.declineOf(r, id, InvalidTransaction, 0)
 	}
 	if o.State == StateVoided {
 		o.State = StateReversed // and by no reversal of its void does it stand again
 	}
 	if o.State != StateApproved {
-		return w.reversed(r, id, w.today(r.Merchant))
+		return w.reversal(r, id, w.today(r.Merchant))
 	}
 	switch o.Kind {
 	case Authorization:
@@ -56,26 +39,80 @@ func (w *World) reverse(r Request) Answer {
 	case Refund:
 		return w.reverseRefund(r, id)
 	default:
-		return w.reversed(r, id, w.today(r.Merchant))
+		return w.reversal(r, id, w.today(r.Merchant))
+	}
+}
+
+// reversed finds what a reversal means: by RRN, if that is one of the
+// terminal's own; else by STAN, in a stated or the current batch, for it carries
+// its original's unless it names another; else in the batch that ended without
+// its terminal's word, if what is given of amount and card fits. An invoice is no
+// name: it comes with every copy.
+func (w *World) reversed(r Request) (id int, known bool) {
+	if ref := r.Original; ref.By == ByRRN && ref.Transaction >= 0 {
+		t := &w.Transactions[ref.Transaction]
+		if t.Kind.class() == financial && t.Merchant == r.Merchant && t.Terminal == r.Terminal {
+			return ref.Transaction, true
+		}
+	}
+	if have, seen := w.keys[w.reversedKey(r)]; seen {
+		return have.transaction, !have.tombstone
+	}
+	if r.Original.By == BySTAN && r.Original.Batch != 0 {
+		return -1, false
+	}
+	original := r
+	original.Repeat = false // of the reversal: it says nothing of its original
+	original.STAN = w.reversedKey(r).stan
+	before, missed := w.acrossBatches(original, financial, reversalPatience)
+	if !missed || before.tombstone || w.cannotMean(r, &w.Transactions[before.transaction]) != Approved {
+		return -1, false
+	}
+	return before.transaction, true
+}
+
+func (w *World) reversedKey(r Request) key {
+	k := key{r.Merchant, r.Terminal, w.batchOf(r), r.STAN, financial}
+	if ref := r.Original; ref.By == BySTAN {
+		k.stan = ref.STAN
+		if ref.Batch != 0 {
+			k.batch = ref.Batch
+		}
+	}
+	return k
+}
+
+// cannotMean tells what of a reversal does not fit the original.
+func (w *World) cannotMean(r Request, o *Transaction) Reason {
+	switch {
+	case r.Card != NoCard && o.Card != NoCard && r.Card != o.Card:
+		return CardMismatch
+	case r.Currency != 0 && r.Currency != o.Currency:
+		return CurrencyMismatch
+	case r.HasAmount && r.AmountMinor != o.AmountMinor:
+		return AmountMismatch
+	default:
+		return Approved
 	}
 }
 
 // reverseUnknown leaves a tombstone: the original that comes late is declined.
-func (w *World) reverseUnknown(r Request, ref Reference) Answer {
+func (w *World) reverseUnknown(r Request) Answer {
+	k := w.reversedKey(r)
 	var answer Answer
 	if r.ApproveUnknown {
-		answer = w.reversed(r, -1, w.today(r.Merchant))
+		answer = w.reversal(r, -1, w.today(r.Merchant))
 	} else {
 		answer = w.decline(r, OriginalNotFound, 0)
 	}
-	if ref.By == BySTAN {
-		w.occupy(key{r.Merchant, r.Terminal, max(ref.Batch, 1), ref.STAN, false}, taken{transaction: answer.Transaction, tombstone: true})
+	if _, seen := w.keys[k]; !seen {
+		w.occupy(k, taken{transaction: answer.Transaction, tombstone: true})
 	}
 	return answer
 }
 
-// reversed stores an approved reversal.
-func (w *World) reversed(r Request, original int, date Date) Answer {
+// reversal stores an approved one.
+func (w *World) reversal(r Request, original int, date Date) Answer {
 	t := Transaction{
 		Kind: Reversal, State: StateApproved, Reason: Approved, Card: r.Card, Original: original,
 		Date: date, AmountMinor: r.AmountMinor, Currency: w.currency(r),
@@ -110,14 +147,14 @@ func (w *World) reverseAuthorization(r Request, id int) Answer {
 	} else {
 		o.Hold.AmountMinor = left
 	}
-	return w.reversed(r, id, date)
+	return w.reversal(r, id, date)
 }
 
 // reverseCapture is the contra of a sale, completion or advice: in its own
 // window while that is open, as an adjustment in today's when it is not.
 func (w *World) reverseCapture(r Request, id int) Answer {
 	o := &w.Transactions[id]
-	if o.RefundedMinor > 0 {
+	if o.RefundedMinor > 0 || o.ReviewedMinor > 0 {
 		// Not in the documents: what was paid back to the cardholder cannot be
 		// given back by a reversal, too.
 		answer := w.declineOf(r, id, InvalidTransaction, 0)
@@ -135,13 +172,20 @@ func (w *World) reverseCapture(r Request, id int) Answer {
 	}
 	w.spend(date, o.Card, account, -gone)
 	o.CapturedMinor = left
+	if late {
+		w.tally(o.Merchant, date, adjustments, gone)
+		w.paidBack(id, date, gone)
+	} else {
+		w.tally(o.Merchant, date, reversals, gone)
+		o.clearedMinor -= gone
+	}
 	if left == 0 {
 		o.State = StateReversed
 		if !late { // as with a void and a refund: what is settled brings no hold back
 			w.restoreHold(date, o)
 		}
 	}
-	answer := w.reversed(r, id, date)
+	answer := w.reversal(r, id, date)
 	if late {
 		w.except(answer.Transaction, ExceptionLateReversal)
 	}
@@ -169,16 +213,19 @@ func (w *World) reverseVoid(r Request, id int) Answer {
 		w.reserve(date, o, v.reinstateMinor)
 		o.Hold.State = HoldOpen
 	} else {
+		again := reinstatements
 		if o.Kind == Completion {
+			again = completions // of the same hold
 			authorization := &w.Transactions[o.Original]
 			w.release(date, authorization, authorization.Hold.AmountMinor)
 			authorization.Hold.State, authorization.State = HoldPosted, StateCompleted
 		}
 		w.spend(date, o.Card, pendingAccount(o.Merchant), v.reinstateMinor)
-		o.CapturedMinor = v.reinstateMinor
+		w.tally(o.Merchant, date, again, v.reinstateMinor)
+		o.CapturedMinor, o.clearedMinor = v.reinstateMinor, v.reinstateMinor
 	}
 	o.State, v.State = StateApproved, StateReversed
-	return w.reversed(r, id, date)
+	return w.reversal(r, id, date)
 }
 
 // canReinstate tells whether what a void gave back is still there to be taken:
@@ -201,11 +248,20 @@ func (w *World) reverseRefund(r Request, id int) Answer {
 	if left, _ := standing(r, f.AmountMinor); left != 0 {
 		return w.declineOf(r, id, InvalidTransaction, 0)
 	}
+	if f.Original < 0 {
+		// Not in the documents: what a person approved without an original has
+		// nothing that it could be added to again.
+		answer := w.declineOf(r, id, NoAction, 0)
+		w.except(answer.Transaction, ExceptionRefundReversal)
+		return answer
+	}
 	o := &w.Transactions[f.Original]
 	date := w.today(r.Merchant)
-	w.spend(date, o.Card, payableAccount(o.Merchant), f.AmountMinor)
+	w.spend(date, f.Card, payableAccount(f.Merchant), f.AmountMinor)
+	w.tally(f.Merchant, date, refundReversals, f.AmountMinor)
+	w.paidBack(f.Original, date, -f.AmountMinor)
 	o.RefundedMinor -= f.AmountMinor
 	o.RefundCount--
 	f.State = StateReversed
-	return w.reversed(r, id, date)
+	return w.reversal(r, id, date)
 }

@@ -17,19 +17,47 @@ const (
 	Balance       Kind = "balance"
 	Echo          Kind = "echo"
 	Logon         Kind = "logon"
+	Settlement    Kind = "settlement"
+	Upload        Kind = "upload"
+	Trailer       Kind = "trailer"
 )
+
+// class separates keys: a reversal carries its original's STAN and is not its
+// repeat, and neither is what shows it or settles it.
+type class string
+
+const (
+	financial class = "financial"
+	reversal  class = "reversal"
+	settling  class = "settling"
+	uploading class = "uploading"
+)
+
+func (k Kind) class() class {
+	switch k {
+	case Reversal:
+		return reversal
+	case Settlement, Trailer:
+		return settling
+	case Upload:
+		return uploading
+	default:
+		return financial
+	}
+}
 
 // State is where a transaction is in its life.
 type State string
 
 // The states of transactions.
 const (
-	StateDeclined  State = "declined"
-	StateApproved  State = "approved"
-	StateCompleted State = "completed"
-	StateVoided    State = "voided"
-	StateReversed  State = "reversed"
-	StateExpired   State = "expired"
+	StateDeclined    State = "declined"
+	StateApproved    State = "approved"
+	StateCompleted   State = "completed"
+	StateVoided      State = "voided"
+	StateReversed    State = "reversed"
+	StateExpired     State = "expired"
+	StateUnderReview State = "under_review"
 )
 
 // HoldState is how a hold ended, if it did.
@@ -75,6 +103,17 @@ const (
 	WrongTerminal          Reason = "wrong_terminal"
 	WrongExpiry            Reason = "wrong_expiry"
 	CardMismatch           Reason = "card_mismatch"
+	TerminalInactive       Reason = "terminal_inactive"
+	OperatorNotSignedOn    Reason = "operator_not_signed_on"
+	OperatorNotAllowed     Reason = "operator_not_allowed"
+	WrongOperatorPassword  Reason = "wrong_operator_password"
+	OperatorLocked         Reason = "operator_locked"
+	UnderReview            Reason = "under_review"
+	ReviewRejected         Reason = "review_rejected"
+	BatchOutOfBalance      Reason = "batch_out_of_balance"
+	BatchInUpload          Reason = "batch_in_upload"
+	UnknownBatch           Reason = "unknown_batch"
+	NotCurrentBatch        Reason = "not_current_batch"
 )
 
 // CancelMode is who chooses between void and refund.
@@ -98,6 +137,16 @@ const (
 	CardStolen  CardStatus = "stolen"
 	CardFrozen  CardStatus = "frozen"
 	CardClosed  CardStatus = "closed"
+)
+
+// CardPolicy is what a refund to a card out of use comes to.
+type CardPolicy string
+
+// What policies say of such cards.
+const (
+	CardAllow   CardPolicy = "allow"
+	CardReview  CardPolicy = "review"
+	CardDecline CardPolicy = "decline"
 )
 
 // cancels tells whether the merchant asks for something to be undone.

@@ -15,16 +15,26 @@ type World struct {
 	Merchants    []Merchant
 	Terminals    []Terminal
 	Cards        []Card
+	Operators    map[OperatorKey]Operator
+	Discounts    []DiscountTerm
+	Reserves     []ReserveTerm
 	Transactions []Transaction
 	Exceptions   []Exception
 	// Books are what transfers add up to.
 	Books map[Account]Sums
 	// Unsealed is each calendar's first business date that is not closed for
 	// good: dates close in their order.
-	Unsealed []Date
+	Unsealed   []Date
+	Statements map[MerchantDate]Statement
+	// Differences between terminals' uploads and the host's records.
+	Differences map[DifferenceKey]Difference
 
-	keys   map[key]taken
-	closed map[int]balances // of merchants, as their last statements have them
+	keys     map[key]taken
+	lockouts map[OperatorKey]lockout
+	days     map[dayLine]tallied
+	paybacks []payback
+	closed   map[int]balances      // of merchants, as their last statements have them
+	freed    map[MerchantDate]bool // statements whose reserves were given back
 }
 
 // Merchant with what its terminals may do.
@@ -35,26 +45,23 @@ type Merchant struct {
 	Bucket   int
 	Currency int
 	Policy   Policy
-}
-
-// Policy is what a merchant's terminals may do, and how far. A maximum of 0 is none.
-type Policy struct {
-	Mode               CancelMode
-	MaxAmountMinor     int64
-	MaxCashbackMinor   int64
-	CompletionPercent  int64
-	HoldDays           int
-	AllowAuthorization bool
-	AllowCashback      bool
-	AllowOfflineAdvice bool
-	AllowVoid          bool
-	AllowRefund        bool
-	RefundWindowDays   int
-	MaxRefunds         int
+	Active   bool
+	// AllowVoid and AllowRefund are suspended by people.
+	AllowVoid, AllowRefund bool
+	// ReviewRefunds: the merchant is flagged.
+	ReviewRefunds bool
 }
 
 // Terminal of a merchant.
-type Terminal struct{ Merchant int }
+type Terminal struct {
+	Merchant int
+	Active   bool
+	// AllowVoid and AllowRefund are suspended by people.
+	AllowVoid, AllowRefund bool
+	Batch                  Batch // the current one
+	Ended                  []Batch
+	Session                Session
+}
 
 // Card is an on-us card.
 type Card struct {
@@ -63,6 +70,7 @@ type Card struct {
 	Currency     int
 	Status       CardStatus
 	Expiry       string // YYMM
+	Network      string
 }
 
 // AvailableMinor is what may still be spent.
@@ -78,7 +86,6 @@ type Transaction struct {
 	Merchant       int
 	Terminal       int
 	Card           int // NoCard without one of ours
-	CardGiven      bool
 	Currency       int
 	Date           Date
 	STAN           int
@@ -88,10 +95,17 @@ type Transaction struct {
 	CapturedMinor  int64
 	RefundedMinor  int64
 	RefundCount    int
-	Original       int // none: -1
+	ReviewedMinor  int64 // of refunds that wait for a person
+	Original       int   // none: -1
 	Hold           Hold
+	Operator       string // who was signed on
+	Review         Review
+	Posted         Date // of a review's decision, with HasPosted
+	HasPosted      bool
+	AcceptedAt     time.Time
 	Answer         Answer
 	reinstateMinor int64 // of a void: what it took away
+	clearedMinor   int64 // of a capture: what of it is in its own date's pending
 }
 
 // Hold is what an authorization reserves.
@@ -117,15 +131,22 @@ type Account struct {
 type Sums struct{ DebitsPosted, CreditsPosted, DebitsPending, CreditsPending int64 }
 
 // balances that a merchant's statement closes with.
-type balances struct{ payableMinor, receivableMinor int64 }
+type balances struct{ payableMinor, receivableMinor, reserveMinor int64 }
 
 // Clone is a world of its own that is equal to this one.
 func (w *World) Clone() *World {
 	c := *w
 	c.Merchants, c.Cards = slices.Clone(w.Merchants), slices.Clone(w.Cards)
+	c.Terminals = slices.Clone(w.Terminals)
+	for i := range c.Terminals {
+		c.Terminals[i].Ended = slices.Clone(w.Terminals[i].Ended)
+	}
 	c.Transactions, c.Exceptions = slices.Clone(w.Transactions), slices.Clone(w.Exceptions)
-	c.Unsealed = slices.Clone(w.Unsealed)
-	c.Books, c.keys, c.closed = maps.Clone(w.Books), maps.Clone(w.keys), maps.Clone(w.closed)
+	c.Unsealed, c.paybacks = slices.Clone(w.Unsealed), slices.Clone(w.paybacks)
+	c.Operators, c.lockouts = maps.Clone(w.Operators), maps.Clone(w.lockouts)
+	c.Books, c.keys, c.days = maps.Clone(w.Books), maps.Clone(w.keys), maps.Clone(w.days)
+	c.closed, c.freed = maps.Clone(w.closed), maps.Clone(w.freed)
+	c.Statements, c.Differences = maps.Clone(w.Statements), maps.Clone(w.Differences)
 	return &c
 }
 
@@ -149,19 +170,24 @@ func (w *World) today(merchant int) Date {
 }
 
 // settled tells whether the transaction's window has ended: at its instant,
-// whether or not it is closed yet, or by its close, whatever the clock says.
+// whether or not it is closed yet, or by its close, whatever the clock says; or,
+// where the policy says so, its batch.
 func (w *World) settled(t *Transaction) bool {
 	calendar := w.Merchants[t.Merchant].Calendar
-	return t.Date < w.Unsealed[calendar] || !w.Now.Before(w.Calendars[calendar].CutoffOf(t.Date))
+	return t.Date < w.Unsealed[calendar] || !w.Now.Before(w.Calendars[calendar].CutoffOf(t.Date)) ||
+		w.Merchants[t.Merchant].Policy.SettledByBatch && w.Terminals[t.Terminal].ended(t.Batch) != nil
 }
 
 // The accounts, by the chart's codes. Ids count from 1.
 func cardAccount(card int) string        { return fmt.Sprintf("card:%d", card+1) }
 func pendingAccount(merchant int) string { return fmt.Sprintf("merchant:%d:pending", merchant+1) }
 func payableAccount(merchant int) string { return fmt.Sprintf("merchant:%d:payable", merchant+1) }
+func reserveAccount(merchant int) string { return fmt.Sprintf("merchant:%d:reserve", merchant+1) }
 func receivableAccount(merchant int) string {
 	return fmt.Sprintf("merchant:%d:receivable", merchant+1)
 }
+
+const revenueAccount = "revenue:mdr"
 
 // post moves money from the debit to the credit account.
 func (w *World) post(date Date, debit, credit string, minor int64) {
@@ -170,6 +196,9 @@ func (w *World) post(date Date, debit, credit string, minor int64) {
 }
 
 func (w *World) book(date Date, code string, s Sums) {
+	if s == (Sums{}) {
+		return // nothing moved, and there is no trace of it
+	}
 	if w.Books == nil {
 		w.Books = map[Account]Sums{}
 	}
@@ -196,6 +225,8 @@ func (w *World) reserve(date Date, t *Transaction, minor int64) {
 	w.Cards[t.Card].HeldMinor += minor
 }
 
+func (w *World) release(date Date, t *Transaction, minor int64) { w.reserve(date, t, -minor) }
+
 // dateFor is where what undoes a transaction is posted: in its own window while
 // that is open, then in today's.
 func (w *World) dateFor(t *Transaction) Date {
@@ -204,5 +235,3 @@ func (w *World) dateFor(t *Transaction) Date {
 	}
 	return t.Date
 }
-
-func (w *World) release(date Date, t *Transaction, minor int64) { w.reserve(date, t, -minor) }
