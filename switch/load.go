@@ -219,7 +219,7 @@ func (l *loader) queueKeys(b *pgx.Batch) {
 		}
 		arguments := []any{l.facts.Bucket, merchants, terminals, stans, classes}
 		if list.probes[0].batch != anyBatch {
-			arguments = append(arguments, batches, l.facts.Now.Add(-rolloverReversal))
+			arguments = append(arguments, batches, l.facts.Now.Add(-rolloverReversal), l.exclusive)
 		}
 		b.Queue(list.sql, arguments...).Query(l.collectKeys)
 	}

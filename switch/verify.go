@@ -94,7 +94,7 @@ var checks = []ledger.Check{
 		WITH journals AS (
 			SELECT bucket, journal_id,
 				coalesce(sum(amount_minor) FILTER (WHERE kind IN (2, 3) AND phase = 1), 0) AS sale,
-				coalesce(sum(amount_minor) FILTER (WHERE kind = 8 AND phase = 1), 0) AS advice,
+				coalesce(sum(amount_minor) FILTER (WHERE kind IN (3, 8) AND phase = 1), 0) AS advice,
 				coalesce(sum(amount_minor) FILTER (WHERE kind = 4 AND phase = 2), 0) AS hold,
 				coalesce(sum(amount_minor) FILTER (WHERE kind = 5 AND phase IN (1, 3)), 0) AS completion,
 				coalesce(sum(amount_minor) FILTER (WHERE kind = 9 AND phase IN (1, 4)), 0) AS void,
