@@ -20,7 +20,7 @@ type talk struct {
 func newTalk(t *testing.T) *talk {
 	t.Helper()
 	tw := newTwins(t)
-	tw.reset(time.Date(2028, 5, 16, 9, 0, 0, 0, time.UTC))
+	tw.reset(time.Date(2028, 1, 19, 9, 0, 0, 0, time.UTC))
 	tw.publish()
 	return &talk{tw, t}
 }
@@ -136,4 +136,24 @@ func TestUploadOfADeclinedTransactionWithAnotherCard(t *testing.T) {
 	k.says(model.Approved, model.Upload, 0, byCard(1), func(r *model.Request) {
 		r.Original = model.Reference{By: model.BySTAN, STAN: k.m.Transactions[declined.Transaction].STAN}
 	})
+}
+
+// A reversal names the batch that its terminal comes to next, and what it
+// reverses is the first request of that batch, which the host opens for it.
+func TestReversalOfTheFirstRequestOfABatchToCome(t *testing.T) {
+	k := newTalk(t)
+	k.m.Merchants[0].Policy.AutoCloseBatch = true
+	k.publish()
+	k.says(model.Approved, model.Sale, 1_000, byCard(0))
+	next := func(r *model.Request) { r.STAN, r.Batch = 99, 2 }
+	k.says(model.OriginalNotFound, model.Reversal, 1_000, next)
+	k.later(24 * time.Hour)
+	k.says(model.ReversedBefore, model.Sale, 1_000, byCard(0), func(r *model.Request) { r.STAN = 99 })
+}
+
+// Cash handed out with what was approved offline is a leg of its own, as it is
+// with a sale.
+func TestAdviceWithCashback(t *testing.T) {
+	k := newTalk(t)
+	k.says(model.Approved, model.Advice, 1_000, byCard(0), func(r *model.Request) { r.CashbackMinor = 300 })
 }
