@@ -228,8 +228,9 @@ func standingSQL() string {
 				ELSE l.journal_id END AS root
 			FROM legs l
 			JOIN transactions t ON t.bucket = $1 AND t.business_date = $2 AND t.transaction_id = l.journal_id
-			LEFT JOIN transactions o
-				ON t.kind = 8 AND o.bucket = $1 AND o.business_date = t.original_date AND o.transaction_id = t.original_id),
+			LEFT JOIN LATERAL ( -- looked up by key: joined, it would be all that the bucket ever had
+				SELECT kind, original_id FROM transactions
+				WHERE t.kind = 8 AND bucket = $1 AND business_date = t.original_date AND transaction_id = t.original_id OFFSET 0) o ON true),
 		standing AS ( -- a void and a reversal are of the purchase's card
 			SELECT root, merchant_id, currency, max(bin) AS bin, (sum(net) - sum(cashback))::bigint AS minor
 			FROM rooted GROUP BY 1, 2, 3 HAVING sum(net) > sum(cashback))
