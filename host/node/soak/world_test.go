@@ -19,6 +19,7 @@ import (
 	"meridian/internal/card"
 	"meridian/internal/money"
 	"meridian/internal/pglocal/pgtest"
+	"meridian/internal/postgres"
 	"meridian/internal/vault"
 	"meridian/ledger"
 	"meridian/migrations"
@@ -104,7 +105,7 @@ func newWorld(t *testing.T, p plan) *world {
 	} else {
 		w.url = pgtest.Database(t, migrate)
 	}
-	w.pool, err = pgxpool.New(ctx, w.url)
+	w.pool, err = postgres.Open(ctx, w.url, postgres.Options{}) // as the command line's
 	w.must(err)
 	t.Cleanup(w.pool.Close)
 	w.seed(ctx)
