@@ -166,7 +166,7 @@ func TestOlderDataDirectoriesGetKeysAndPINs(t *testing.T) {
 	url := pgtest.Database(t, migrate)
 	seedAt(t, url, monday)
 	conn := connectTo(t, url)
-	old, err := openVault(t).Wrap(vault.UsageMACKey, make([]byte, keyBytes))
+	old, err := openVault(t).Wrap("mac-key", make([]byte, keyBytes))
 	if err != nil {
 		t.Fatal(err)
 	}

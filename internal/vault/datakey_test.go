@@ -232,11 +232,11 @@ func TestRewrapFails(t *testing.T) {
 	if v.NeedsRewrap(nil) || v.NeedsRewrap([]byte("nothing that was wrapped by anybody, at any time at all")) {
 		t.Error("what is not wrapped needs to be wrapped again")
 	}
-	wrapped, err := v.Wrap(vault.UsageMACKey, []byte("key"))
+	wrapped, err := v.Wrap("mac-key", []byte("key"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := v.Rewrap(vault.UsagePINKey, wrapped); !errors.Is(err, vault.ErrUnwrap) || got != nil {
+	if got, err := v.Rewrap("pin-key", wrapped); !errors.Is(err, vault.ErrUnwrap) || got != nil {
 		t.Errorf("for another usage: %v, want ErrUnwrap", err)
 	}
 }

@@ -7,18 +7,9 @@ import (
 )
 
 // Usage says what a wrapped value is for. It is authenticated with the value
-// and not stored in it: who unwraps has to know what the value should be.
+// and not stored in it: who unwraps has to know what the value should be. A usage
+// is part of every stored value and is never renamed.
 type Usage string
-
-// The usages of today's columns. A usage is part of every stored value and is
-// never renamed.
-const (
-	UsageTerminalMasterKey Usage = "terminal-master-key"
-	UsageMACKey            Usage = "mac-key"
-	UsagePINKey            Usage = "pin-key"
-	UsageTrackKey          Usage = "track-key"
-	UsageCardNumber        Usage = "card-number"
-)
 
 const (
 	wrapVersion = 1

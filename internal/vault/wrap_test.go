@@ -20,7 +20,7 @@ func TestUnwrapKnownAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, err := sandboxVault(t).Unwrap(vault.UsageMACKey, wrapped)
+	plain, err := sandboxVault(t).Unwrap("mac-key", wrapped)
 	if err != nil || hex.EncodeToString(plain) != "0123456789abcdeffedcba9876543210" {
 		t.Errorf("Unwrap = %x, %v", plain, err)
 	}
@@ -29,7 +29,7 @@ func TestUnwrapKnownAnswer(t *testing.T) {
 func TestWrapUnwrap(t *testing.T) {
 	v := sandboxVault(t)
 	usages := []vault.Usage{
-		vault.UsageTerminalMasterKey, vault.UsageMACKey, vault.UsagePINKey, vault.UsageTrackKey, vault.UsageCardNumber,
+		"terminal-master-key", "mac-key", "pin-key", "track-key", "card-number",
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		usage := rapid.SampledFrom(usages).Draw(t, "usage")
@@ -64,7 +64,7 @@ func TestWrapUnwrap(t *testing.T) {
 func TestUnwrapFindsEveryChangedBit(t *testing.T) {
 	v := sandboxVault(t)
 	plain := []byte("0123456789abcdef")
-	wrapped, err := v.Wrap(vault.UsagePINKey, plain)
+	wrapped, err := v.Wrap("pin-key", plain)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,28 +78,28 @@ func TestUnwrapFindsEveryChangedBit(t *testing.T) {
 		case bit/8 < 5:
 			want = vault.ErrOtherKey
 		}
-		if got, err := v.Unwrap(vault.UsagePINKey, changed); !errors.Is(err, want) || got != nil {
+		if got, err := v.Unwrap("pin-key", changed); !errors.Is(err, want) || got != nil {
 			t.Errorf("bit %d changed: %x, %v; want %v", bit, got, err, want)
 		}
 	}
 	for length := range wrapped {
-		if got, err := v.Unwrap(vault.UsagePINKey, wrapped[:length]); err == nil || got != nil {
+		if got, err := v.Unwrap("pin-key", wrapped[:length]); err == nil || got != nil {
 			t.Errorf("cut to %d bytes: %x, %v", length, got, err)
 		}
 	}
-	if got, err := v.Unwrap(vault.UsagePINKey, append(bytes.Clone(wrapped), 0)); !errors.Is(err, vault.ErrUnwrap) || got != nil {
+	if got, err := v.Unwrap("pin-key", append(bytes.Clone(wrapped), 0)); !errors.Is(err, vault.ErrUnwrap) || got != nil {
 		t.Errorf("a byte longer: %x, %v", got, err)
 	}
 }
 
 func TestUnwrapUnderAnotherKey(t *testing.T) {
 	other := mustOpen(t, mustMaster(t, bytes.Repeat([]byte{7}, vault.MasterKeyBytes)))
-	wrapped, err := other.Wrap(vault.UsageMACKey, []byte("key"))
+	wrapped, err := other.Wrap("mac-key", []byte("key"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	v := sandboxVault(t)
-	_, err = v.Unwrap(vault.UsageMACKey, wrapped)
+	_, err = v.Unwrap("mac-key", wrapped)
 	if !errors.Is(err, vault.ErrOtherKey) {
 		t.Fatalf("%v, want ErrOtherKey", err)
 	}
@@ -109,12 +109,12 @@ func TestUnwrapUnderAnotherKey(t *testing.T) {
 		}
 	}
 	// The header is authenticated: naming the right key does not help.
-	own, err := v.Wrap(vault.UsageMACKey, nil)
+	own, err := v.Wrap("mac-key", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	copy(wrapped[:5], own[:5])
-	if _, err := v.Unwrap(vault.UsageMACKey, wrapped); !errors.Is(err, vault.ErrUnwrap) {
+	if _, err := v.Unwrap("mac-key", wrapped); !errors.Is(err, vault.ErrUnwrap) {
 		t.Errorf("under a forged key id: %v, want ErrUnwrap", err)
 	}
 }
@@ -151,12 +151,12 @@ func TestWrapBounds(t *testing.T) {
 func TestErrorsHoldNoContent(t *testing.T) {
 	v := sandboxVault(t)
 	secret := []byte("a-key-that-must-not-show")
-	wrapped, err := v.Wrap(vault.UsageMACKey, secret)
+	wrapped, err := v.Wrap("mac-key", secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, wrongUsage := v.Unwrap(vault.UsagePINKey, wrapped)
-	_, tooLong := v.Wrap(vault.UsageMACKey, bytes.Repeat(secret, 200))
+	_, wrongUsage := v.Unwrap("pin-key", wrapped)
+	_, tooLong := v.Wrap("mac-key", bytes.Repeat(secret, 200))
 	for _, err := range []error{wrongUsage, tooLong} {
 		if err == nil {
 			t.Fatal("no error")
@@ -177,12 +177,12 @@ func TestVaultServesManyGoroutines(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			for range 100 {
-				wrapped, err := v.Wrap(vault.UsageCardNumber, []byte(pan.Reveal()))
+				wrapped, err := v.Wrap("card-number", []byte(pan.Reveal()))
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				plain, err := v.Unwrap(vault.UsageCardNumber, wrapped)
+				plain, err := v.Unwrap("card-number", wrapped)
 				if err != nil || string(plain) != pan.Reveal() || v.Token(pan) != want {
 					t.Errorf("%d bytes, %v", len(plain), err)
 					return
