@@ -186,7 +186,7 @@ func (x *exchange) reply(r *switching.Response) {
 		x.send(Answer{})
 		return
 	}
-	x.send(Answer{Payload: payload, Demand: wire.Demand(r.Demand)})
+	x.send(Answer{Payload: payload, Demand: dialect.Demand(r)})
 }
 
 // contain keeps a panic to its message, whosoever goroutine runs it.

@@ -31,7 +31,7 @@ type Manifest struct {
 type Addresses struct {
 	NAC      string `json:"nac"`
 	ASCII    string `json:"ascii"`
-	UnionPay string `json:"unionpay,omitempty"`
+	UnionPay string `json:"unionpay"`
 	Console  string `json:"console,omitempty"`
 	Ops      string `json:"ops"`
 }

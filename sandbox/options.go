@@ -100,12 +100,12 @@ type flagAddress struct{ flag, address string }
 
 // listened are the addresses that something listens on.
 func (o *Options) listened() []flagAddress {
-	return []flagAddress{{"--nac", o.NAC}, {"--ascii", o.ASCII}, {"--ops", o.Ops}}
+	return []flagAddress{{"--nac", o.NAC}, {"--ascii", o.ASCII}, {"--unionpay", o.UnionPay}, {"--ops", o.Ops}}
 }
 
 // accepted are the addresses that are taken for later versions.
 func (o *Options) accepted() []flagAddress {
-	return []flagAddress{{"--unionpay", o.UnionPay}, {"--console", o.Console}}
+	return []flagAddress{{"--console", o.Console}}
 }
 
 // checkAddresses finds out before anything is started what listening would

@@ -223,6 +223,13 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 					Framing: wire.Framing{Length: wire.LengthBinary},
 				},
 			},
+			{
+				Dialect: listenerUnionPay,
+				ListenerConfig: host.ListenerConfig{
+					Name: listenerUnionPay, Address: s.options.UnionPay,
+					Framing: wire.Framing{Length: wire.LengthBinary, Header: true},
+				},
+			},
 		},
 		OpsAddress:  s.options.Ops,
 		OpsHandlers: map[string]http.Handler{ClockPath: control},
@@ -265,15 +272,14 @@ func (s *Sandbox) publish(context.Context) error {
 	addresses := s.node.Addresses()
 	s.manifest.Ready = true
 	s.manifest.Addresses = Addresses{
-		NAC: addresses[listenerNAC], ASCII: addresses[listenerASCII], Ops: "http://" + addresses[addressOps],
+		NAC: addresses[listenerNAC], ASCII: addresses[listenerASCII], UnionPay: addresses[listenerUnionPay], Ops: "http://" + addresses[addressOps],
 	}
 	s.manifest.DatabaseURL = s.database.url
 	if err := s.home.publish(&s.manifest); err != nil {
 		return err
 	}
 	s.undo = append(s.undo, func(context.Context) error { return s.home.withdraw() })
-	s.logger.Warn("nothing listens for UnionPay terminals and for the console: this version has neither",
-		"unionpay", s.options.UnionPay, "console", s.options.Console)
+	s.logger.Warn("nothing listens for the console: this version has none", "console", s.options.Console)
 	return nil
 }
 

@@ -33,7 +33,7 @@ func TestSandbox(t *testing.T) {
 	if !reflect.DeepEqual(m, s.Manifest()) {
 		t.Error("sandbox.json is not what the sandbox says of itself")
 	}
-	if m.Addresses.UnionPay != "" || m.Addresses.Console != "" {
+	if m.Addresses.Console != "" {
 		t.Errorf("addresses that nothing listens on: %+v", m.Addresses)
 	}
 	echo(t, m)
@@ -203,7 +203,7 @@ func TestManifestShape(t *testing.T) {
 		}
 	}
 	wantKeys(t, top, "addresses", "cards", "database_url", "merchants", "ready")
-	wantKeys(t, document.Addresses, "ascii", "nac", "ops")
+	wantKeys(t, document.Addresses, "ascii", "nac", "ops", "unionpay")
 	for _, m := range document.Merchants {
 		wantKeys(t, m, "cancel_mode", "currency", "cutoff", "mid", "name", "terminals", "time_zone")
 		for _, terminal := range m["terminals"].([]any) {
@@ -387,6 +387,7 @@ func TestAddresses(t *testing.T) {
 	}{
 		{"--nac", busy, func(o *Options, a string) { o.NAC = a }, false},
 		{"--ascii", busy, func(o *Options, a string) { o.ASCII = a }, false},
+		{"--unionpay", busy, func(o *Options, a string) { o.UnionPay = a }, false},
 		{"--ops", busy, func(o *Options, a string) { o.Ops = a }, false},
 		{"--nac", "8583", func(o *Options, a string) { o.NAC = a }, true},
 		{"--ops", "127.0.0.1:65536", func(o *Options, a string) { o.Ops = a }, true},
@@ -405,9 +406,9 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s %s: the data directory was made", c.flag, c.address)
 		}
 	}
-	// Nothing listens for UnionPay and the console, so what does is not in the way.
+	// Nothing listens for the console, so what does is not in the way.
 	o := options(dataDir(t))
-	o.UnionPay, o.Console, o.DatabaseURL = busy, busy, pgtest.Database(t, nil)
+	o.Console, o.DatabaseURL = busy, pgtest.Database(t, nil)
 	start(t, o)
 }
 

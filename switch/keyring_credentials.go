@@ -10,8 +10,6 @@ type Credentials struct {
 	// PINKeys that may have enciphered the PIN, the likeliest first; with KSN the
 	// base key.
 	PINKeys []hsm.Key
-	// TrackKeys that may have enciphered the tracks, the likeliest first.
-	TrackKeys []hsm.Key
 	// KSN is the message's key serial number, nil where keys are not derived.
 	KSN []byte
 }

@@ -148,9 +148,6 @@ func (s *KeySet) credentials(of []*generation) Credentials {
 		if key, err := hsm.ParseKey(g.pik, hsm.UsePIN); err == nil {
 			c.PINKeys = append(c.PINKeys, key)
 		}
-		if key, err := hsm.ParseKey(g.tdk, hsm.UseTrack); err == nil {
-			c.TrackKeys = append(c.TrackKeys, key)
-		}
 	}
 	return c
 }

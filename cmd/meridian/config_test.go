@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"meridian/host/dialect"
 	"meridian/internal/config"
 )
 
@@ -86,6 +87,16 @@ func TestConfigShowsOrigins(t *testing.T) {
 // listener is the least that a host needs beside database and key.
 const listener = "listeners:\n  - {name: nac, dialect: nac, address: '127.0.0.1:0'}\n"
 
+// The profiles that a configuration may name are those there are.
+func TestConfigNamesEveryProfile(t *testing.T) {
+	key := masterKey(t)
+	for _, profile := range dialect.Profiles() {
+		content := "master_key_file: " + key + "\ndatabase: {url: 'postgres://db/meridian'}\nsecurity_module: software\n" +
+			strings.Replace(listener, "dialect: nac", "dialect: unionpay, profile: "+profile, 1)
+		call(t, "config", "check", write(t, "meridian.yaml", content)).want(t, 0, "could start")
+	}
+}
+
 func TestConfigCheck(t *testing.T) {
 	key := masterKey(t)
 	whole := "master_key_file: " + key + "\ndatabase: {url: 'postgres://db/meridian'}\nsecurity_module: software\n"
@@ -123,8 +134,8 @@ func TestConfigCheck(t *testing.T) {
 			[]string{"meridian.yaml:5", "tls", "certificate"},
 		},
 		{
-			"dialect of another version", whole + strings.Replace(listener, "dialect: nac", "dialect: unionpay", 1),
-			[]string{"meridian.yaml:5", "dialect", "nac or ascii"},
+			"unknown profile", whole + strings.Replace(listener, "dialect: nac", "dialect: unionpay, profile: spd", 1),
+			[]string{"meridian.yaml:5", "profile", "did you mean spp"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -93,9 +93,6 @@ func nodeListener(loaded *config.Loaded, index int, log *slog.Logger) (node.List
 	wrong := func(key string, err error) (node.Listener, error) {
 		return node.Listener{}, wrongSetting(loaded, fmt.Sprintf("listeners[%d].%s", index, key), err.Error())
 	}
-	if l.Dialect == config.DialectUnionPay {
-		return wrong("dialect", errors.New("unionpay is not spoken by this version: it is nac or ascii"))
-	}
 	length, err := wire.ParseLengthFormat(string(l.Length))
 	if err != nil {
 		return wrong("length", err)
@@ -126,6 +123,7 @@ func nodeListener(loaded *config.Loaded, index int, log *slog.Logger) (node.List
 		Dialect:                string(l.Dialect),
 		Spec:                   spec,
 		DeclineUnknownReversal: l.UnknownReversal == config.UnknownReversalDecline,
+		Profile:                l.Profile, AcquirerID: l.AcquirerID,
 	}, nil
 }
 

@@ -26,13 +26,17 @@ import (
 type Listener struct {
 	host.ListenerConfig
 
-	// Dialect: nac or ascii.
+	// Dialect: nac, ascii or unionpay.
 	Dialect string
 	// Spec replaces the dialect's own message spec; nil keeps it.
 	Spec *wire.Spec
 	// DeclineUnknownReversal answers 25 to the reversal of an unknown original;
-	// the default is 00, as advice-style hosts do.
+	// the default is 00, as advice-style hosts do. Of unionpay its profile says it.
 	DeclineUnknownReversal bool
+	// Profile and AcquirerID of unionpay, see [dialect.Options]; empty takes the
+	// defaults.
+	Profile    string
+	AcquirerID string
 }
 
 // Config of a node.
@@ -208,7 +212,9 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 	dialects := map[string]dialect.Dialect{}
 	for _, l := range n.cfg.Listeners {
 		d, err := dialect.New(l.Dialect, dialect.Options{
-			Spec: l.Spec, Token: dataKeys.Token, ApproveUnknownReversal: !l.DeclineUnknownReversal,
+			Spec: l.Spec, Token: dataKeys.Token,
+			ApproveUnknownReversal: !l.DeclineUnknownReversal && l.Dialect != wire.NameUnionPay,
+			Profile:                l.Profile, AcquirerID: l.AcquirerID, DecryptTrack: n.sw.DecryptTrack,
 		})
 		if err != nil {
 			return fmt.Errorf("listener %s: %w", l.Name, err)

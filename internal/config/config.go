@@ -85,6 +85,10 @@ type Listener struct {
 	MaxFrameBytes int    `range:"64..65535"        yaml:"max_frame_bytes"`
 	// DialMonitor takes the dial-monitor header that dial-up access networks put before UnionPay's application header.
 	DialMonitor bool `yaml:"dial_monitor"`
+	// Profile is how the host that UnionPay's terminals expect decides where hosts differ.
+	Profile string `oneof:"cup posp spp" yaml:"profile"`
+	// AcquirerID is our institution in UnionPay's answers.
+	AcquirerID string `yaml:"acquirer_id"`
 	// SpecFile replaces the dialect's field table by a JSON specification in moov-io/iso8583's form.
 	SpecFile string `path:"file" yaml:"spec_file"`
 	TLS      TLS    `yaml:"tls"`

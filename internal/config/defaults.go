@@ -61,6 +61,8 @@ func Default() Config {
 func DefaultListener() Listener {
 	return Listener{
 		Length: LengthBinary,
+		// UnionPay's own centre, and an institution that nobody is.
+		Profile: "cup", AcquirerID: "00000000",
 		// The largest message in use is under 1 KiB; 4 KiB is generous, and small enough that a stranger's length
 		// costs nothing.
 		MaxFrameBytes: 4096,

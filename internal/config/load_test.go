@@ -86,7 +86,7 @@ func TestFullFile(t *testing.T) {
 		Allow:          []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")},
 		MaxConnections: 5000, MaxConnectionsPerAddress: 100, MaxInFlight: 32,
 		ReadTimeout: 5 * time.Second, WriteTimeout: 6 * time.Second, IdleTimeout: 5 * time.Minute, HandshakeTimeout: 7 * time.Second,
-		UnknownReversal: UnknownReversalDecline,
+		UnknownReversal: UnknownReversalDecline, Profile: "spp", AcquirerID: "01020000",
 	}
 	ascii := DefaultListener()
 	ascii.Name, ascii.Dialect, ascii.Address, ascii.Length = "ascii", DialectASCII, "127.0.0.1:8584", LengthASCII

@@ -199,6 +199,10 @@ func TestRefusedFiles(t *testing.T) {
 			[]string{`meridian.yaml:6: listeners[0].max_frame_bytes: 20000 cannot be announced by a length of four digits (length: bcd): at most 9999`},
 		},
 		{
+			"acquirer that is none", listenerWith("acquirer_id: 0102"),
+			[]string{`meridian.yaml:5: listeners[0].acquirer_id: "0102" is not 8 to 11 digits`},
+		},
+		{
 			"dial-monitor header of another dialect", listenerWith("dial_monitor: true"),
 			[]string{`meridian.yaml:5: listeners[0].dial_monitor: is for dialect unionpay alone: no other has a dial-monitor header`},
 		},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -168,6 +169,9 @@ func (l Listener) check(report func(key, format string, arguments ...any)) {
 		report("max_frame_bytes", "%d cannot be announced by a length of four digits (length: %s): at most %d",
 			l.MaxFrameBytes, l.Length, maxDecimalLength)
 	}
+	if !acquirerID.MatchString(l.AcquirerID) {
+		report("acquirer_id", "%s is not 8 to 11 digits", quote(l.AcquirerID))
+	}
 	if l.DialMonitor && l.Dialect != DialectUnionPay {
 		report("dial_monitor", "is for dialect %s alone: no other has a dial-monitor header", DialectUnionPay)
 	}
@@ -188,6 +192,9 @@ func (t TLS) check(report func(key, format string, arguments ...any)) {
 		report("require_client_certificate", "needs tls.client_ca, which terminals' certificates are checked against")
 	}
 }
+
+// acquirerID is an institution's number.
+var acquirerID = regexp.MustCompile(`^[0-9]{8,11}$`)
 
 // maxNameBytes keeps a listener's name fit for a metric's label.
 const maxNameBytes = 32
