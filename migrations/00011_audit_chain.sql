@@ -1,4 +1,4 @@
--- The audit log becomes a chain, and terminals can be locked.
+-- The audit log becomes a chain, terminals can be locked, and people load keys.
 
 -- +goose Up
 -- Every row carries its place, the hash of the row before it, and its own. The
@@ -65,7 +65,41 @@ CREATE INDEX terminal_locks_until ON terminal_locks (locked_until);
 GRANT SELECT, INSERT ON terminal_locks TO meridian_service;
 GRANT UPDATE (locked_at, locked_until, failures, unlocked_at) ON terminal_locks TO meridian_service;
 
+-- Keys that protect key blocks on their way to and from other modules. Hosts
+-- have no business with them, nor with what follows.
+CREATE TABLE transport_keys (
+    name         text        PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$'),
+    kbpk_wrapped bytea       NOT NULL,
+    created_at   timestamptz NOT NULL
+);
+
+-- A key that two or three people bring, each a component that says nothing about
+-- the key. When the last one is there the key is formed, and the rows are gone.
+CREATE TABLE key_ceremonies (
+    ceremony_id text        PRIMARY KEY,
+    key_use     smallint    NOT NULL,
+    algorithm   smallint    NOT NULL,
+    tid         text,                       -- whose key it becomes, or the name of
+    base_key    text,                       -- a base key
+    transport   text,                       -- or of a transport key
+    parts       smallint    NOT NULL CHECK (parts BETWEEN 2 AND 3),
+    started_at  timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    started_by  text        NOT NULL,
+    why         text        NOT NULL,
+    CHECK (num_nonnulls(tid, base_key, transport) = 1)
+);
+CREATE TABLE key_components (
+    ceremony_id text        NOT NULL REFERENCES key_ceremonies ON DELETE CASCADE,
+    part        smallint    NOT NULL CHECK (part BETWEEN 1 AND 3),
+    wrapped     bytea       NOT NULL,
+    entered_by  text        NOT NULL,
+    entered_at  timestamptz NOT NULL,
+    PRIMARY KEY (ceremony_id, part)
+);
+
 -- +goose Down
+DROP TABLE key_components, key_ceremonies, transport_keys;
 DROP TABLE terminal_locks;
 DROP TABLE audit_head;
 ALTER TABLE audit_log DROP COLUMN sequence, DROP COLUMN previous_hash, DROP COLUMN hash;

@@ -72,13 +72,29 @@ type keyTable struct {
 // keyColumn holds keys of one use.
 type keyColumn struct {
 	name string
-	use  hsm.Use // 0 for data keys, which are the vault's
+	use  hsm.Use // 0 for what the vault has wrapped itself
+}
+
+// vaultUsages are what the vault has wrapped itself, by table and primary key.
+var vaultUsages = map[string]func(primary []any) vault.Usage{
+	"data_keys": func(primary []any) vault.Usage {
+		purpose, _ := primary[0].(string)
+		version, _ := primary[1].(int16)
+		return vault.StoredDataKey{Purpose: vault.Purpose(purpose), Version: version}.Usage()
+	},
+	"key_components": func(primary []any) vault.Usage {
+		ceremony, _ := primary[0].(string)
+		part, _ := primary[1].(int16)
+		return componentUsage(ceremony, part)
+	},
 }
 
 func keyTables() []keyTable {
 	return []keyTable{
 		{"data_keys", []string{"purpose", "version"}, []keyColumn{{"wrapped", 0}}},
 		{"base_keys", []string{"base_key_id"}, []keyColumn{{"bdk_wrapped", hsm.UseDUKPTBase}}},
+		{"transport_keys", []string{"name"}, []keyColumn{{"kbpk_wrapped", hsm.UseKeyBlock}}},
+		{"key_components", []string{"ceremony_id", "part"}, []keyColumn{{"wrapped", 0}}},
 		{"terminals", []string{"terminal_id"}, []keyColumn{
 			{"tmk_wrapped", hsm.UseTerminalMaster}, {"mak_wrapped", hsm.UseMAC}, {"pik_wrapped", hsm.UsePIN},
 		}},
@@ -157,7 +173,7 @@ func (w *rewrap) read(ctx context.Context, t keyTable) (changes []keyWrapping, e
 				if old == nil {
 					continue
 				}
-				wrapped, err := w.wrap(ctx, c, primary, old)
+				wrapped, err := w.wrap(ctx, t, c, primary, old)
 				switch {
 				case err == nil && wrapped == nil:
 					w.found.Current++
@@ -179,9 +195,9 @@ func (w *rewrap) read(ctx context.Context, t keyTable) (changes []keyWrapping, e
 }
 
 // wrap returns the key under the newest master key; nil if it is already.
-func (w *rewrap) wrap(ctx context.Context, c keyColumn, primary []any, old []byte) ([]byte, error) {
+func (w *rewrap) wrap(ctx context.Context, t keyTable, c keyColumn, primary []any, old []byte) ([]byte, error) {
 	if c.use == 0 {
-		return w.wrapDataKey(primary, old)
+		return w.wrapOwn(vaultUsages[t.name](primary), old)
 	}
 	key, err := hsm.ParseKey(old, c.use)
 	if err != nil {
@@ -197,15 +213,13 @@ func (w *rewrap) wrap(ctx context.Context, c keyColumn, primary []any, old []byt
 	return wrapped.Bytes(), nil
 }
 
-func (w *rewrap) wrapDataKey(primary []any, old []byte) ([]byte, error) {
+func (w *rewrap) wrapOwn(usage vault.Usage, old []byte) ([]byte, error) {
 	if !w.vault.NeedsRewrap(old) {
 		return nil, nil
 	}
-	purpose, _ := primary[0].(string)
-	version, _ := primary[1].(int16)
-	wrapped, err := w.vault.Rewrap(vault.StoredDataKey{Purpose: vault.Purpose(purpose), Version: version}.Usage(), old)
+	wrapped, err := w.vault.Rewrap(usage, old)
 	if err != nil {
-		return nil, fmt.Errorf("data key %s %d: %w", purpose, version, err)
+		return nil, fmt.Errorf("%s: %w", usage, err)
 	}
 	return wrapped, nil
 }

@@ -91,7 +91,7 @@ func (s *Switch) signIn(ctx context.Context, r *Request) (Response, error) {
 	}
 	for attempt := 0; ; attempt++ {
 		err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-			if err := storeGeneration(ctx, tx, r.merchant.Bucket, r.terminal.ID, keys, now); err != nil {
+			if _, err := storeGeneration(ctx, tx, r.merchant.Bucket, r.terminal.ID, keys, now); err != nil {
 				return err
 			}
 			return currentBatch(ctx, tx, r.merchant.Bucket, r.terminal.ID, &response.BatchNo)

@@ -34,19 +34,20 @@ UPDATE working_keys SET generation = $4, mak_wrapped = $5, pik_wrapped = $6, tdk
 	first_used_at = NULL, ended_at = NULL, changed_at = clock_timestamp()
 WHERE bucket = $1 AND terminal_id = $2 AND slot = $3`
 
-// storeGeneration stores a terminal's next generation of keys. Two at once meet
-// on the rows that are there, or on the primary key of a new one (23505).
-func storeGeneration(ctx context.Context, tx pgx.Tx, bucket int16, terminalID int32, k workingKeys, now time.Time) error {
+// storeGeneration stores a terminal's next generation of keys and returns its
+// number. Two at once meet on the rows that are there, or on the primary key of a
+// new one (23505).
+func storeGeneration(ctx context.Context, tx pgx.Tx, bucket int16, terminalID int32, k workingKeys, now time.Time) (int32, error) {
 	rows, err := tx.Query(ctx, lockGenerationsSQL, bucket, terminalID)
 	if err != nil {
-		return fmt.Errorf("lock keys: %w", err)
+		return 0, fmt.Errorf("lock keys: %w", err)
 	}
 	have, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r slotRow, err error) {
 		err = row.Scan(&r.slot, &r.generation, &r.used)
 		return r, err //nolint:wrapcheck // wrapped below
 	})
 	if err != nil {
-		return fmt.Errorf("lock keys: %w", err)
+		return 0, fmt.Errorf("lock keys: %w", err)
 	}
 	slot, number := nextSlot(have)
 	statement := insertGenerationSQL
@@ -54,9 +55,9 @@ func storeGeneration(ctx context.Context, tx pgx.Tx, bucket int16, terminalID in
 		statement = replaceGenerationSQL
 	}
 	if _, err := tx.Exec(ctx, statement, bucket, terminalID, slot, number, k.mak, k.pik, k.tdk, now); err != nil {
-		return fmt.Errorf("store keys: %w", err)
+		return 0, fmt.Errorf("store keys: %w", err)
 	}
-	return nil
+	return number, nil
 }
 
 // nextSlot says where a new generation goes: into a row of its own while there
