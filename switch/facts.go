@@ -1,6 +1,7 @@
 package switching
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -223,8 +224,11 @@ func (r *Request) means(o *Record) bool {
 		return true
 	}
 	return (!ref.HasSTAN || ref.STAN == o.STAN) && (ref.BatchNo == 0 || ref.BatchNo == o.BatchNo) &&
-		(ref.Date == "" || ref.Date == o.AcceptedAt.In(r.merchant.zone).Format("0102"))
+		(ref.Date == "" || ref.Date == monthAndDay(o.AcceptedAt.In(r.merchant.zone)))
 }
+
+// monthAndDay of a time, two digits each.
+func monthAndDay(t time.Time) string { return fmt.Sprintf("%02d%02d", t.Month(), t.Day()) }
 
 // referred finds what the first reference given names. An RRN names whatever has
 // it: that a reversal cannot be cancelled is a rule's to say.
