@@ -122,6 +122,9 @@ func (s *seeder) run(ctx context.Context) error {
 	for _, h := range holidays() {
 		s.queue(b, insertHolidaySQL, h.calendar, h.date, h.name)
 	}
+	if err := s.queueCatalogues(b); err != nil {
+		return fmt.Errorf("catalogues: %w", err)
+	}
 	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("reference data: %w", err)
 	}

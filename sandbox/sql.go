@@ -62,6 +62,20 @@ VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
 
 const setPINSQL = `UPDATE card_accounts SET pin_reference = $3 WHERE card_id = $1 AND pan_token = $2 AND pin_reference IS NULL`
 
+// Catalogues are filled while they are empty: what was changed by hand stays.
+const (
+	insertTerminalParameterSQL = `
+INSERT INTO terminal_parameters (code, value)
+SELECT $1, $2 FROM catalogues WHERE catalogue = 1 AND version = 0 ON CONFLICT DO NOTHING`
+	insertPublicKeySQL = `
+INSERT INTO public_keys (rid, key_index, expires_on, parameters)
+SELECT $1, $2, $3::timestamptz::date, $4 FROM catalogues WHERE catalogue = 2 AND version = 0 ON CONFLICT DO NOTHING`
+	insertChipApplicationSQL = `
+INSERT INTO chip_applications (aid, parameters)
+SELECT $1, $2 FROM catalogues WHERE catalogue = 3 AND version = 0 ON CONFLICT DO NOTHING`
+	fillCatalogueSQL = `UPDATE catalogues SET version = 1 WHERE catalogue = $1 AND version = 0`
+)
+
 const countSeedsSQL = `
 SELECT (SELECT count(*) FROM merchants WHERE merchant_id = $1 AND mid = $2)
 	+ (SELECT count(*) FROM terminals t JOIN unnest($3::int[], $4::text[]) AS u(terminal_id, tid) USING (terminal_id, tid)
