@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"meridian/host/wire"
 	"meridian/switch"
@@ -59,7 +60,7 @@ func (x *exchange) readKeys(ctx context.Context, next func(ctx context.Context, 
 		defer x.contain("verifying a message")
 		if err != nil {
 			x.keys = nil
-			x.log().Error("keys cannot be read", "tid", x.attempt.TID, "error", err)
+			x.log(slog.LevelError, "keys cannot be read", "tid", x.attempt.TID, "error", err)
 			x.refuse(keyTrouble(err))
 			return
 		}
@@ -163,7 +164,7 @@ func (x *exchange) sealable(ctx context.Context) error {
 // notVerifiable: a MAC that could not be computed says nothing about the message.
 // It is answered 96, without a MAC, and counts against nobody.
 func (x *exchange) notVerifiable(err error) {
-	x.log().Error("MAC cannot be verified", "tid", x.attempt.TID, "error", err)
+	x.log(slog.LevelError, "MAC cannot be verified", "tid", x.attempt.TID, "error", err)
 	x.keys = nil
 	x.refuse(switching.SystemMalfunction)
 }

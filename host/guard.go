@@ -1,9 +1,7 @@
 package host
 
 import (
-	"fmt"
 	"net/netip"
-	"time"
 
 	"meridian/switch"
 )
@@ -55,26 +53,3 @@ const (
 	// Locked answers that the terminal is locked (TerminalLocked).
 	Locked
 )
-
-// openGuard lets everybody in and keeps wrong MACs in the audit log.
-type openGuard struct {
-	recorder Recorder
-	now      func() time.Time
-}
-
-func (g *openGuard) Allow(Attempt) Verdict { return Pass }
-
-func (g *openGuard) Verified(Attempt, bool) Verdict { return Pass }
-
-func (g *openGuard) Denied(_ Attempt, _ switching.Reason, done func()) { done() }
-
-func (g *openGuard) MACFailed(a Attempt, missing bool, done func()) {
-	problem := "wrong"
-	if missing {
-		problem = "missing"
-	}
-	g.recorder.Record(switching.AuditEntry{
-		At: g.now(), Kind: "mac_failure", Subject: "terminal " + a.TID,
-		Detail: fmt.Sprintf("MAC %s in %s from %s", problem, a.MTI, a.Remote),
-	}, done)
-}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -22,6 +21,7 @@ import (
 type Pipeline struct {
 	o       PipelineOptions
 	log     *slog.Logger
+	lines   *lines // about single messages
 	metrics *pipelineMetrics
 }
 
@@ -47,15 +47,12 @@ type PipelineOptions struct {
 	Switch Submitter
 	// Dialects by listener name.
 	Dialects map[string]dialect.Dialect
-	// Guard decides whom the pipeline listens to; nil lets everybody in and keeps
-	// wrong MACs in the audit log.
-	Guard   Guard
-	Auditor Recorder
+	// Guard decides whom the pipeline listens to.
+	Guard Guard
 	// Logger; nil logs nothing.
 	Logger *slog.Logger
 	// Registerer of the pipeline's metrics; nil registers none.
 	Registerer prometheus.Registerer
-	Now        func() time.Time
 }
 
 // NewPipeline returns the handler for every listener that has a dialect.
@@ -63,10 +60,7 @@ func NewPipeline(o PipelineOptions) *Pipeline {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if o.Guard == nil {
-		o.Guard = &openGuard{recorder: o.Auditor, now: o.Now}
-	}
-	return &Pipeline{o: o, log: o.Logger, metrics: newPipelineMetrics(o.Registerer)}
+	return &Pipeline{o: o, log: o.Logger, lines: newLines(o.Logger), metrics: newPipelineMetrics(o.Registerer)}
 }
 
 // exchange is one message and its answer.
@@ -235,7 +229,7 @@ func (x *exchange) refuse(reason switching.Reason) {
 // refused answers a message that is no request of its dialect.
 func (x *exchange) refused(refusal *dialect.Refusal) {
 	x.pipeline.metrics.refused(x.message.Listener, refusal.Reason.String())
-	x.log().Warn("message refused", "mti", x.request.MTI(), "field", refusal.Field, "problem", refusal.Problem)
+	x.log(slog.LevelWarn, "message refused", "mti", x.request.MTI(), "field", refusal.Field, "problem", refusal.Problem)
 	x.refuse(refusal.Reason)
 }
 
@@ -243,7 +237,7 @@ func (x *exchange) refused(refusal *dialect.Refusal) {
 // another version's.
 func (x *exchange) ignored() {
 	x.pipeline.metrics.refused(x.message.Listener, reasonNotARequest)
-	x.log().Warn("message is no request", "mti", x.request.MTI())
+	x.log(slog.LevelWarn, "message is no request", "mti", x.request.MTI())
 	x.send(Answer{})
 }
 
@@ -255,13 +249,16 @@ func (x *exchange) unparsable(ctx context.Context, err error) {
 	if !errors.As(err, &parse) {
 		parse = &wire.ParseError{Field: wire.NoField, Reason: "unreadable"}
 	}
-	x.log().Warn("message cannot be parsed", "mti", parse.MTI, "field", parse.Field, "offset", parse.Offset, "reason", parse.Reason)
+	x.log(slog.LevelWarn, "message cannot be parsed", "mti", parse.MTI, "field", parse.Field, "offset", parse.Offset, "reason", parse.Reason)
 	x.request = x.dialect.Spec().Readable(x.message.Payload)
 	if x.request == nil || !x.dialect.Answers(x.request.MTI()) {
 		x.send(Answer{})
 		return
 	}
 	x.identify()
+	if !x.passes(ctx, x.pipeline.o.Guard.Allow(x.attempt)) {
+		return
+	}
 	x.withKeys(ctx, func(ctx context.Context, _ bool) {
 		if err := x.sealable(ctx); err != nil {
 			x.notVerifiable(err)
@@ -271,7 +268,8 @@ func (x *exchange) unparsable(ctx context.Context, err error) {
 	})
 }
 
-// log says where the message came from. What is logged of it is never a value.
-func (x *exchange) log() *slog.Logger {
-	return x.pipeline.log.With("listener", x.message.Listener, "remote", x.message.Remote.String(), "conn", x.message.Conn)
+// log says where the message came from. What is logged of it is never a value, and
+// a flood of messages is not one of lines.
+func (x *exchange) log(level slog.Level, text string, args ...any) {
+	x.pipeline.lines.write(level, x.message, text, args...)
 }

@@ -130,11 +130,19 @@ func newPipelineRig(t testing.TB, dialects ...dialect.Dialect) *pipelineRig {
 		byName[d.Name()] = d
 	}
 	r.pipeline = NewPipeline(PipelineOptions{
-		Switch: r.sw, Dialects: byName, Auditor: r.audit,
+		Switch: r.sw, Dialects: byName, Guard: r.sentry(),
 		Logger: slog.New(slog.NewJSONHandler(r.log, nil)), Registerer: r.registry,
-		Now: func() time.Time { return time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC) },
 	})
 	return r
+}
+
+// sentry lets everybody in and locks nobody.
+func (r *pipelineRig) sentry() *Sentry {
+	now := func() time.Time { return time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC) }
+	return NewSentry(SentryOptions{
+		Limits: AdmissionLimits{LockAfter: -1}, Recorder: r.audit, Locks: &lockStub{held: map[int32]time.Time{}},
+		Logger: slog.New(slog.DiscardHandler), Registerer: r.registry, Now: now, Real: now,
+	})
 }
 
 // keys of a terminal with a MAC key.
@@ -536,6 +544,7 @@ func TestPipelineUnparsable(t *testing.T) {
 			spec := r.spec(listener)
 			sawField, sawMAC := false, false
 			for end := range whole {
+				r.pipeline.lines = newLines(r.pipeline.log) // every line is looked at
 				answers := r.handle(listener, bytes.Clone(whole[:end]))
 				if len(answers) != 1 {
 					t.Fatalf("cut at %d: %d answers", end, len(answers))

@@ -224,7 +224,7 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 	n.server = host.NewServer(host.Options{
 		Handler: host.NewPipeline(host.PipelineOptions{
 			Switch: n.sw, Dialects: dialects, Guard: sentry,
-			Logger: n.log, Registerer: registry, Now: n.cfg.Now,
+			Logger: n.log, Registerer: registry,
 		}),
 		Logger: n.log, Metrics: host.NewMetrics(registry),
 		MaxInFlight: n.cfg.MaxInFlight, MaxConnections: n.cfg.MaxConnections,
