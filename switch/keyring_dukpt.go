@@ -3,37 +3,37 @@ package switching
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
 	"meridian/internal/hsm"
+	"meridian/internal/hsm/dukpt"
 )
 
-// Derived keys: each message names a key by its key serial number, which is the
-// terminal's own part and a transaction counter.
-//
-//	TDES (ANSI X9.24-1:2009, A.1)  10 bytes: 59 bits of the terminal, 21 bits of counter
-//	AES  (ANSI X9.24-3:2017, 6.3)  12 bytes: 8 bytes of the terminal,  4 bytes of counter
+// Lengths of an AES key serial number, and of the terminal's part of it.
 const (
-	tdesKSNBytes    = 10
-	tdesCounterMask = 1<<21 - 1
-	aesKSNBytes     = 12
-	aesInitialBytes = 8
+	aesKSNBytes     = dukpt.KSNBytesAES
+	aesInitialBytes = aesKSNBytes - 4
 )
 
 // splitKSN tells the terminal's part of a key serial number from its counter.
+// Which of the AES algorithms the base key has does not matter to its form.
 func splitKSN(scheme KeyScheme, ksn []byte) (initial []byte, counter int64, ok bool) {
-	switch {
-	case scheme == SchemeTDES && len(ksn) == tdesKSNBytes:
-		low := binary.BigEndian.Uint32(ksn[tdesKSNBytes-4:])
-		initial = bytes.Clone(ksn)
-		binary.BigEndian.PutUint32(initial[tdesKSNBytes-4:], low&^tdesCounterMask)
-		counter = int64(low & tdesCounterMask)
-	case scheme == SchemeAES && len(ksn) == aesKSNBytes:
-		initial, counter = ksn[:aesInitialBytes], int64(binary.BigEndian.Uint32(ksn[aesInitialBytes:]))
+	base := hsm.AES128
+	switch scheme {
+	case SchemeTDES:
+		base = hsm.TDES2
+	case SchemeAES:
+	default:
+		return nil, 0, false
 	}
-	return initial, counter, counter > 0 // there is no transaction before the first
+	k, err := dukpt.Parse(base, ksn)
+	if err != nil {
+		return nil, 0, false
+	}
+	initial, err = hex.DecodeString(k.Terminal())
+	return initial, int64(k.Counter()), err == nil
 }
 
 // ksnOf tells whether a key serial number is one of the terminal's: another

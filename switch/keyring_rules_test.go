@@ -61,6 +61,7 @@ func TestSplitKSN(t *testing.T) {
 		{SchemeTDES, "ffff9876543210e00001", "ffff9876543210e00000", 1},
 		{SchemeTDES, "ffff9876543210fff800", "ffff9876543210e00000", 0x1FF800},
 		{SchemeTDES, "ffff9876543210e00000", "", 0},
+		{SchemeTDES, "ffff9876543210ffffff", "", 0}, // a counter that is skipped
 		{SchemeTDES, "ffff9876543210e000", "", 0},
 		{SchemeTDES, "123456789012345600000001", "", 0},
 		// ANSI X9.24-3:2017, the test data.
