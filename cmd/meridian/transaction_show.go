@@ -67,6 +67,12 @@ func (t *shownTransaction) write(w io.Writer) {
 	if t.CapturedMinor != 0 || t.RefundedMinor != 0 {
 		line("captured", "%s, refunded %s", t.amount(t.CapturedMinor), t.amount(t.RefundedMinor))
 	}
+	if t.Kind == switching.KindAdjustment {
+		line("before it", "%s", t.amount(t.PreviousMinor))
+	}
+	if t.Remark != "" {
+		line("remark", "%s", t.Remark)
+	}
 	if t.OriginalRRN != "" {
 		line("original", "RRN %s", t.OriginalRRN)
 	}
