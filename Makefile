@@ -34,6 +34,9 @@ SOAKTIME ?= 30m
 TRANSACTIONS ?= 1000000
 DATES ?= 30
 BIG_DATE ?= 100000
+# How many sequences `make soak-model` asks, and which of its faults `make mutants` plants.
+SEQUENCES ?= 10000
+ONLY ?= .
 # Which packages test, test-fast, cover and fuzz take.
 PKG ?= ./...
 
@@ -81,9 +84,13 @@ soak: go race postgres ## Run the tests over and over in new orders for SOAKTIME
 soak-cutover: go postgres ## Let a month of TRANSACTIONS (1000000) go by and measure the cutover of its big dates under live sales
 	@MERIDIAN_TEST_CUTOVER='$(TRANSACTIONS) $(DATES) $(BIG_DATE)' $(GO) test -v -count=1 -timeout=120m -run '^TestCutoverUnderLoad$$' ./host/node/soak
 
+.PHONY: soak-model
+soak-model: go postgres ## Ask the switch and the model of it SEQUENCES (10000) random sequences and want the same of both
+	@GO='$(GO)' scripts/soak-model.sh '$(SEQUENCES)'
+
 .PHONY: mutants
-mutants: go postgres ## Plant faults in a copy of the switch and see that its property test finds each
-	@GO='$(GO)' scripts/mutants.sh
+mutants: go postgres ## Plant faults in a copy of the switch and see that its property test finds each (ONLY=REGEX for some)
+	@GO='$(GO)' scripts/mutants.sh '$(ONLY)'
 
 .PHONY: bench
 bench: build postgres ## Measure the host beside its database (ARGS="--rounds 1 …"); takes a quarter of an hour
