@@ -66,8 +66,8 @@ type ringEntry struct {
 	// changes counts what made a set known to be over; a read that began before
 	// one is not kept.
 	changes, began int
-	// waiting are served in order, and whoever asks while somebody waits waits
-	// too: a terminal's messages stay in their order.
+	// waiting are served in order, and who asks meanwhile waits behind them: a
+	// terminal's messages stay in their order.
 	waiting []ringWait
 	queued  bool
 	// early are those of waiting that waited before the read under way began: it

@@ -3,6 +3,7 @@ package switching_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -282,23 +283,23 @@ func (w *vaulted) generations(tid string) string {
 		FROM working_keys k JOIN terminals t USING (terminal_id) WHERE t.tid = $1 ORDER BY generation`, tid)
 	w.must(err)
 	defer rows.Close()
-	text := ""
+	var text strings.Builder
 	for rows.Next() {
 		var number int32
 		var used, ended, key bool
 		w.must(rows.Scan(&number, &used, &ended, &key))
-		text += fmt.Sprintf(" %d", number)
+		if ended == key {
+			w.t.Errorf("generation %d: ended %t, its key is there %t", number, ended, key)
+		}
+		fmt.Fprintf(&text, " %d", number)
 		for mark, is := range map[string]bool{"used": used, "ended": ended} {
 			if is {
-				text += mark
+				text.WriteString(mark)
 			}
-		}
-		if ended == key {
-			text += "(key " + fmt.Sprint(key) + ")"
 		}
 	}
 	w.must(rows.Err())
-	return text
+	return text.String()
 }
 
 // await asks until something has happened beside the test.

@@ -201,7 +201,7 @@ func (w *rewrap) wrap(ctx context.Context, t keyTable, c keyColumn, primary []an
 	}
 	key, err := hsm.ParseKey(old, c.use)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // says what it is
+		return nil, err
 	}
 	if !w.module.NeedsRewrap(key) {
 		return nil, nil

@@ -1,6 +1,7 @@
 package switching
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -113,10 +114,10 @@ func (g *generation) macOf(ctx context.Context, module hsm.Module, algorithm str
 	}
 	key, err := hsm.ParseKey(g.mak, hsm.UseMAC)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // wrapped by Verifiers
+		return nil, err
 	}
 	g.mac, err = module.MAC(ctx, key, algorithm)
-	return g.mac, err //nolint:wrapcheck // wrapped by Verifiers
+	return g.mac, err
 }
 
 // Verified notes that a message's MAC was right, and returns what the message
@@ -187,5 +188,5 @@ func (s *KeySet) inherit(from *KeySet) {
 }
 
 func (g *generation) same(o *generation) bool {
-	return string(g.mak) == string(o.mak) && string(g.pik) == string(o.pik) && string(g.tdk) == string(o.tdk)
+	return bytes.Equal(g.mak, o.mak) && bytes.Equal(g.pik, o.pik) && bytes.Equal(g.tdk, o.tdk)
 }
