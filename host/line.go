@@ -1,6 +1,10 @@
 package host
 
-import "meridian/host/wire"
+import (
+	"time"
+
+	"meridian/host/wire"
+)
 
 // place is one request's place in its connection's line, from the moment it is
 // handed over until its answer is written. Its answered, answer and next are
@@ -10,9 +14,10 @@ type place struct {
 	next    *place
 
 	message Message
-	// tpdu and header are kept apart from the message, which the handler may change.
-	tpdu   wire.TPDU
-	header wire.Header
+	// tpdu, header and received are kept apart from the message, which the handler may change.
+	tpdu     wire.TPDU
+	header   wire.Header
+	received time.Time
 	// buffer is the memory under message.Payload; nil when it must not be used
 	// again because a panicking handler may have left it with somebody.
 	buffer *[]byte

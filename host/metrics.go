@@ -2,6 +2,8 @@ package host
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"meridian/host/wire"
 )
 
 // Metrics are what the TCP side tells Prometheus. Labels are listener names and
@@ -26,6 +28,7 @@ type Metrics struct {
 	panics                      prometheus.Counter
 	answersIgnored              prometheus.Counter
 	answersRefused              prometheus.Counter
+	total                       prometheus.Observer
 }
 
 // NewMetrics makes the metrics and registers them. It panics when they are
@@ -92,6 +95,7 @@ func NewMetrics(registerer prometheus.Registerer) *Metrics {
 	}
 	m.waitsConnection = m.waits.WithLabelValues("connection")
 	m.waitsTotal = m.waits.WithLabelValues("total")
+	m.total = newDurations(registerer).total
 	registerer.MustRegister(m.connections, m.accepted, m.closes, m.refusals, m.acceptErrors,
 		m.framesReceived, m.framesSent, m.framesDropped, m.bytesReceived, m.bytesSent,
 		m.inFlight, m.inFlightLimit, m.connLimit, m.waits, m.panics, m.answersIgnored, m.answersRefused)
@@ -115,6 +119,14 @@ type listenerMetrics struct {
 
 func (m *Metrics) listener(name string) listenerMetrics {
 	own := prometheus.Labels{"listener": name}
+	// A series that is there from the start shows its first increment as one.
+	for _, reason := range closeReasons {
+		m.closes.WithLabelValues(name, string(reason))
+	}
+	for _, reason := range refusalReasons {
+		m.refusals.WithLabelValues(name, string(reason))
+	}
+	m.framesDropped.WithLabelValues(name, string(wire.HeaderTPDU))
 	return listenerMetrics{
 		connections:    m.connections.With(own),
 		accepted:       m.accepted.With(own),

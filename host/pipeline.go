@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"meridian/host/dialect"
 	"meridian/host/wire"
+	"meridian/internal/card"
 	"meridian/switch"
 )
 
@@ -34,6 +36,8 @@ type Submitter interface {
 	// Keys calls use with a terminal's keys, from itself or from another goroutine,
 	// for the messages of one terminal in their order; see [switching.Switch.Keys].
 	Keys(t *switching.Terminal, stale *switching.KeySet, use func(set *switching.KeySet, fresh bool, err error))
+	// Network of a card number; empty if it is of none that is known.
+	Network(pan card.PAN) string
 }
 
 // Recorder is the audit log: Record calls done once the entry is written, or
@@ -60,7 +64,7 @@ func NewPipeline(o PipelineOptions) *Pipeline {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Pipeline{o: o, log: o.Logger, lines: newLines(o.Logger), metrics: newPipelineMetrics(o.Registerer)}
+	return &Pipeline{o: o, log: o.Logger, lines: newLines(o.Logger), metrics: newPipelineMetrics(o.Registerer, maps.Keys(o.Dialects))}
 }
 
 // exchange is one message and its answer.
@@ -78,6 +82,7 @@ type exchange struct {
 	credentials switching.Credentials
 	// submitted is what the switch was asked; nil before it was.
 	submitted *switching.Request
+	network   string // of its card, as metrics have it
 	sent      bool
 }
 
@@ -114,7 +119,8 @@ func (x *exchange) authenticated(ctx context.Context, sealed bool) {
 		request.CertificateSHA256 = sha256.Sum256(c.Raw)
 	}
 	request.Received, request.Credentials = x.message.Received, x.credentials
-	x.submitted = request
+	x.submitted, x.network = request, networkOf(x.pipeline.o.Switch, request)
+	x.pipeline.metrics.requested(x)
 	x.pipeline.o.Switch.Submit(request, func(r switching.Response) { x.decided(&r) })
 }
 
@@ -171,15 +177,18 @@ func (x *exchange) reply(r *switching.Response) {
 	defer x.contain("building an answer") // a lane's goroutine runs this
 	m := x.dialect.Answer(x.request, r)
 	if m == nil {
+		x.pipeline.metrics.answered(x, nil, r)
 		x.send(Answer{})
 		return
 	}
 	payload, err := x.pack(m)
 	if err != nil {
 		x.pipeline.log.Error("cannot build an answer", "mti", m.MTI(), "error", err)
+		x.pipeline.metrics.answered(x, nil, r)
 		x.send(Answer{})
 		return
 	}
+	x.pipeline.metrics.answered(x, m, r)
 	x.send(Answer{Payload: payload, Demand: dialect.Demand(r)})
 }
 
@@ -187,6 +196,7 @@ func (x *exchange) reply(r *switching.Response) {
 func (x *exchange) contain(doing string) {
 	if cause := recover(); cause != nil {
 		x.pipeline.log.Error(doing+" panicked", "panic", fmt.Sprintf("%T", cause), "mti", x.attempt.MTI)
+		x.pipeline.metrics.panics.Inc()
 		x.send(Answer{})
 	}
 }

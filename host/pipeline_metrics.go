@@ -1,19 +1,29 @@
 package host
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"iter"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"meridian/switch"
+)
 
 // reasonNotARequest labels messages that are given no answer.
 const reasonNotARequest = "not_a_request"
 
-// pipelineMetrics count what never reaches the switch.
+// pipelineMetrics count messages and their answers, and what never reaches the
+// switch.
 type pipelineMetrics struct {
+	*messageMetrics
+
 	parseErrors *prometheus.CounterVec
 	refusals    *prometheus.CounterVec
 	macFailures *prometheus.CounterVec
 }
 
-func newPipelineMetrics(reg prometheus.Registerer) *pipelineMetrics {
+func newPipelineMetrics(reg prometheus.Registerer, listeners iter.Seq[string]) *pipelineMetrics {
 	m := &pipelineMetrics{
+		messageMetrics: newMessageMetrics(reg),
 		parseErrors: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meridian_parse_errors_total",
 			Help: "Messages that could not be parsed; answered 30 where their type could be read. The log has field and offset.",
@@ -29,6 +39,15 @@ func newPipelineMetrics(reg prometheus.Registerer) *pipelineMetrics {
 	}
 	if reg != nil {
 		reg.MustRegister(m.parseErrors, m.refusals, m.macFailures)
+	}
+	// A series that is there from the start shows its first increment as one.
+	for listener := range listeners {
+		m.parseErrors.WithLabelValues(listener)
+		m.refusals.WithLabelValues(listener, reasonNotARequest)
+		m.refusals.WithLabelValues(listener, switching.FormatError.String())
+		for _, problem := range []string{macWrong, macMissing, macReplayed} {
+			m.macFailures.WithLabelValues(listener, problem)
+		}
 	}
 	return m
 }

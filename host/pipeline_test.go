@@ -53,6 +53,13 @@ func (s *stubSwitch) Submit(r *switching.Request, done func(switching.Response))
 
 func (s *stubSwitch) Terminal(tid string) *switching.Terminal { return s.terminals[tid] }
 
+func (s *stubSwitch) Network(pan card.PAN) string {
+	if strings.HasPrefix(pan.Reveal(), "62") {
+		return "unionpay"
+	}
+	return ""
+}
+
 func (s *stubSwitch) Keys(t *switching.Terminal, _ *switching.KeySet, use func(*switching.KeySet, bool, error)) {
 	use(switching.NewKeySet(s.module, time.Now, t), true, nil)
 }

@@ -168,11 +168,13 @@ func (s *session) readFrame() (*place, error) {
 	s.framesReceived++
 	s.droppedInRow = 0
 	s.listener.metrics.framesReceived.Inc()
+	received := s.server.now()
 	return &place{
-		session: s,
-		tpdu:    frame.TPDU,
-		header:  frame.Header,
-		buffer:  buffer,
+		session:  s,
+		tpdu:     frame.TPDU,
+		header:   frame.Header,
+		received: received,
+		buffer:   buffer,
 		message: Message{
 			Listener:    s.listener.Name,
 			Conn:        s.id,
@@ -181,7 +183,7 @@ func (s *session) readFrame() (*place, error) {
 			TPDU:        frame.TPDU,
 			Header:      frame.Header,
 			Payload:     frame.Payload,
-			Received:    s.server.now(),
+			Received:    received,
 		},
 	}, nil
 }

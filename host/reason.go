@@ -65,6 +65,15 @@ const (
 	RefusedDrain CloseReason = "refused_drain"
 )
 
+// closeReasons and refusalReasons are the closed set.
+var (
+	closeReasons = []CloseReason{
+		ClosePeer, ClosePeerReset, CloseTruncated, CloseIdle, CloseReadTimeout, CloseWriteTimeout, CloseBadFrame, CloseTLSHandshake,
+		CloseUnparsable, CloseNotAdmitted, CloseByHandler, CloseDrain, CloseCutOff, ClosePanic, CloseError,
+	}
+	refusalReasons = []CloseReason{RefusedAllowList, RefusedTotal, RefusedListener, RefusedAddress, RefusedDrain}
+)
+
 // handlerReasons are what an answer may say.
 var handlerReasons = []CloseReason{CloseUnparsable, CloseNotAdmitted, CloseByHandler}
 

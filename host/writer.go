@@ -105,10 +105,15 @@ func (s *session) writeBatch(out *[]byte, first *place, count int) {
 		s.hangUp(closing.fromHandler())
 	}
 
+	now := s.server.now()
 	for p := first; p != nil; {
 		next := p.next
 		p.next = nil
-		s.done(p, err == nil && p.answer.Payload != nil)
+		written := err == nil && p.answer.Payload != nil
+		if written {
+			s.server.metrics.total.Observe(now.Sub(p.received).Seconds())
+		}
+		s.done(p, written)
 		p = next
 	}
 

@@ -174,12 +174,24 @@ func (d *Directory) network(pan card.PAN) string { return d.rangeOf(pan).network
 // rangeOf a card number; a zero one if no range has it.
 func (d *Directory) rangeOf(pan card.PAN) binRange {
 	digits := pan.Reveal()
-	digits += strings.Repeat("0", max(0, 19-len(digits)))
-	i := sort.Search(len(d.ranges), func(i int) bool { return d.ranges[i].low > digits })
-	if i == 0 || digits > d.ranges[i-1].high {
+	i := sort.Search(len(d.ranges), func(i int) bool { return comparePadded(digits, d.ranges[i].low) < 0 })
+	if i == 0 || comparePadded(digits, d.ranges[i-1].high) > 0 {
 		return binRange{}
 	}
 	return d.ranges[i-1]
+}
+
+// comparePadded compares digits, as if filled up with zeros, with a range's end.
+// It is asked for every message, which is why nothing is filled up.
+func comparePadded(digits, end string) int {
+	n := min(len(digits), len(end))
+	if c := strings.Compare(digits[:n], end[:n]); c != 0 || len(digits) >= len(end) {
+		return c
+	}
+	if strings.Trim(end[n:], "0") == "" {
+		return 0
+	}
+	return -1
 }
 
 // admit resolves the request's terminal and merchant and says whether they may

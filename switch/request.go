@@ -290,6 +290,18 @@ type Response struct {
 	Echo   []byte
 	// Stored tells a repeat's answer from a first one. It is not told.
 	Stored bool
+	// Spent is where the request's time went. It is not told.
+	Spent Spent
+}
+
+// Spent is where the time of a request that went through a lane went; zero for
+// what was answered without one, or after its unit of work had failed.
+type Spent struct {
+	// Queue is from the message's arrival to its unit of work: waiting for other
+	// units, for a connection, and failed tries.
+	Queue time.Duration
+	// Ledger is its unit of work: load, decide, store and commit.
+	Ledger time.Duration
 }
 
 // Approved tells whether the request was.

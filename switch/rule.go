@@ -10,6 +10,9 @@ import (
 // are stored and told to terminals: a number keeps its meaning for ever.
 type Rule uint8
 
+// maxRule is the last row of the table.
+const maxRule Rule = 32
+
 // String is the rule's code, such as R16.
 func (r Rule) String() string {
 	if r == 0 {

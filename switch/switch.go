@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"meridian/internal/card"
 	"meridian/internal/hsm"
 	"meridian/internal/postgres"
 	"meridian/ledger"
@@ -155,6 +156,9 @@ func (s *Switch) Directory() *Directory { return s.directory.Load() }
 // Terminal as the switch knows it now; nil if it does not.
 func (s *Switch) Terminal(tid string) *Terminal { return s.Directory().Terminal(tid) }
 
+// Network of a card number by the ranges that the switch knows now; empty if none has it.
+func (s *Switch) Network(pan card.PAN) string { return s.Directory().network(pan) }
+
 // Submit takes a request and calls done with its response, once: from this
 // call for what is decided without the ledger, from a lane's goroutine
 // otherwise. done must not block.
@@ -225,7 +229,7 @@ func (s *Switch) answer(j *job, r Response) {
 	if pan := j.request.PAN; r.RRN != 0 && !pan.IsZero() {
 		r.Network = s.directory.Load().network(pan)
 	}
-	s.metrics.answered(j, r)
+	s.metrics.answered(j, &r)
 	j.done(r)
 }
 

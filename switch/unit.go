@@ -26,12 +26,14 @@ type unit struct {
 	doubt bool
 	// commitSent tells that COMMIT may have reached the database.
 	commitSent bool
+	// reversed counts what the host undoes in this unit.
+	reversed int
 }
 
 // run does the unit once. After an error, outcome says whether anything may
 // have been written; without one, every job has its response.
 func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
-	u.commitSent = false
+	u.commitSent, u.reversed = false, 0
 	conn, err := u.sw.opts.LanePool.Acquire(ctx)
 	if err != nil {
 		return postgres.NotCommitted, fmt.Errorf("acquire connection: %w", err)
@@ -62,11 +64,7 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 	if err := u.store(ctx, conn.Conn(), facts); err != nil {
 		return 0, err
 	}
-	m := u.sw.metrics
-	m.phase(phaseLoad, loaded.Sub(started))
-	m.phase(phaseDecide, decided.Sub(loaded))
-	m.phase(phaseStore, time.Since(decided))
-	m.batchSize.Observe(float64(len(u.jobs)))
+	u.sw.metrics.worked(u, started, loaded, decided, time.Now())
 	return 0, nil
 }
 
@@ -198,6 +196,9 @@ func (u *unit) makeRight(f *Facts, j *job) (found bool) {
 		}
 		verdict := hostReversal(f, stored, j.request, u.identity())
 		f.apply(&verdict)
+		if verdict.Record != nil {
+			u.reversed++
+		}
 		u.sw.log.Warn("reversed a transaction that was committed after its terminal had been told of a failure",
 			"rrn", stored.RRN, "kind", stored.Kind.String())
 	}
