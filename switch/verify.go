@@ -3,7 +3,6 @@ package switching
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,40 +23,6 @@ type Verification struct {
 
 // OK tells whether nothing was off.
 func (v *Verification) OK() bool { return len(v.Findings) == 0 }
-
-// Verify recomputes everything that the ledger and the transactions promise, in
-// one snapshot: it may run beside a working host.
-func Verify(ctx context.Context, db ledger.TxBeginner) (*Verification, error) {
-	started := time.Now()
-	v := &Verification{Findings: []ledger.Finding{}}
-	err := inSnapshot(ctx, db, func(tx pgx.Tx) error {
-		// One pass over everything profits from memory and from its own plans.
-		// Only a hash join keeps its time whatever the statistics say: the bucket alone joins every row with every other.
-		for _, setting := range []string{
-			"SET LOCAL work_mem = '256MB'", "SET LOCAL plan_cache_mode = 'auto'",
-			"SET LOCAL enable_nestloop = off", "SET LOCAL enable_mergejoin = off",
-		} {
-			if _, err := tx.Exec(ctx, setting); err != nil {
-				return fmt.Errorf("prepare: %w", err)
-			}
-		}
-		if err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM transactions), (SELECT count(*) FROM transfers)`).
-			Scan(&v.Transactions, &v.Transfers); err != nil {
-			return fmt.Errorf("count: %w", err)
-		}
-		found, err := ledger.RunChecks(ctx, tx, slices.Concat(ledger.Checks(), checks, batchChecks))
-		if err != nil {
-			return err
-		}
-		v.Findings = append(v.Findings, found...)
-		return v.audit(ctx, tx)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("verify ledger: %w", err)
-	}
-	v.Took = time.Since(started)
-	return v, nil
-}
 
 // audit walks the audit log in the snapshot of the ledger's checks.
 func (v *Verification) audit(ctx context.Context, tx pgx.Tx) error {
