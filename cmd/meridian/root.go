@@ -31,6 +31,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newAuditCommand(g),
 		newBatchCommand(g),
 		newBenchCommand(g),
+		newCatalogueCommand(g),
 		newClockCommand(g),
 		newConfigCommand(g),
 		newCutoverCommand(g),
