@@ -31,6 +31,8 @@ const ceremonyLife = 24 * time.Hour
 var (
 	// ErrNoCeremony: there is none of that name, or it is over.
 	ErrNoCeremony = errors.New("no such ceremony, or it is over")
+	// ErrCheckValue: the component is not the one that was meant.
+	ErrCheckValue = errors.New("the component has another check value")
 	// ErrSamePerson: each component is another person's.
 	ErrSamePerson = errors.New("has entered a component of this key already: each is another person's")
 )
@@ -115,27 +117,36 @@ type EnteredComponent struct {
 	Loaded *LoadedKey `json:"loaded,omitempty"`
 }
 
+// Component is what one person brings.
+type Component struct {
+	Ceremony string
+	Content  vault.Secret
+	// CheckValue that it must have, in six hexadecimal capitals; empty for any.
+	CheckValue string
+	Who        string
+}
+
 // EnterComponent takes one person's component. With the last one the key is
 // formed and loaded, and no component is left. Errors: [ErrNoCeremony],
-// [ErrSamePerson], hsm.ErrComponents, those of [LoadKey].
+// [ErrSamePerson], [ErrCheckValue], hsm.ErrComponents, those of [LoadKey].
 func EnterComponent(
-	ctx context.Context, db ledger.TxBeginner, module hsm.Module, v *vault.Vault, id string, component vault.Secret, now time.Time, who string,
+	ctx context.Context, db ledger.TxBeginner, module hsm.Module, v *vault.Vault, component Component, now time.Time,
 ) (*EnteredComponent, error) {
-	if who == "" {
+	if component.Who == "" {
 		return nil, errors.New("enter component: who does it must be said")
 	}
-	entered := &EnteredComponent{Ceremony: id}
+	entered := &EnteredComponent{Ceremony: component.Ceremony}
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		return enterComponent(ctx, tx, module, v, component, byPerson{now: now, who: who}, entered)
+		return enterComponent(ctx, tx, module, v, &component, byPerson{now: now, who: component.Who}, entered)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("enter component of ceremony %s: %w", id, err)
+		return nil, fmt.Errorf("enter component of ceremony %s: %w", component.Ceremony, err)
 	}
 	return entered, nil
 }
 
 func enterComponent(
-	ctx context.Context, tx pgx.Tx, module hsm.Module, v *vault.Vault, component vault.Secret, change byPerson, entered *EnteredComponent,
+	ctx context.Context, tx pgx.Tx, module hsm.Module, v *vault.Vault, component *Component, change byPerson, entered *EnteredComponent,
 ) error {
 	if err := endCeremonies(ctx, tx, change.now); err != nil {
 		return err
@@ -157,9 +168,12 @@ func enterComponent(
 			return fmt.Errorf("%s %w", change.who, ErrSamePerson)
 		}
 	}
-	check, err := hsm.ComponentCheckValue(c.Algorithm, component)
+	check, err := hsm.ComponentCheckValue(c.Algorithm, component.Content)
 	if err != nil {
 		return err
+	}
+	if component.CheckValue != "" && component.CheckValue != check.String() {
+		return fmt.Errorf("%w: it is %s", ErrCheckValue, check)
 	}
 	entered.Part, entered.Parts, entered.CheckValue = int16(len(c.EnteredBy)+1), c.Parts, check.String()
 	change.why = c.Why
@@ -168,7 +182,7 @@ func enterComponent(
 		Detail: fmt.Sprintf("ceremony %s, component %d of %d, check value %s, by %s", c.ID, entered.Part, c.Parts, check, change.who),
 	}
 	if entered.Part < c.Parts {
-		if err := keepComponent(ctx, tx, v, c.ID, entered.Part, component, change); err != nil {
+		if err := keepComponent(ctx, tx, v, c.ID, entered.Part, component.Content, change); err != nil {
 			return err
 		}
 		return AppendAudit(ctx, tx, audit)
@@ -177,7 +191,7 @@ func enterComponent(
 	if err != nil {
 		return err
 	}
-	key, err := module.FormKey(ctx, c.Target.KeyUse(), c.Algorithm, append(components, component)...)
+	key, err := module.FormKey(ctx, c.Target.KeyUse(), c.Algorithm, append(components, component.Content)...)
 	if err != nil {
 		return err
 	}

@@ -22,22 +22,22 @@ type CheckedKey struct {
 
 const storedKeysSQL = `
 SELECT key, use, wrapped FROM (
-	SELECT 1 AS part, 'transport key ' || name AS key, 5::smallint AS use, kbpk_wrapped AS wrapped FROM transport_keys
-	UNION ALL SELECT 2, 'base key ' || name, 6::smallint, bdk_wrapped FROM base_keys
-	UNION ALL SELECT 3, k.name || ' key of terminal ' || t.tid, k.use, k.wrapped FROM terminals t,
+	SELECT 1 AS part, '' AS tid, 'transport key ' || name AS key, 5::smallint AS use, kbpk_wrapped AS wrapped FROM transport_keys
+	UNION ALL SELECT 2, '', 'base key ' || name, 6::smallint, bdk_wrapped FROM base_keys
+	UNION ALL SELECT 3, t.tid, k.name || ' key of terminal ' || t.tid, k.use, k.wrapped FROM terminals t,
 		LATERAL (VALUES ('terminal-master', 1::smallint, t.tmk_wrapped), ('mac', 2::smallint, t.mak_wrapped), ('pin', 3::smallint, t.pik_wrapped))
 			AS k(name, use, wrapped)
-	UNION ALL SELECT 4, k.name || ' key of terminal ' || t.tid || ', generation ' || w.generation, k.use, k.wrapped
+	UNION ALL SELECT 4, t.tid, k.name || ' key of terminal ' || t.tid || ', generation ' || w.generation, k.use, k.wrapped
 	FROM working_keys w JOIN terminals t USING (terminal_id),
 		LATERAL (VALUES ('mac', 2::smallint, w.mak_wrapped), ('pin', 3::smallint, w.pik_wrapped), ('track', 4::smallint, w.tdk_wrapped))
 			AS k(name, use, wrapped)
-) AS stored WHERE wrapped IS NOT NULL ORDER BY part, key`
+) AS stored WHERE wrapped IS NOT NULL AND ($1 = '' OR tid = $1) ORDER BY part, key`
 
-// CheckKeys opens every stored key and calls found with what it came to. An error
+// CheckKeys opens every stored key, or those of one terminal, and calls found with what it came to. An error
 // of the module that is not the key's ends it.
-func CheckKeys(ctx context.Context, db ledger.TxBeginner, module hsm.Module, found func(CheckedKey)) error {
+func CheckKeys(ctx context.Context, db ledger.TxBeginner, module hsm.Module, tid string, found func(CheckedKey)) error {
 	err := inSnapshot(ctx, db, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, storedKeysSQL)
+		rows, err := tx.Query(ctx, storedKeysSQL, tid)
 		if err != nil {
 			return fmt.Errorf("read: %w", err)
 		}

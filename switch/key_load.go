@@ -60,18 +60,14 @@ func loadKey(ctx context.Context, tx pgx.Tx, module hsm.Module, t KeyTarget, key
 	if loaded.Generation, err = place.store(ctx, tx, module, key, c.now); err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE installation SET directory_version = directory_version + 1`); err != nil {
-		return nil, fmt.Errorf("move version: %w", err)
+	if err := moveDirectory(ctx, tx); err != nil {
+		return nil, err
 	}
-	detail := fmt.Sprintf("%s, check value %s", key.Algorithm, check)
-	if loaded.Generation != 0 {
-		detail += fmt.Sprintf(", generation %d", loaded.Generation)
-	} else if place.exists {
-		detail += ", in place of another"
+	more := ""
+	if place.exists && loaded.Generation == 0 {
+		more = ", in place of another"
 	}
-	return loaded, AppendAudit(ctx, tx, AuditEntry{
-		At: c.now, Kind: "key_loaded", Subject: t.String(), Detail: detail + ", " + byWhom(c.who, c.why),
-	})
+	return loaded, AppendAudit(ctx, tx, loaded.entry(more, c))
 }
 
 // store puts a key into its place.
@@ -89,26 +85,105 @@ func (p *keyPlace) store(ctx context.Context, tx pgx.Tx, module hsm.Module, key 
 		return 0, execute(ctx, tx, `INSERT INTO transport_keys (name, kbpk_wrapped, created_at) VALUES ($1, $2, $3)`, t.Transport, key.Bytes(), now)
 	case hsm.UseTerminalMaster:
 		return 0, execute(ctx, tx, `UPDATE terminals SET tmk_wrapped = $2 WHERE terminal_id = $1`, p.terminalID, key.Bytes())
-	case hsm.UseMAC:
-		return p.storeMAC(ctx, tx, module, key, now)
 	default:
-		if !p.exists {
-			return 0, execute(ctx, tx, `UPDATE terminals SET pik_wrapped = $2 WHERE terminal_id = $1`, p.terminalID, key.Bytes())
-		}
-		return storeGeneration(ctx, tx, p.bucket, p.terminalID, workingKeys{mak: p.now.mak, pik: key.Bytes()}, now)
+		return p.storeWorking(ctx, tx, module, []hsm.Key{key}, now)
 	}
 }
 
-func (p *keyPlace) storeMAC(ctx context.Context, tx pgx.Tx, module hsm.Module, key hsm.Key, now time.Time) (generation int32, err error) {
-	if p.mac != noMAC {
-		if _, err := module.MAC(ctx, key, p.mac); err != nil {
-			return 0, fmt.Errorf("the terminal's MAC is %s: %w", p.mac, err)
+// storeWorking stores MAC and PIN keys of a terminal: in its row where it has none
+// of them yet, else as its next generation, with what is not replaced.
+func (p *keyPlace) storeWorking(ctx context.Context, tx pgx.Tx, module hsm.Module, keys []hsm.Key, now time.Time) (generation int32, err error) {
+	next, replaces := p.now, false
+	for _, key := range keys {
+		place := &next.pik
+		if key.Use == hsm.UseMAC {
+			place = &next.mak
+			if p.mac != noMAC {
+				if _, err := module.MAC(ctx, key, p.mac); err != nil {
+					return 0, fmt.Errorf("the terminal's MAC is %s: %w", p.mac, err)
+				}
+			}
 		}
+		replaces = replaces || *place != nil
+		*place = key.Bytes()
 	}
-	if !p.exists {
-		return 0, execute(ctx, tx, `UPDATE terminals SET mak_wrapped = $2 WHERE terminal_id = $1`, p.terminalID, key.Bytes())
+	if replaces {
+		return storeGeneration(ctx, tx, p.bucket, p.terminalID, next, now)
 	}
-	return storeGeneration(ctx, tx, p.bucket, p.terminalID, workingKeys{mak: key.Bytes(), pik: p.now.pik}, now)
+	if p.generations > 0 { // a generation says everything, so the row's keys would not count
+		return storeGeneration(ctx, tx, p.bucket, p.terminalID, next, now)
+	}
+	return 0, execute(ctx, tx, `UPDATE terminals SET mak_wrapped = $2, pik_wrapped = $3 WHERE terminal_id = $1`, p.terminalID, next.mak, next.pik)
+}
+
+// LoadGeneration stores a terminal's MAC key, its PIN key, or both at once: its
+// next generation, or its first keys. See [LoadKey].
+func LoadGeneration(ctx context.Context, db ledger.TxBeginner, module hsm.Module, tid string, keys []hsm.Key, now time.Time, who, why string) ([]*LoadedKey, error) {
+	if who == "" || why == "" {
+		return nil, errors.New("load keys: who does it and why must be said")
+	}
+	var loaded []*LoadedKey
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
+		loaded, err = loadGeneration(ctx, tx, module, tid, keys, byPerson{now, who, why})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load keys of terminal %s: %w", tid, err)
+	}
+	return loaded, nil
+}
+
+func loadGeneration(ctx context.Context, tx pgx.Tx, module hsm.Module, tid string, keys []hsm.Key, c byPerson) ([]*LoadedKey, error) {
+	var place *keyPlace
+	var loaded []*LoadedKey
+	var audit []AuditEntry
+	for _, key := range keys {
+		t := KeyTarget{TID: tid, Use: key.Use}
+		if key.Use == hsm.UseTerminalMaster {
+			return nil, fmt.Errorf("%w: %s is no working key", ErrKeyTarget, key)
+		}
+		var err error
+		if place, err = findPlace(ctx, tx, t); err != nil {
+			return nil, err
+		}
+		check, err := module.CheckValue(ctx, key)
+		if err != nil {
+			return nil, fmt.Errorf("check value: %w", err)
+		}
+		loaded = append(loaded, &LoadedKey{Key: t.String(), Algorithm: key.Algorithm.String(), CheckValue: check.String()})
+	}
+	if place == nil {
+		return nil, ErrNoKey
+	}
+	generation, err := place.storeWorking(ctx, tx, module, keys, c.now)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range loaded {
+		l.Generation = generation
+		audit = append(audit, l.entry("", c))
+	}
+	if err := moveDirectory(ctx, tx); err != nil {
+		return nil, err
+	}
+	return loaded, AppendAudit(ctx, tx, audit...)
+}
+
+// entry tells of the key in the audit log.
+func (l *LoadedKey) entry(more string, c byPerson) AuditEntry {
+	detail := l.Algorithm + ", check value " + l.CheckValue
+	if l.Generation != 0 {
+		detail += fmt.Sprintf(", generation %d", l.Generation)
+	}
+	return AuditEntry{At: c.now, Kind: "key_loaded", Subject: l.Key, Detail: detail + more + ", " + byWhom(c.who, c.why)}
+}
+
+// moveDirectory has hosts read their reference data anew.
+func moveDirectory(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `UPDATE installation SET directory_version = directory_version + 1`); err != nil {
+		return fmt.Errorf("move version: %w", err)
+	}
+	return nil
 }
 
 // RecordKeyExport writes to the audit log that a key leaves in a key block, before

@@ -87,14 +87,14 @@ func TestKeysAreLoaded(t *testing.T) {
 		t.Errorf("generations %+v", state.Generations)
 	}
 	var found []switching.CheckedKey
-	k.must(switching.CheckKeys(t.Context(), k.owner(), k.module, func(c switching.CheckedKey) { found = append(found, c) }))
+	k.must(switching.CheckKeys(t.Context(), k.owner(), k.module, "", func(c switching.CheckedKey) { found = append(found, c) }))
 	if len(found) != 9 || found[0].Key != "transport key zmk.1" || slices.ContainsFunc(found, func(c switching.CheckedKey) bool { return c.Problem != "" || len(c.CheckValue) != 6 }) {
 		t.Errorf("checked %+v", found)
 	}
 	k.sql(`UPDATE base_keys SET bdk_wrapped = set_byte(bdk_wrapped, 40, get_byte(bdk_wrapped, 40) # 1)`)
 	k.sql(`UPDATE terminals SET pik_wrapped = mak_wrapped WHERE tid = $1`, till)
 	found = nil
-	k.must(switching.CheckKeys(t.Context(), k.owner(), k.module, func(c switching.CheckedKey) { found = append(found, c) }))
+	k.must(switching.CheckKeys(t.Context(), k.owner(), k.module, "", func(c switching.CheckedKey) { found = append(found, c) }))
 	var broken []string
 	for _, c := range found {
 		if c.Problem != "" {
@@ -104,7 +104,42 @@ func TestKeysAreLoaded(t *testing.T) {
 	if !slices.Equal(broken, []string{"base key acme-2026", "pin key of terminal " + till}) {
 		t.Errorf("broken %q", broken)
 	}
+	found = nil
+	k.must(switching.CheckKeys(t.Context(), k.owner(), k.module, till2, func(c switching.CheckedKey) { found = append(found, c) }))
+	if len(found) != 0 {
+		t.Errorf("keys of another terminal: %+v", found)
+	}
 	k.intact(8)
+}
+
+// Both keys of a terminal change in one generation.
+func TestGenerationIsLoaded(t *testing.T) {
+	k := newKeyRoom(t)
+	load := func(keys ...hsm.Key) []*switching.LoadedKey {
+		t.Helper()
+		loaded, err := switching.LoadGeneration(t.Context(), k.owner(), k.module, till, keys, k.clock.Now(), "ann", "a test")
+		k.must(err)
+		return loaded
+	}
+	for generation := range int32(3) {
+		for _, l := range load(k.draw(hsm.UseMAC, hsm.TDES2), k.draw(hsm.UsePIN, hsm.TDES2)) {
+			if l.Generation != generation {
+				t.Errorf("%+v, want generation %d", l, generation)
+			}
+		}
+	}
+	for _, wrong := range [][]hsm.Key{nil, {k.draw(hsm.UseTerminalMaster, hsm.TDES2)}, {k.draw(hsm.UseDUKPTBase, hsm.TDES2)}} {
+		if _, err := switching.LoadGeneration(t.Context(), k.owner(), k.module, till, wrong, k.clock.Now(), "ann", "a test"); err == nil {
+			t.Errorf("loaded %v", wrong)
+		}
+	}
+	// A PIN key of a terminal that has generations of MAC keys alone is in a generation too.
+	k.sql(`UPDATE terminals SET mac_algorithm = 'none', mak_wrapped = NULL, pik_wrapped = NULL WHERE tid = $1`, till)
+	k.sql(`UPDATE working_keys SET pik_wrapped = NULL`)
+	if l := load(k.draw(hsm.UsePIN, hsm.TDES2)); l[0].Generation != 3 {
+		t.Errorf("loaded %+v", l[0])
+	}
+	k.intact(7)
 }
 
 func TestKeysThatAreNotLoaded(t *testing.T) {
@@ -172,7 +207,8 @@ func (k *keyRoom) start(target switching.KeyTarget, parts int) *switching.Ceremo
 }
 
 func (k *keyRoom) enter(id string, component vault.Secret, who string) (*switching.EnteredComponent, error) {
-	return switching.EnterComponent(k.t.Context(), k.owner(), k.module, k.vault, id, component, k.clock.Now(), who)
+	return switching.EnterComponent(k.t.Context(), k.owner(), k.module, k.vault,
+		switching.Component{Ceremony: id, Content: component, Who: who}, k.clock.Now())
 }
 
 // count rows of a table.
@@ -277,7 +313,8 @@ func TestComponentsAtOnce(t *testing.T) {
 	for i, who := range []string{"ann", "bob", "cid"} {
 		owner := k.owner()
 		entering.Go(func() {
-			e, err := switching.EnterComponent(t.Context(), owner, k.module, k.vault, c.ID, component(byte(i+1)), k.clock.Now(), who)
+			one := switching.Component{Ceremony: c.ID, Content: component(byte(i + 1)), Who: who}
+			e, err := switching.EnterComponent(t.Context(), owner, k.module, k.vault, one, k.clock.Now())
 			if err != nil {
 				t.Error(err)
 				return

@@ -69,7 +69,9 @@ type keyPlace struct {
 	mac        string
 	tmk        []byte
 	now        workingKeys // of the newest generation, else of the terminal's row
-	exists     bool
+	// generations there are, of a terminal whose keys people load.
+	generations int
+	exists      bool
 }
 
 // findPlace looks where a target's key goes, and locks it there until tx ends.
@@ -116,8 +118,9 @@ func (p *keyPlace) findTerminal(ctx context.Context, tx pgx.Tx) error {
 	p.exists = map[hsm.Use][]byte{hsm.UseTerminalMaster: p.tmk, hsm.UseMAC: p.now.mak, hsm.UsePIN: p.now.pik}[p.target.Use] != nil
 	if p.scheme == SchemeStatic {
 		err := tx.QueryRow(ctx, `
-			SELECT mak_wrapped, pik_wrapped FROM working_keys WHERE bucket = $1 AND terminal_id = $2 AND ended_at IS NULL
-			ORDER BY generation DESC LIMIT 1`, p.bucket, p.terminalID).Scan(&p.now.mak, &p.now.pik)
+			SELECT mak_wrapped, pik_wrapped, count(*) OVER () FROM working_keys
+			WHERE bucket = $1 AND terminal_id = $2 AND ended_at IS NULL
+			ORDER BY generation DESC LIMIT 1`, p.bucket, p.terminalID).Scan(&p.now.mak, &p.now.pik, &p.generations)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("look for keys of terminal %s: %w", p.target.TID, err)
 		}

@@ -43,8 +43,8 @@ func changeReference(
 		if err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `UPDATE installation SET directory_version = directory_version + 1`); err != nil {
-			return fmt.Errorf("move version: %w", err)
+		if err := moveDirectory(ctx, tx); err != nil {
+			return err
 		}
 		return AppendAudit(ctx, tx, AuditEntry{
 			At: time.Now(), Kind: cmp.Or(c.Kind, "policy_changed"), Subject: cmp.Or(what, c.What), Detail: byWhom(c.Who, c.Why),
