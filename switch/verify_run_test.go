@@ -1,7 +1,6 @@
 package switching_test
 
 import (
-	"context"
 	"slices"
 	"testing"
 
@@ -25,44 +24,6 @@ func TestVerifyOnSeveralConnections(t *testing.T) {
 		if several.Transactions != one.Transactions || several.Transfers != one.Transfers || !slices.Equal(several.Findings, one.Findings) {
 			t.Errorf("on %d connections: %+v, on one: %+v", connections, several, one)
 		}
-	}
-}
-
-// TestVerifyBesideSales: connections that each looked at a moment of their own
-// would find sales in transfers that are not in transactions.
-func TestVerifyBesideSales(t *testing.T) {
-	w := newWorld(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	sold := make(chan int)
-	requests := make([]*switching.Request, 5000)
-	for i := range requests {
-		requests[i] = w.request(switching.KindSale, 1, withCard(i%10))
-	}
-	go func() {
-		n := 0
-		for _, r := range requests {
-			if ctx.Err() != nil {
-				break
-			}
-			answered := make(chan switching.Response, 1)
-			w.sw.Submit(r, func(resp switching.Response) { answered <- resp })
-			if resp := <-answered; resp.Approved() {
-				n++
-			}
-		}
-		sold <- n
-	}()
-	for range 5 {
-		v, err := switching.VerifyOn(t.Context(), w.pool, 4)
-		w.must(err)
-		for _, f := range v.Findings {
-			t.Errorf("ledger: %s: %s: %s", f.Check, f.Subject, f.Detail)
-		}
-	}
-	cancel()
-	if n := <-sold; n == 0 {
-		t.Error("nothing was sold meanwhile")
 	}
 }
 
