@@ -191,6 +191,10 @@ func TestNothingIsKeptOfABatchToCome(t *testing.T) {
 	w.do(switching.Approved, w.ends(1))
 	w.do(switching.Approved, copyOf(early))
 	w.wantAvailable(10_00)
+	// To a cancel it is rule 3 of the table.
+	if got := w.do(switching.NotCurrentBatch, w.request(switching.KindVoid, 10_00, inSteps(1))); got.Rule != 3 {
+		t.Errorf("a void is refused by rule %d", got.Rule)
+	}
 }
 
 // The batch of the second step is locked against sales like that of the first.

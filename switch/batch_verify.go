@@ -16,7 +16,9 @@ var batchChecks = []ledger.Check{
 		WHERE t.state <> 1 AND NOT EXISTS (
 			SELECT FROM batches b WHERE b.bucket = t.bucket AND b.terminal_id = t.terminal_id AND b.batch_no = t.batch_no)`},
 	{Name: "a closed batch's totals equal its transactions", SQL: `
-		WITH closed AS (SELECT * FROM batches WHERE closed_at IS NOT NULL),
+		WITH closed AS (
+			SELECT bucket, terminal_id, batch_no, sale_count, sale_minor, void_count, void_minor, refund_count, refund_minor
+			FROM batches WHERE closed_at IS NOT NULL),
 		legs AS (
 			SELECT f.bucket, f.journal_id,
 				sum(f.amount_minor) FILTER (WHERE f.kind IN (2, 3, 5, 8) AND f.phase IN (1, 3)) AS captured,

@@ -255,13 +255,13 @@ func (l *lane) answerLate(jobs []*job) {
 	now := time.Now()
 	for _, j := range jobs {
 		if !j.answered && !now.Before(j.answerBy) {
+			// Before the answer: it is what is left of it if the host is killed before it
+			// finds out. A unit's requests at most, for each lane and outage.
+			l.sw.log.Warn("tells a terminal of a failure while the outcome is unknown", "tid", j.request.TID,
+				"stan", j.request.STAN, "kind", j.request.Kind.String())
 			l.sw.answer(j, Response{Reason: SystemMalfunction, Became: j.request.Kind})
 			j.answered = true
 			l.sw.metrics.unsure.Inc()
-			// What is left of it if the host is killed before it finds out. A unit's
-			// requests at most, for each lane and outage.
-			l.sw.log.Warn("told a terminal of a failure while the outcome is unknown", "tid", j.request.TID,
-				"stan", j.request.STAN, "kind", j.request.Kind.String())
 		}
 	}
 }

@@ -30,8 +30,9 @@ func newRootCommand(g *globals) *cobra.Command {
 	root.AddCommand(
 		newAuditCommand(g),
 		newBatchCommand(g),
-		newCardCommand(g),
 		newBenchCommand(g),
+		newCardCommand(g),
+		newCatalogueCommand(g),
 		newClockCommand(g),
 		newConfigCommand(g),
 		newCutoverCommand(g),

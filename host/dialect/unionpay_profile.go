@@ -39,18 +39,13 @@ type VoidReference uint8
 const (
 	// RRNAndTrace: F37, and what is given of F61 must be the same transaction's.
 	RRNAndTrace VoidReference = iota
-	// RRNAlone: F37; F61 is not looked at.
-	RRNAlone
 	// TraceAlone: batch and trace number of F61; F37 is not looked at.
 	TraceAlone
 )
 
 // apply leaves of a reference what counts.
 func (v VoidReference) apply(ref *switching.Reference) {
-	switch {
-	case v == RRNAlone && ref.HasRRN:
-		ref.Exact = false
-	case v == TraceAlone && ref.HasSTAN:
+	if v == TraceAlone && ref.HasSTAN {
 		ref.HasRRN, ref.RRN, ref.Exact = false, 0, false
 	}
 }

@@ -24,7 +24,6 @@ type liveTerminal struct {
 	line    *loadtest.Line
 	rng     *rand.Rand
 	stan    int
-	samples *samples
 }
 
 // cancelEvery so many live sales, one is cancelled: what it becomes shows on

@@ -31,8 +31,8 @@ type plan struct {
 func newPlan(t *testing.T) plan {
 	t.Helper()
 	p := plan{
-		transactions: 1500, dates: 3, bigDate: 600, merchants: [calendarCount]int{8, 4, 4}, cards: 50,
-		liveTerminals: 8, livePace: 20 * time.Millisecond, liveBefore: 500 * time.Millisecond, liveAfter: 200 * time.Millisecond,
+		transactions: 600, dates: 2, bigDate: 300, merchants: [calendarCount]int{8, 4, 4}, cards: 20,
+		liveTerminals: 8, livePace: 20 * time.Millisecond, liveBefore: 300 * time.Millisecond, liveAfter: 100 * time.Millisecond,
 		refresh: 20 * time.Millisecond,
 	}
 	text := os.Getenv(planVariable)

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+func TestCatalogueIsChanged(t *testing.T) {
+	w := newWorld(t)
+	sign := []string{"--by", "Ann Lee", "--reason", "new cards"}
+	run := func(code int, arguments ...string) outcome {
+		t.Helper()
+		return w.call(append(append([]string{"catalogue"}, arguments...), sign...)...).want(t, code)
+	}
+	w.call("catalogue", "list").want(t, 0, "terminal parameters, version 1, taken by 0 terminals", "A000000333/F1", "2039-12-31", "A000000333010101", "MERIDIAN SANDBOX")
+	w.call("catalogue", "put", "parameter", "12", "45").want(t, exitUsage, "--by")
+	run(0, "put", "parameter", "12", "45").want(t, 0, "parameter 12 is put", "running hosts")
+	run(0, "put", "application", "9F0605A000000999DF010100").want(t, 0, "application A000000999 is put")
+	run(0, "put", "key", "9F0605A0000009999F22010CDF05083230333131323331DF060101").want(t, 0, "key A000000999/0C is put")
+	var list []catalogueView
+	if err := json.Unmarshal([]byte(w.call("catalogue", "list", "-o", "json").want(t, 0).stdout), &list); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]entryView{}
+	for _, c := range list {
+		if c.Version != 2 {
+			t.Errorf("%s has version %d", c.Catalogue, c.Version)
+		}
+		for _, e := range c.Entries {
+			found[e.Entry+" "+e.Name] = e
+		}
+	}
+	if e := found["key A000000999/0C"]; e.Expires != "2031-12-31" || e.Parameters != "9F0605A0000009999F22010CDF05083230333131323331DF060101" {
+		t.Errorf("key %+v", e)
+	}
+	if found["parameter 12"].Parameters != "45" || found["application A000000999"].Entry == "" {
+		t.Errorf("entries %+v", found)
+	}
+	run(0, "remove", "key", "A000000999/0c").want(t, 0, "key A000000999/0C is removed")
+	run(0, "remove", "application", "A000000999")
+	run(0, "remove", "parameter", "12")
+	w.call("audit", "list", "--kind", "catalogue_changed").want(t, 0, "by Ann Lee: new cards")
+	for name, arguments := range map[string][]string{
+		"nothing known":            {"put", "list", "00"},
+		"nothing known to remove":  {"remove", "list", "00"},
+		"no value":                 {"put", "parameter", "12"},
+		"a value too many":         {"put", "key", "00", "00"},
+		"not hexadecimal":          {"put", "key", "hello"},
+		"not elements":             {"put", "key", "9F0605"},
+		"a key without index":      {"put", "key", "9F0605A000000999DF05083230333131323331"},
+		"a key without a date":     {"put", "key", "9F0605A0000009999F22010CDF05083230333131333331"},
+		"an application of no AID": {"put", "application", "DF010100"},
+		"a key by half":            {"remove", "key", "A000000999"},
+		"an application by words":  {"remove", "application", "debit"},
+	} {
+		t.Run(name, func(t *testing.T) { run(exitUsage, arguments...) })
+	}
+	run(exitFailure, "put", "parameter", "123", "1")
+}
