@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,7 +76,11 @@ type ringEntry struct {
 	early int
 }
 
-type ringWait func(set *KeySet, fresh bool, err error)
+// ringWait is who waits for keys, newer ones than stale.
+type ringWait struct {
+	stale *KeySet
+	use   func(set *KeySet, fresh bool, err error)
+}
 
 type generationKey struct {
 	terminalID, number int32
@@ -122,7 +127,7 @@ func (k *Keyring) entry(terminalID int32) *ringEntry {
 	return e.(*ringEntry) //nolint:forcetypeassert // nothing else is stored
 }
 
-func (k *Keyring) keys(t *Terminal, bucket int16, stale *KeySet, use ringWait) {
+func (k *Keyring) keys(t *Terminal, bucket int16, stale *KeySet, use func(set *KeySet, fresh bool, err error)) {
 	e := k.entry(t.ID)
 	e.mu.Lock()
 	e.terminal, e.bucket = t, bucket
@@ -131,7 +136,7 @@ func (k *Keyring) keys(t *Terminal, bucket int16, stale *KeySet, use ringWait) {
 		use(set, false, nil)
 		return
 	}
-	e.waiting = append(e.waiting, use)
+	e.waiting = append(e.waiting, ringWait{stale, use})
 	ask := !e.queued
 	e.queued = true
 	e.mu.Unlock()
@@ -159,7 +164,7 @@ func (k *Keyring) want(e *ringEntry) {
 	k.mu.Lock()
 	if k.closed {
 		k.mu.Unlock()
-		e.deliver(nil, errRingClosed)
+		k.deliver(e, nil, errRingClosed)
 		return
 	}
 	k.wanted = append(k.wanted, e)
@@ -267,14 +272,14 @@ func (k *Keyring) read(ctx context.Context, list []*ringEntry) {
 		cancel()
 		for id, e := range entries {
 			if err != nil {
-				e.deliver(nil, fmt.Errorf("read keys: %w", err))
+				k.deliver(e, nil, fmt.Errorf("read keys: %w", err))
 				continue
 			}
 			e.mu.Lock()
 			set := k.newSet(e.terminal, rows[id])
 			set.inherit(e.last)
 			e.mu.Unlock()
-			e.deliver(set, nil)
+			k.deliver(e, set, nil)
 		}
 	}
 }
@@ -287,8 +292,9 @@ func (k *Keyring) newSet(t *Terminal, generations []*generation) *KeySet {
 	return &KeySet{ring: k, terminal: t, generations: generations}
 }
 
-// deliver serves everybody who waits, and takes newcomers directly from then on.
-func (e *ringEntry) deliver(set *KeySet, err error) {
+// deliver serves who waits, until nobody does or somebody has found what was read
+// too old: for him, and for who came after him, it is read again.
+func (k *Keyring) deliver(e *ringEntry, set *KeySet, err error) {
 	for first := true; ; first = false {
 		e.mu.Lock()
 		if first && err == nil {
@@ -297,16 +303,24 @@ func (e *ringEntry) deliver(set *KeySet, err error) {
 				e.set = set
 			}
 		}
-		waiting, early := e.waiting, e.early
-		e.waiting, e.early = nil, 0
-		if len(waiting) == 0 {
-			e.queued = false
-			e.mu.Unlock()
-			return
+		serve, early := e.waiting, e.early
+		if err == nil {
+			if at := slices.IndexFunc(serve, func(w ringWait) bool { return w.stale == set }); at >= 0 {
+				serve = serve[:at]
+			}
 		}
+		e.waiting, e.early = e.waiting[len(serve):], 0
+		again := len(serve) == 0 && len(e.waiting) > 0
+		e.queued = again || len(serve) > 0
 		e.mu.Unlock()
-		for i, use := range waiting {
-			use(set, first && i < early, err)
+		for i, w := range serve {
+			w.use(set, first && i < early, err)
+		}
+		if again {
+			k.want(e)
+		}
+		if len(serve) == 0 {
+			return
 		}
 	}
 }
@@ -319,6 +333,6 @@ func (k *Keyring) close() {
 	k.wanted = nil
 	k.mu.Unlock()
 	for _, e := range list {
-		e.deliver(nil, errRingClosed)
+		k.deliver(e, nil, errRingClosed)
 	}
 }

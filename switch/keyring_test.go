@@ -194,6 +194,41 @@ func TestKeysAreHandedOutInOrder(t *testing.T) {
 	}
 }
 
+// Who finds what was read too old, from inside the call that hands it out, has it
+// read again, and does not hold up the host.
+func TestKeysAreReadAgainForWhoFindsThemTooOld(t *testing.T) {
+	w := newVaulted(t)
+	for range 20 {
+		host := w.another(t)
+		terminal := host.Terminal(sealed)
+		const messages = 50
+		served := make(chan bool, messages)
+		for range messages {
+			var ask func(stale *switching.KeySet)
+			ask = func(stale *switching.KeySet) {
+				host.Keys(terminal, stale, func(set *switching.KeySet, fresh bool, err error) {
+					if err != nil || fresh {
+						served <- err == nil
+						return
+					}
+					ask(set)
+				})
+			}
+			ask(nil)
+		}
+		for range messages {
+			select {
+			case ok := <-served:
+				if !ok {
+					t.Fatal("keys cannot be read")
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatal("somebody waits for ever")
+			}
+		}
+	}
+}
+
 // Without a database who waits is told so; what is known goes on, and when the
 // database is back, so does the rest.
 func TestKeysWithoutTheDatabase(t *testing.T) {
