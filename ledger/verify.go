@@ -48,13 +48,6 @@ func RunChecks(ctx context.Context, tx Querier, checks []Check) ([]Finding, erro
 	return all, nil
 }
 
-// Imbalance is a currency's sum over all accounts: debits less credits. It is
-// zero, or money was made up.
-type Imbalance struct {
-	Currency string `json:"currency"`
-	Minor    int64  `json:"imbalance_minor"`
-}
-
 // Checks recompute from transfers what the ledger keeps or promises.
 func Checks() []Check {
 	return append(accountChecks(), SettlementChecks()...)

@@ -62,7 +62,7 @@ func (d *decision) settle() Verdict {
 		change.by = ClosedByTrailer
 		change.upload = b.state == BatchUploading || !agrees
 		if !agrees {
-			d.except("batch_out_of_balance", "the terminal ended batch "+batchKey{r.terminal.ID, b.number}.String()+
+			d.except(exceptionOutOfBalance, "the terminal ended batch "+batchKey{r.terminal.ID, b.number}.String()+
 				" with totals other than the host's, which stand: see its differences")
 		}
 	}
@@ -89,7 +89,7 @@ func (d *decision) settleEnded(b *batch) Verdict {
 		return d.decline(BatchOutOfBalance)
 	case !agrees:
 		// There is nothing left to close, and the terminal has to go on.
-		d.except("batch_out_of_balance", "the terminal ended batch "+batchKey{r.terminal.ID, b.number}.String()+
+		d.except(exceptionOutOfBalance, "the terminal ended batch "+batchKey{r.terminal.ID, b.number}.String()+
 			", which was closed already, with totals other than the host's, which stand")
 	}
 	v := d.approve()

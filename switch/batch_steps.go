@@ -48,7 +48,7 @@ func (d *decision) end(b *batch) Verdict {
 		d.except("batch_without_totals", "the terminal ended batch "+name+" without having stated totals: the host's stand")
 	default:
 		change.by = ClosedByTrailer
-		d.except("batch_out_of_balance", "the terminal ended batch "+name+" with totals other than the host's, which stand: see its differences")
+		d.except(exceptionOutOfBalance, "the terminal ended batch "+name+" with totals other than the host's, which stand: see its differences")
 	}
 	v := d.approve()
 	v.Batch = &change

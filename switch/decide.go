@@ -175,6 +175,10 @@ func (d *decision) moveCard(cardID, balanceMinor, heldMinor int64) {
 	d.verdict.Card.HeldMinor += heldMinor
 }
 
+// exceptionOutOfBalance is a batch that was ended with other totals than the host's.
+const exceptionOutOfBalance = "batch_out_of_balance"
+
+// except tells people. Kinds are a small set, and what metrics count by.
 func (d *decision) except(kind, detail string) {
 	d.verdict.Exceptions = append(d.verdict.Exceptions,
 		Exception{ID: d.verdict.Record.ID, Kind: kind, Record: d.verdict.Record, Detail: detail})

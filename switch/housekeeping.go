@@ -24,7 +24,10 @@ func (s *Switch) keepHouse(ctx context.Context) {
 		case <-tick.C:
 		}
 		turn, cancel := context.WithTimeout(ctx, turnTimeout)
-		if err := s.CatchUp(turn); err != nil && ctx.Err() == nil {
+		switch err := s.CatchUp(turn); {
+		case err == nil:
+			s.metrics.kept.Set(float64(time.Now().UnixMilli()) / 1000)
+		case ctx.Err() == nil:
 			s.log.Warn("housekeeping is behind; trying again", "error", err)
 		}
 		cancel()
@@ -34,6 +37,8 @@ func (s *Switch) keepHouse(ctx context.Context) {
 // turnTimeout bounds one turn of housekeeping: a day of cutover fits, and a
 // database that hangs does not hold it up for ever.
 const turnTimeout = 5 * time.Minute
+
+const stepCloseDates = "close business dates"
 
 // CatchUp does what is due at the instant now: it follows the reference data
 // and terminals' keys, makes windows ahead, closes batches and business dates and lets holds expire. Every step
@@ -60,10 +65,12 @@ func (s *Switch) CatchUp(ctx context.Context) error {
 		}},
 		{"look at new tables", s.analyzeNew},
 		{"close batches", s.CloseDueBatches},
-		{"close business dates", s.closeDates},
+		{stepCloseDates, s.closeDates},
 		{"expire holds", s.ExpireHolds},
 	} {
+		failures := s.metrics.failures.WithLabelValues(step.name)
 		if err := step.do(ctx); err != nil {
+			failures.Inc()
 			errs = append(errs, fmt.Errorf("%s: %w", step.name, err))
 		}
 	}

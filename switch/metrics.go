@@ -35,6 +35,9 @@ type metrics struct {
 	expired    prometheus.Counter
 	unsure     prometheus.Counter
 	directory  prometheus.Gauge
+	exceptions *prometheus.CounterVec
+	failures   *prometheus.CounterVec
+	kept       prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -94,8 +97,23 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "meridian_directory_version",
 			Help: "Version of the reference data this host works with.",
 		}),
+		exceptions: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "meridian_exceptions_total",
+			Help: "What this host answered or recorded and a person has to look at, by kind: meridian exceptions list.",
+		}, []string{"kind"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "meridian_housekeeping_failures_total",
+			Help: "Steps of housekeeping that failed and are tried again in the next turn, by step.",
+		}, []string{"step"}),
+		kept: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "meridian_housekeeping_timestamp_seconds",
+			Help: "When every step of housekeeping last succeeded in one turn, in Unix time. Old: dates do not close, holds do " +
+				"not expire, or new reference data is not followed.",
+		}),
 	}
 	// A series that is there from the start shows its first increment as one.
+	m.exceptions.WithLabelValues(exceptionOutOfBalance)
+	m.failures.WithLabelValues(stepCloseDates)
 	for _, outcome := range []postgres.Outcome{postgres.NotCommitted, postgres.Unknown, postgres.Permanent} {
 		m.retries.WithLabelValues(outcome.String())
 	}
@@ -107,7 +125,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	if reg != nil {
 		reg.MustRegister(m.decisions.vec, phases, m.batchSize, m.laneDepth, m.retries, duplicates, m.cancels.vec, reversals,
-			m.panics, m.expired, m.unsure, m.directory)
+			m.panics, m.expired, m.unsure, m.directory, m.exceptions, m.failures, m.kept)
 	}
 	return m
 }
@@ -186,12 +204,15 @@ func (c *cancelCounters) count(verdict cancelVerdict, rule Rule, n float64) {
 }
 
 // worked shows a unit of work that was committed.
-func (m *metrics) worked(u *unit, started, loaded, decided, stored time.Time) {
+func (m *metrics) worked(u *unit, f *Facts, started, loaded, decided, stored time.Time) {
 	m.load.Observe(loaded.Sub(started).Seconds())
 	m.decide.Observe(decided.Sub(loaded).Seconds())
 	m.store.Observe(stored.Sub(decided).Seconds())
 	m.batchSize.Observe(float64(len(u.jobs)))
 	m.byHost.Add(float64(u.reversed))
+	for i := range f.changes.exceptions {
+		m.exceptions.WithLabelValues(f.changes.exceptions[i].Kind).Inc()
+	}
 	for _, j := range u.jobs {
 		j.response.Spent = Spent{Queue: started.Sub(j.arrived), Ledger: stored.Sub(started)}
 	}

@@ -64,7 +64,7 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 	if err := u.store(ctx, conn.Conn(), facts); err != nil {
 		return 0, err
 	}
-	u.sw.metrics.worked(u, started, loaded, decided, time.Now())
+	u.sw.metrics.worked(u, facts, started, loaded, decided, time.Now())
 	return 0, nil
 }
 

@@ -14,6 +14,7 @@ import (
 type ledgerWatch struct {
 	imbalance *prometheus.GaugeVec
 	findings  prometheus.Gauge
+	failures  prometheus.Counter
 	verified  prometheus.Gauge
 	took      prometheus.Gauge
 	auditRows prometheus.Gauge
@@ -27,25 +28,33 @@ const (
 	// verifyTimeout is far above what a verification takes, and keeps a hung
 	// database from holding a connection for ever.
 	verifyTimeout = 10 * time.Minute
+	// verifyShare is the part of the time that verifications may take: one in
+	// twenty leaves a large ledger's database to its terminals.
+	verifyShare = 20
 )
 
 func newLedgerWatch(reg prometheus.Registerer) *ledgerWatch {
 	w := &ledgerWatch{
 		imbalance: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "meridian_ledger_imbalance_minor_units",
-			Help: "Debits less credits over all accounts, by currency, at the last verification. Anything but 0 is money that was made up.",
+			Help: "Debits less credits over all accounts, by currency, at the last verification: cards as their balances are kept, " +
+				"all others as transfers add up. Anything but 0 is money that was made up or lost.",
 		}, []string{"currency"}),
 		findings: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "meridian_ledger_findings",
 			Help: "Rows that the last verification found to be off: run meridian ledger verify for their names.",
+		}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "meridian_ledger_verification_failures_total",
+			Help: "Verifications that could not be ended: nothing is known of the ledger until the next one.",
 		}),
 		verified: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "meridian_ledger_verified_timestamp_seconds",
 			Help: "When the last verification ended, in Unix time. 0 until the first has.",
 		}),
 		took: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "meridian_ledger_verification_seconds",
-			Help: "How long the last verification took.",
+			Name: "meridian_ledger_verification_duration_seconds",
+			Help: "How long the last verification took. The next one comes after twenty times as long, or later.",
 		}),
 		auditRows: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "meridian_audit_rows",
@@ -57,7 +66,7 @@ func newLedgerWatch(reg prometheus.Registerer) *ledgerWatch {
 		}),
 	}
 	if reg != nil {
-		reg.MustRegister(w.imbalance, w.findings, w.verified, w.took, w.auditRows, w.broken)
+		reg.MustRegister(w.imbalance, w.findings, w.failures, w.verified, w.took, w.auditRows, w.broken)
 	}
 	return w
 }
@@ -72,10 +81,12 @@ func (s *Switch) watchLedger(ctx context.Context, w *ledgerWatch) {
 			return
 		case <-timer.C:
 		}
+		started := time.Now()
 		if err := s.verifyOnce(ctx, w); err != nil && ctx.Err() == nil {
+			w.failures.Inc()
 			s.log.Warn("cannot verify the ledger; trying again later", "error", err)
 		}
-		timer.Reset(s.opts.VerifyEvery)
+		timer.Reset(max(s.opts.VerifyEvery, (verifyShare-1)*time.Since(started)))
 	}
 }
 
@@ -86,16 +97,12 @@ func (s *Switch) verifyOnce(ctx context.Context, w *ledgerWatch) error {
 	if err != nil {
 		return err
 	}
-	positions, err := ledger.Positions(ctx, s.pool)
+	imbalances, err := ledger.Imbalances(ctx, s.pool)
 	if err != nil {
-		return err
+		return err //nolint:wrapcheck // logged
 	}
-	sums := map[string]int64{}
-	for _, p := range positions {
-		sums[p.Currency.Alpha()] += p.DebitsPostedMinor - p.CreditsPostedMinor
-	}
-	for currency, minor := range sums {
-		w.imbalance.WithLabelValues(currency).Set(float64(minor))
+	for _, i := range imbalances {
+		w.imbalance.WithLabelValues(i.Currency.Alpha()).Set(float64(i.Minor))
 	}
 	w.findings.Set(float64(len(v.Findings)))
 	w.took.Set(v.Took.Seconds())
