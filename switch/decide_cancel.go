@@ -221,7 +221,9 @@ func (c *cancelCase) refund() {
 func (c *cancelCase) review() Verdict {
 	rec := c.verdict.Record
 	if c.original != nil {
-		c.change(c.original).ReviewedMinor += c.amountMinor
+		changed := c.change(c.original)
+		changed.ReviewedMinor += c.amountMinor
+		changed.RefundCount++
 	} else if account := c.facts.cards[c.request.Token]; account != nil {
 		rec.CardID = account.ID
 	}

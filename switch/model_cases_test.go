@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"meridian/switch"
 	"meridian/switch/model"
 )
 
@@ -39,6 +40,19 @@ func (k *talk) says(want model.Reason, kind model.Kind, amountMinor int64, chang
 	k.check(k.t)
 	k.verify(k.t)
 	return a
+}
+
+// decides is a person's word on a refund under review.
+func (k *talk) decides(a model.Answer, approve bool) {
+	k.t.Helper()
+	k.must(switching.DecideReview(k.t.Context(), k.hosts[0].pool, k.m.Now, switching.ReviewDecision{
+		RRN: k.rrn(a.Transaction), Approve: approve, Who: "ann", Why: "a test",
+	}))
+	if !k.m.DecideReview(a.Transaction, approve) {
+		k.t.Fatalf("#%d is not under review", a.Transaction)
+	}
+	k.check(k.t)
+	k.verify(k.t)
 }
 
 func (k *talk) later(d time.Duration) { k.setClock(k.m.Now.Add(d)) }
@@ -156,4 +170,20 @@ func TestReversalOfTheFirstRequestOfABatchToCome(t *testing.T) {
 func TestAdviceWithCashback(t *testing.T) {
 	k := newTalk(t)
 	k.says(model.Approved, model.Advice, 1_000, byCard(0), func(r *model.Request) { r.CashbackMinor = 300 })
+}
+
+// What waits for a review is one of the refunds that an original may have.
+func TestRefundsUnderReviewAreCounted(t *testing.T) {
+	k := newTalk(t)
+	p := &k.m.Merchants[0].Policy
+	p.ReviewThresholdMinor, p.MaxRefunds = 0, 1
+	k.publish()
+	sale := k.says(model.Approved, model.Sale, 1_000, byCard(0))
+	k.later(24 * time.Hour)
+	first := k.says(model.UnderReview, model.Refund, 400, about(sale))
+	k.says(model.ExceedsCountLimit, model.Refund, 400, about(sale))
+	k.decides(first, false)
+	second := k.says(model.UnderReview, model.Refund, 400, about(sale))
+	k.decides(second, true)
+	k.says(model.ExceedsCountLimit, model.Refund, 400, about(sale))
 }

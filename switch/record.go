@@ -25,29 +25,30 @@ type Record struct {
 	RefundedMinor int64
 	// ReviewedMinor is what refunds under review would pay back.
 	ReviewedMinor int64
-	RefundCount   int16
-	MerchantID    int32
-	TerminalID    int32
-	BatchNo       int32
-	STAN          int32
-	CalendarID    int16
-	Currency      money.Currency
-	Asked         Kind
-	Kind          Kind
-	State         State
-	Reason        Reason
-	Rule          Rule
-	Digest        []byte
-	AuthCode      string
-	Token         [16]byte
-	Masked        string
-	Invoice       string
-	Echo          []byte
-	BalanceMinor  int64
-	HasBalance    bool
-	OriginalDate  ledger.Date
-	OriginalID    uuid.UUID // zero without one
-	Decision      json.RawMessage
+	// RefundCount of refunds that stand or wait for a review.
+	RefundCount  int16
+	MerchantID   int32
+	TerminalID   int32
+	BatchNo      int32
+	STAN         int32
+	CalendarID   int16
+	Currency     money.Currency
+	Asked        Kind
+	Kind         Kind
+	State        State
+	Reason       Reason
+	Rule         Rule
+	Digest       []byte
+	AuthCode     string
+	Token        [16]byte
+	Masked       string
+	Invoice      string
+	Echo         []byte
+	BalanceMinor int64
+	HasBalance   bool
+	OriginalDate ledger.Date
+	OriginalID   uuid.UUID // zero without one
+	Decision     json.RawMessage
 	// PostedDate is the business date its transfers are in, where that is not
 	// its own: a refund that was reviewed; 0 otherwise.
 	PostedDate ledger.Date

@@ -145,6 +145,7 @@ func storeReview(ctx context.Context, tx pgx.Tx, f *Facts, refund *Record, decis
 	original := f.records[refund.OriginalID]
 	if original != nil {
 		original.ReviewedMinor -= refund.AmountMinor
+		original.RefundCount-- // payBack counts it again
 		f.changes.dirty[original] = struct{}{}
 	}
 	var authCode *string

@@ -20,6 +20,7 @@ func (w *World) review(r Request, original int, rule int, minor int64) Answer {
 	if original >= 0 {
 		o := &w.Transactions[original]
 		o.ReviewedMinor += minor
+		o.RefundCount++ // as row 24 counts what is pending, so does row 25
 		t.Card, t.Currency = o.Card, o.Currency
 	}
 	return w.Transactions[w.take(r, t)].Answer
@@ -39,6 +40,7 @@ func (w *World) DecideReview(id int, approve bool) bool {
 	t.Review, t.State, t.Reason = ReviewRefused, StateDeclined, ReviewRejected
 	if t.Original >= 0 {
 		w.Transactions[t.Original].ReviewedMinor -= t.AmountMinor
+		w.Transactions[t.Original].RefundCount--
 	}
 	if approve {
 		t.Review, t.State, t.Reason = ReviewGranted, StateApproved, Approved
