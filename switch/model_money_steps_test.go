@@ -161,6 +161,11 @@ func (s *machine) cancellable(t *rapid.T) int {
 
 func (s *machine) cancellation(t *rapid.T, id int) model.Request {
 	r := model.Request{Kind: draw(t, "kind", model.Cancel, model.Void, model.Refund), STAN: s.nextSTAN(), Card: model.NoCard}
+	if id >= 0 && one(t, 2, "as it should be") {
+		r.Merchant, r.Terminal = s.m.Transactions[id].Merchant, s.m.Transactions[id].Terminal
+		r.Original = model.Reference{By: model.ByRRN, Transaction: id}
+		return r
+	}
 	s.referTo(t, &r, id)
 	if id >= 0 {
 		o := &s.m.Transactions[id]

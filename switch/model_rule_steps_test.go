@@ -40,7 +40,7 @@ func (s *machine) changePolicy(t *rapid.T) {
 }
 
 var allRules = []string{
-	"mode", "mode", "permission", "window", "count", "limit", "purchases", "void window", "voids", "voids",
+	"mode", "mode", "permission", "window", "count", "limit", "purchases", "void window", "voids", "void sums",
 	"review", "review", "unreferenced", "balance", "operators", "supervisors", "cards", "batches", "batches",
 }
 
@@ -50,8 +50,8 @@ func (s *machine) amend(t *rapid.T, p *model.Policy, rules []string) {
 	case "mode":
 		p.Mode = draw(t, "mode", model.Strict, model.CancelOnly, model.Auto)
 	case "permission":
-		p.AllowVoid = draw(t, "void", true, false)
-		p.AllowRefund = draw(t, "refund", false, true)
+		allowed := draw(t, "allowed", "void", "refund", "both", "neither")
+		p.AllowVoid, p.AllowRefund = allowed == "void" || allowed == "both", allowed == "refund" || allowed == "both"
 	case "window":
 		p.RefundWindowDays = draw(t, "days", 1, 3, 30)
 	case "count":
@@ -66,8 +66,9 @@ func (s *machine) amend(t *rapid.T, p *model.Policy, rules []string) {
 	case "void window":
 		p.VoidWindow = draw(t, "for", 10*time.Minute, 0, time.Minute, time.Hour)
 	case "voids":
-		p.MaxVoidsPerDay = draw(t, "voids", 1, 0, model.NoLimit, 2)
-		p.MaxVoidMinorPerDay = draw[int64](t, "sum", model.NoLimit, 1_000, 3_000, 0)
+		p.MaxVoidsPerDay = draw(t, "voids", 1, 2, 0, model.NoLimit)
+	case "void sums":
+		p.MaxVoidMinorPerDay = draw[int64](t, "sum", 2_000, 3_000, 0, model.NoLimit)
 	case "review":
 		p.ReviewThresholdMinor = draw[int64](t, "over", 500, 0, model.NoLimit, 1_000)
 	case "unreferenced":
@@ -95,6 +96,14 @@ func (s *machine) amend(t *rapid.T, p *model.Policy, rules []string) {
 func (s *machine) changeRights(t *rapid.T) {
 	merchant, terminal := s.terminal(t)
 	m, at := &s.m.Merchants[merchant], &s.m.Terminals[terminal]
+	if !m.Active || !at.Active || !m.AllowVoid || !m.AllowRefund || !at.AllowVoid || !at.AllowRefund {
+		// Nothing else would be seen there for long.
+		m.Active, m.AllowVoid, m.AllowRefund = true, true, true
+		at.Active, at.AllowVoid, at.AllowRefund = true, true, true
+		s.publish()
+		t.Logf("merchant %d and terminal %d may do everything", merchant, terminal)
+		return
+	}
 	switch draw(t, "right", "merchant", "terminal", "flag", "merchant is active", "terminal is active") {
 	case "merchant":
 		m.AllowVoid, m.AllowRefund = draw(t, "void", true, false), draw(t, "refund", false, true)

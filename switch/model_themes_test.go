@@ -23,9 +23,9 @@ var themes = map[string]theme{
 		"move clock": 2, "next day": 5, "turn back": 1, "policy": 2, "rights": 1, "card status": 3, "cutover": 2,
 	}, rules: []string{"review", "review", "unreferenced", "unreferenced", "balance", "cards", "cards", "count", "window", "supervisors", "batches"}},
 	"voids": {weights: map[string]int{
-		"buy": 10, "complete": 3, "cancel": 14, "reverse": 5, "repeat": 2, "sign on": 3, "guess": 1, "operators": 1,
-		"move clock": 3, "policy": 2, "rights": 1, "settle": 1,
-	}, rules: []string{"void window", "voids", "voids", "operators", "supervisors", "supervisors", "mode"}},
+		"buy": 14, "complete": 3, "cancel": 20, "reverse": 6, "repeat": 2, "sign on": 4, "guess": 1, "operators": 1,
+		"move clock": 3, "policy": 2, "rights": 2, "settle": 1,
+	}, rules: []string{"void window", "voids", "void sums", "void sums", "operators", "supervisors", "mode"}},
 	"batches": {weights: map[string]int{
 		"buy": 10, "cancel": 5, "reverse": 4, "reverse early": 1, "late original": 1, "repeat": 5, "change repeat": 1, "review": 1,
 		"settle": 6, "show": 2, "show all": 3, "close batch": 1, "close batches": 1, "move clock": 4, "turn back": 1, "policy": 1, "cutover": 1,
