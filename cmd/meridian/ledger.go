@@ -30,20 +30,31 @@ func newLedgerCommand(g *globals) *cobra.Command {
 	return command
 }
 
+// Connections that a verification takes at once.
+const (
+	defaultVerifyConnections = 4 // what two processors keep busy, and what a small server can spare
+	maxVerifyConnections     = 9 // one below what a command's pool has
+)
+
 func newLedgerVerifyCommand(g *globals, database *databaseFlags) *cobra.Command {
-	return &cobra.Command{
+	var connections int
+	command := &cobra.Command{
 		Use:   "verify",
 		Short: "Recompute everything from transfers; exit with 5 when something is off",
 		Long: `Recomputes everything from transfers, in one snapshot: sums per currency, balances, what every transaction moved, holds and
-windows. It may run beside working hosts. When something is off it names the rows and exits with 5.`,
+windows. It may run beside working hosts, and takes a processor of the database's for each connection. When something is off
+it names the rows and exits with 5.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if connections < 1 || connections > maxVerifyConnections {
+				return usagef("--connections %d: it is 1 to %d", connections, maxVerifyConnections)
+			}
 			pool, err := database.open(c.Context(), g)
 			if err != nil {
 				return err
 			}
 			defer pool.Close()
-			v, err := switching.Verify(c.Context(), pool)
+			v, err := switching.VerifyOn(c.Context(), pool, connections)
 			if err != nil {
 				return databaseError(err)
 			}
@@ -56,6 +67,9 @@ windows. It may run beside working hosts. When something is off it names the row
 			return nil
 		},
 	}
+	command.Flags().IntVar(&connections, "connections", defaultVerifyConnections,
+		fmt.Sprintf("database connections at once, 1 to %d; 1 is the least trouble to sales", maxVerifyConnections))
+	return command
 }
 
 func writeVerification(w io.Writer, v *switching.Verification) {

@@ -17,6 +17,8 @@ const (
 	// reader to judge.
 	ratioMax  = 3.0
 	verifyMax = time.Minute
+	// verifyConnections is what meridian ledger verify takes.
+	verifyConnections = 4
 )
 
 // TestCutoverUnderLoad lets a month of business dates go by: tellers fill each
@@ -140,7 +142,7 @@ func (w *world) verdict(ok bool, atMost string) string {
 func (w *world) report(ctx context.Context) {
 	w.t.Helper()
 	started := time.Now()
-	v, err := switching.Verify(ctx, w.pool)
+	v, err := switching.VerifyOn(ctx, w.pool, verifyConnections)
 	w.must(err)
 	for _, f := range v.Findings {
 		w.t.Errorf("ledger: %s: %s: %s", f.Check, f.Subject, f.Detail)
