@@ -77,7 +77,7 @@ func keyTrouble(err error) switching.Reason {
 }
 
 // withKeysIfAny goes on with the terminal's keys, or without.
-func (x *exchange) withKeysIfAny(ctx context.Context, next func()) {
+func (x *exchange) withKeysIfAny(next func()) {
 	if x.keys != nil || x.attempt.Terminal == nil || !x.needsKeys(x.attempt.Terminal) {
 		next()
 		return
@@ -96,7 +96,7 @@ func (x *exchange) withKeysIfAny(ctx context.Context, next func()) {
 func (x *exchange) authenticate(ctx context.Context, fresh bool) {
 	t := x.attempt.Terminal
 	if x.keys == nil {
-		x.authenticated(ctx, false)
+		x.authenticated(false)
 		return
 	}
 	if t.MACAlgorithm == noMAC || !x.dialect.Authenticated(x.request.MTI()) {
@@ -105,19 +105,19 @@ func (x *exchange) authenticate(ctx context.Context, fresh bool) {
 			return
 		}
 		x.credentials = x.keys.Unverified(x.ksn)
-		x.authenticated(ctx, false)
+		x.authenticated(false)
 		return
 	}
 	verified, err := x.verify(ctx)
 	switch {
 	case verified:
-		x.authenticated(ctx, true)
+		x.authenticated(true)
 	case errors.Is(err, wire.ErrMACMissing), errors.Is(err, switching.ErrKSN):
 		x.macFailed(macMissing)
 	case !fresh:
 		x.readKeys(ctx, x.authenticate)
 	case !x.keys.SignedIn():
-		x.denied(ctx, switching.SignInRequired)
+		x.denied(switching.SignInRequired)
 	case errors.Is(err, wire.ErrMACWrong):
 		x.macFailed(macWrong)
 	default:

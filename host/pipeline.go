@@ -99,15 +99,15 @@ func (p *Pipeline) Handle(ctx context.Context, m *Message, answer func(Answer)) 
 		return
 	}
 	x.identify()
-	if x.passes(ctx, p.o.Guard.Allow(x.attempt)) {
+	if x.passes(p.o.Guard.Allow(x.attempt)) {
 		x.withKeys(ctx, x.authenticate)
 	}
 }
 
 // authenticated goes on with a message whose MAC was right, or whose terminal or
 // type has none.
-func (x *exchange) authenticated(ctx context.Context, sealed bool) {
-	if !x.passes(ctx, x.pipeline.o.Guard.Verified(x.attempt, sealed)) {
+func (x *exchange) authenticated(sealed bool) {
+	if !x.passes(x.pipeline.o.Guard.Verified(x.attempt, sealed)) {
 		return
 	}
 	request, refusal := x.dialect.Request(x.request)
@@ -136,14 +136,14 @@ func (x *exchange) identify() {
 }
 
 // passes does what the guard says with a message, and reports whether it goes on.
-func (x *exchange) passes(ctx context.Context, v Verdict) bool {
+func (x *exchange) passes(v Verdict) bool {
 	switch v {
 	case Pass:
 		return true
 	case Busy:
-		x.denied(ctx, switching.RateLimited)
+		x.denied(switching.RateLimited)
 	case Locked:
-		x.denied(ctx, switching.TerminalLocked)
+		x.denied(switching.TerminalLocked)
 	default:
 		x.send(Answer{})
 	}
@@ -152,8 +152,8 @@ func (x *exchange) passes(ctx context.Context, v Verdict) bool {
 
 // denied refuses a message that the guard does not let in. Its terminal's MAC
 // is on the answer if there is one that can be used.
-func (x *exchange) denied(ctx context.Context, reason switching.Reason) {
-	x.withKeysIfAny(ctx, func() {
+func (x *exchange) denied(reason switching.Reason) {
+	x.withKeysIfAny(func() {
 		x.pipeline.o.Guard.Denied(x.attempt, reason, func() { x.refuse(reason) })
 	})
 }
@@ -195,7 +195,7 @@ func (x *exchange) reply(r *switching.Response) {
 // contain keeps a panic to its message, whosoever goroutine runs it.
 func (x *exchange) contain(doing string) {
 	if cause := recover(); cause != nil {
-		x.pipeline.log.Error(doing+" panicked", "panic", fmt.Sprintf("%T", cause), "mti", x.attempt.MTI)
+		x.pipeline.log.Error("handling a message panicked", "doing", doing, "panic", fmt.Sprintf("%T", cause), "mti", x.attempt.MTI)
 		x.pipeline.metrics.panics.Inc()
 		x.send(Answer{})
 	}
@@ -266,7 +266,7 @@ func (x *exchange) unparsable(ctx context.Context, err error) {
 		return
 	}
 	x.identify()
-	if !x.passes(ctx, x.pipeline.o.Guard.Allow(x.attempt)) {
+	if !x.passes(x.pipeline.o.Guard.Allow(x.attempt)) {
 		return
 	}
 	x.withKeys(ctx, func(ctx context.Context, _ bool) {

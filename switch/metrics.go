@@ -111,7 +111,17 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 				"not expire, or new reference data is not followed.",
 		}),
 	}
-	// A series that is there from the start shows its first increment as one.
+	m.begin()
+	if reg != nil {
+		reg.MustRegister(m.decisions.vec, phases, m.batchSize, m.laneDepth, m.retries, duplicates, m.cancels.vec, reversals,
+			m.panics, m.expired, m.unsure, m.directory, m.exceptions, m.failures, m.kept)
+	}
+	return m
+}
+
+// begin makes the series that alerts ask for: one that is there from the start
+// shows its first increment as one.
+func (m *metrics) begin() {
 	m.exceptions.WithLabelValues(exceptionOutOfBalance)
 	m.failures.WithLabelValues(stepCloseDates)
 	for _, outcome := range []postgres.Outcome{postgres.NotCommitted, postgres.Unknown, postgres.Permanent} {
@@ -123,11 +133,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, reason := range []Reason{Approved, StoreUnavailable, SystemMalfunction} {
 		m.decisions.count(KindSale, reason, 0)
 	}
-	if reg != nil {
-		reg.MustRegister(m.decisions.vec, phases, m.batchSize, m.laneDepth, m.retries, duplicates, m.cancels.vec, reversals,
-			m.panics, m.expired, m.unsure, m.directory, m.exceptions, m.failures, m.kept)
-	}
-	return m
 }
 
 // histogram is classic for those who ask for buckets, and native for those who

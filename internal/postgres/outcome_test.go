@@ -42,7 +42,7 @@ func TestClassify(t *testing.T) {
 		{"connection reset", &net.OpError{Op: "read", Err: syscall.ECONNRESET}, postgres.NotCommitted, postgres.Unknown},
 		{"end of stream", io.ErrUnexpectedEOF, postgres.NotCommitted, postgres.Unknown},
 		{"deadline", context.DeadlineExceeded, postgres.NotCommitted, postgres.Unknown},
-		{"connection closed", closedConnection{}, postgres.NotCommitted, postgres.Unknown},
+		{"connection closed", closedConnectionError{}, postgres.NotCommitted, postgres.Unknown},
 		{"something of the driver's", errors.New("conn closed"), postgres.Permanent, postgres.Unknown},
 	}
 	for _, tt := range tests {
@@ -57,13 +57,13 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// closedConnection is the driver's error for a connection that is not there any
+// closedConnectionError is the driver's error for a connection that is not there any
 // more: also for one that broke while a COMMIT's answer was waited for.
-type closedConnection struct{}
+type closedConnectionError struct{}
 
-func (closedConnection) Error() string     { return "conn closed" }
-func (closedConnection) SafeToRetry() bool { return true }
-func (closedConnection) Unwrap() error     { return pgconn.ErrConnClosed }
+func (closedConnectionError) Error() string     { return "conn closed" }
+func (closedConnectionError) SafeToRetry() bool { return true }
+func (closedConnectionError) Unwrap() error     { return pgconn.ErrConnClosed }
 
 // A refused connection wrote nothing, whatever was meant to be sent over it.
 func TestClassifyRefusedConnection(t *testing.T) {
