@@ -137,7 +137,7 @@ func (x *exchange) verify(ctx context.Context) (bool, error) {
 			x.credentials, x.seal = x.keys.Verified(v), v.Answer
 			return true, nil
 		case errors.Is(err, wire.ErrMACMissing):
-			return false, err //nolint:wrapcheck // told apart by authenticate
+			return false, err
 		case !errors.Is(err, wire.ErrMACWrong):
 			broken = errors.Join(broken, err)
 		}
@@ -158,7 +158,7 @@ func (x *exchange) sealable(ctx context.Context) error {
 	if len(verifiers) > 0 || errors.Is(err, switching.ErrKSN) {
 		return nil
 	}
-	return err //nolint:wrapcheck // logged
+	return err
 }
 
 // notVerifiable: a MAC that could not be computed says nothing about the message.

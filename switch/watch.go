@@ -99,7 +99,7 @@ func (s *Switch) verifyOnce(ctx context.Context, w *ledgerWatch) error {
 	}
 	imbalances, err := ledger.Imbalances(ctx, s.pool)
 	if err != nil {
-		return err //nolint:wrapcheck // logged
+		return err
 	}
 	for _, i := range imbalances {
 		w.imbalance.WithLabelValues(i.Currency.Alpha()).Set(float64(i.Minor))

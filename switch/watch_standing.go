@@ -133,7 +133,7 @@ type calendarStanding struct {
 func (w *standingWatch) lookAtDates(ctx context.Context, db ledger.Querier, now time.Time) error {
 	states, err := ledger.CutoverStates(ctx, db, now)
 	if err != nil {
-		return err //nolint:wrapcheck // it says what it did
+		return err
 	}
 	shown := map[string]*calendarStanding{}
 	for i := range states {
@@ -215,7 +215,7 @@ func (w *standingWatch) lookAtBatches(ctx context.Context, db ledger.Querier, no
 func countBy[K comparable](ctx context.Context, db ledger.Querier, sql string, args ...any) (map[K]float64, error) {
 	rows, err := db.Query(ctx, sql, args...)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // wrapped by the caller
+		return nil, err
 	}
 	counts := map[K]float64{}
 	var key K
