@@ -33,7 +33,7 @@ func TestUsageErrorsSayWhatIsPossible(t *testing.T) {
 		{"ledger transfers --account card:007", []string{"no account of the chart"}},
 		{"ledger transfers --account card:281474976710656", []string{"too large"}},
 		{"ledger transfers --account unknown:99:1", []string{"no account of the chart"}},
-		{"decode --dialect visa 00", []string{"nac or ascii"}},
+		{"decode --dialect visa 00", []string{"nac, ascii or unionpay"}},
 		{"decode --length long 00", []string{"--length", "binary, bcd or ascii"}},
 		{"decode 123", []string{"odd number"}},
 		{"decode 12zz", []string{"digit 3 is not hexadecimal"}},
