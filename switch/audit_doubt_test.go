@@ -65,6 +65,9 @@ func lossy(t *testing.T, raw string) (*losing, string) {
 					if err != nil {
 						return
 					}
+					if p.down.Load() {
+						return // of connections that were there before, too
+					}
 					if p.lose.Load() && bytes.Contains(buf[:n], []byte("COMMIT\x00")) {
 						p.lose.Store(false)
 						p.down.Store(true)
