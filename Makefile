@@ -52,10 +52,11 @@ build: go ## Build bin/meridian
 
 ##@ Check
 
-# Every test of the module, against a real Postgres that the tests start for themselves.
+# Every test of the module, against a real Postgres that the tests start for themselves. Much of it waits for deadlines,
+# so three packages run side by side on two processors.
 .PHONY: test
 test: go race postgres ## Run every test, with the race detector, against a real Postgres
-	@$(GO) test $$(scripts/need.sh race-flag) -shuffle=on -timeout=8m $(PKG)
+	@$(GO) test $$(scripts/need.sh race-flag) -shuffle=on -p 3 -timeout=9m $(PKG)
 
 .PHONY: test-fast
 test-fast: go postgres ## Run the tests without the race detector; what has not changed is not run again

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -109,10 +110,14 @@ func (d *databaseFlags) open(ctx context.Context, g *globals) (*pgxpool.Pool, er
 	return pool, nil
 }
 
+// commandPatience is how long a person waits for a connection at least: the
+// configured bound is a host's, whose terminals do not wait so long.
+const commandPatience = 10 * time.Second
+
 // connect opens a pool and makes its first connection.
 func connect(ctx context.Context, database config.Database) (*pgxpool.Pool, error) {
 	pool, err := postgres.Open(ctx, database.URL.Reveal(), postgres.Options{
-		MaxConnections: commandConnections, ConnectTimeout: database.ConnectTimeout, ApplicationName: "meridian command",
+		MaxConnections: commandConnections, ConnectTimeout: max(database.ConnectTimeout, commandPatience), ApplicationName: "meridian command",
 	})
 	if err != nil {
 		return nil, withExit(exitConfiguration, err)
