@@ -215,9 +215,11 @@ func (f *Facts) originals(r *Request) []*Record {
 }
 
 // means tells whether a record agrees with what a request says of its original.
+// What cannot be cancelled at all is not taken for another kind: a rule says so.
 func (r *Request) means(o *Record) bool {
 	ref := &r.Original
-	if ref.Kind != 0 && ref.Kind != o.Kind && !(ref.Kind == KindSale && o.Kind == KindAdvice) {
+	cancellable := o.captures() || o.Kind == KindAuthorization
+	if ref.Kind != 0 && ref.Kind != o.Kind && cancellable && !(ref.Kind == KindSale && o.Kind == KindAdvice) {
 		return false
 	}
 	if !ref.Exact {
