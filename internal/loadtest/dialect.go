@@ -3,6 +3,7 @@ package loadtest
 import (
 	"errors"
 	"fmt"
+	"maps"
 )
 
 // Message is a message type and its fields as text: numerics with all their
@@ -23,6 +24,13 @@ func (m Message) Code() string { return m.Fields[39] }
 
 // AnswerMTI is the type of the answer to a request: 0210 to 0200 and to 0201.
 func AnswerMTI(mti string) string { return mti[:2] + string(mti[2]+1) + "0" }
+
+// But is the same message with another value of a field.
+func (m Message) But(field int, value string) Message {
+	fields := maps.Clone(m.Fields)
+	fields[field] = value
+	return Message{MTI: m.MTI, Fields: fields}
+}
 
 // Repeat is the same request marked as a repeat: 0201 for 0200.
 func (m Message) Repeat() Message {
@@ -96,7 +104,7 @@ const lastField = 128
 
 // Frame is the message as it goes over the wire, its length in front.
 func (d Dialect) Frame(m Message) ([]byte, error) {
-	body, err := d.message(m)
+	body, err := d.Body(m)
 	if err != nil {
 		return nil, fmt.Errorf("write %s: %w", m.MTI, err)
 	}
@@ -111,7 +119,8 @@ func (d Dialect) FrameOf(body []byte) []byte {
 	return append(frame, body...)
 }
 
-func (d Dialect) message(m Message) ([]byte, error) {
+// Body is the message itself, from its type on.
+func (d Dialect) Body(m Message) ([]byte, error) {
 	var bitmap [16]byte
 	var body []byte
 	for n := 2; n <= lastField; n++ {

@@ -71,6 +71,14 @@ func (l *Line) SendBody(m Message, body []byte) (*Call, error) {
 	return l.send(l.dialect.FrameOf(body), AnswerMTI(m.MTI)+"/"+m.Field(11))
 }
 
+// SendUnder is SendBody with another head: TPDU and application header as long as
+// the dialect's own.
+func (l *Line) SendUnder(head []byte, m Message, body []byte) (*Call, error) {
+	d := l.dialect
+	d.head = string(head)
+	return l.send(d.FrameOf(body), AnswerMTI(m.MTI)+"/"+m.Field(11))
+}
+
 // SendMalformed sends any bytes as a frame's content and expects the answer that
 // a host gives when it could read no more than the message type.
 func (l *Line) SendMalformed(mti string, rest []byte) (*Call, error) {

@@ -220,7 +220,7 @@ func (p *POS) Body(m Message) ([]byte, error) { return body(p.Keys().MAK, m) }
 
 func body(key []byte, m Message) ([]byte, error) {
 	if !sealed(m.MTI) {
-		return UnionPay().message(m)
+		return UnionPay().Body(m)
 	}
 	return Seal(key, m)
 }
@@ -229,7 +229,7 @@ func body(key []byte, m Message) ([]byte, error) {
 func Seal(key []byte, m Message) ([]byte, error) {
 	fields := maps.Clone(m.Fields)
 	fields[64] = strings.Repeat("\x00", 8)
-	body, err := UnionPay().message(Message{MTI: m.MTI, Fields: fields})
+	body, err := UnionPay().Body(Message{MTI: m.MTI, Fields: fields})
 	if err != nil {
 		return nil, err
 	}

@@ -101,6 +101,22 @@ func PINBlock(key []byte, pin, pan string) ([]byte, error) {
 	return ecb(key, block, cipher.Block.Encrypt)
 }
 
+// SealTrack enciphers a track under the track key: eight bytes, those before the
+// byte with its last digit. The separator is packed as D. Track 2 as it goes in F35.
+func SealTrack(key []byte, track string) (string, error) {
+	packed := bcd(track, true)
+	last := (len(track) - 1) / 2
+	if last < 8 {
+		return "", errors.New("track: too short to be enciphered")
+	}
+	sealed, err := ecb(key, packed[last-8:last], cipher.Block.Encrypt)
+	if err != nil {
+		return "", err
+	}
+	copy(packed[last-8:], sealed)
+	return unpack(packed)[:len(track)], nil
+}
+
 // ecb does something to every block of data under a key of one or two halves.
 func ecb(key, data []byte, do func(c cipher.Block, to, from []byte)) ([]byte, error) {
 	var c cipher.Block

@@ -115,6 +115,34 @@ func TestWorkingKeys(t *testing.T) {
 	}
 }
 
+// Eight bytes before the last one, as UnionPay's terminals do it.
+func TestSealTrack(t *testing.T) {
+	key := unhex(t, "0123456789ABCDEF0123456789ABCDEF")
+	c, err := des.NewCipher(key[:8])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for track, block := range map[string]string{
+		"1234567890123456789=0508201781999168302": "0820178199916830", // an odd number of digits, the last one alone
+		"123456789012345678=0508201781999168302":  "5082017819991683",
+	} {
+		sealed, err := loadtest.SealTrack(key, track)
+		if err != nil {
+			t.Fatal(err)
+		}
+		from := strings.Index(track, block)
+		got := strings.NewReplacer(":", "A", ";", "B", "<", "C", "=", "D", ">", "E", "?", "F").Replace(sealed[from : from+16])
+		plain := unhex(t, got)
+		c.Decrypt(plain, plain)
+		if len(sealed) != len(track) || sealed[:from] != track[:from] || sealed[from+16:] != track[from+16:] || fmt.Sprintf("%X", plain) != block {
+			t.Errorf("%s became %s, its block %X", track, sealed, plain)
+		}
+	}
+	if _, err := loadtest.SealTrack(key, "1234567890123456"); err == nil {
+		t.Error("a track without room for a block is enciphered")
+	}
+}
+
 // bits of a bitmap, without those that follow from the card and its PIN.
 func bits(bitmap []byte) []int {
 	var list []int
