@@ -137,7 +137,7 @@ func sellSealed(t *testing.T, m *Manifest) {
 // Every card does what its behaviour says, at a merchant of its currency.
 func TestCardsBehave(t *testing.T) {
 	s := start(t, Options{
-		DatabaseURL: pgtest.Database(t, nil), DataDir: dataDir(t), NAC: anyPort, ASCII: anyPort, Ops: anyPort,
+		DatabaseURL: pgtest.Database(t, nil), DataDir: dataDir(t), NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Ops: anyPort,
 	})
 	m := s.Manifest()
 	codes := map[string]string{
@@ -295,8 +295,8 @@ func TestSecondSandboxIsRefused(t *testing.T) {
 	s := start(t, o)
 	for name, o := range map[string]Options{
 		"same":      options(dir),
-		"ephemeral": {DataDir: dir, Ephemeral: true, NAC: anyPort, ASCII: anyPort, Ops: anyPort},
-		"database":  {DataDir: dir, DatabaseURL: s.Manifest().DatabaseURL, NAC: anyPort, ASCII: anyPort, Ops: anyPort},
+		"ephemeral": {DataDir: dir, Ephemeral: true, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Ops: anyPort},
+		"database":  {DataDir: dir, DatabaseURL: s.Manifest().DatabaseURL, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Ops: anyPort},
 	} {
 		_, err := Start(t.Context(), o)
 		inUse, ok := errors.AsType[*InUseError](err)
@@ -340,7 +340,7 @@ func TestEphemeralDatabase(t *testing.T) {
 	production := pgtest.Database(t, migrate)
 	perform(t, production, somebodysMerchant)
 	temporary := temporaryDirectory(t)
-	s := start(t, Options{Ephemeral: true, DatabaseURL: production, NAC: anyPort, ASCII: anyPort, Ops: anyPort})
+	s := start(t, Options{Ephemeral: true, DatabaseURL: production, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Ops: anyPort})
 	own := value[string](t, s.Manifest().DatabaseURL, `SELECT current_database()`)
 	if !strings.HasPrefix(own, databasePrefix) {
 		t.Errorf("it works in the database %s", own)
