@@ -123,9 +123,10 @@ func storeClosed(ctx context.Context, tx pgx.Tx, f *Facts, closing *BatchClosing
 	})
 }
 
-// closeChunk is how many batches one transaction closes at the cutoff: short
-// enough not to keep their terminals waiting.
-const closeChunk = 100
+// closeChunk is how many batches one transaction closes at the cutoff. It holds
+// the gate alone, and no sale of the bucket gets through meanwhile: so few that
+// it takes hardly longer than a unit of sales.
+const closeChunk = 8
 
 // CloseDueBatches closes, with the host's totals, the batches that hold
 // transactions of business dates which are over, where the policy says so. A
