@@ -11,7 +11,7 @@ import (
 	"meridian/switch"
 )
 
-// shaky is a host whose database goes away between a commit and its answer.
+// shaky is a host whose lanes lose the database between a commit and its answer.
 type shaky struct {
 	w      *world
 	p      *losing
@@ -30,7 +30,7 @@ func (w *world) shakyFor(answer time.Duration) *shaky {
 	pool, err := postgres.Open(context.Background(), through, postgres.Options{Role: migrations.ServiceRole, LockTimeout: 200 * time.Millisecond})
 	w.must(err)
 	sw, err := switching.Start(context.Background(), switching.Options{
-		Pool: pool, Now: w.clock.Now, Refresh: time.Hour, Lanes: 1,
+		Pool: w.pool, LanePool: pool, Now: w.clock.Now, Refresh: time.Hour, Lanes: 1,
 		StoreTimeout: 20 * time.Second, AnswerTimeout: answer,
 	})
 	w.must(err)

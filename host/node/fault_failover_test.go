@@ -45,8 +45,12 @@ func newFailover(t *testing.T, till till) *failover {
 // database goes away: the terminal is told of a failure.
 func (f *failover) lose(i int, d *deal) {
 	f.w.t.Helper()
-	f.proxies[i].cutCommits(1, func() { f.proxies[i].refuse(true) })
-	f.at[i].do(0, d)
+	f.w.until("its commit to be the one that is lost", func() bool {
+		f.proxies[i].refuse(false)
+		f.proxies[i].cutCommits(1, func() { f.proxies[i].refuse(true) })
+		f.at[i].do(0, d)
+		return d.answer.Code() != "91" // the host verified its ledger at this moment: nothing is stored
+	})
 	if code := d.answer.Code(); code != "96" {
 		f.w.t.Fatalf("STAN %d was answered %q while the outcome is unknown, want 96", d.stan, code)
 	}
