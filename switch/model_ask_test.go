@@ -102,7 +102,9 @@ func kindNamed(name model.Kind) switching.Kind {
 // ask asks a host and the model, and wants one answer and one world.
 func (tw *twins) ask(t rapid.TB, host int, r model.Request) model.Answer {
 	t.Helper()
-	got := tw.hosts[host].ask(tw.request(r))
+	answered := make(chan switching.Response, 1)
+	tw.hosts[host].sw.Submit(tw.request(r), func(resp switching.Response) { answered <- resp })
+	got := <-answered
 	want := tw.m.Ask(r)
 	if diff := tw.answersDiffer(got, want); diff != "" {
 		t.Fatalf("host %d, %s: %s", host, describe(r), diff)

@@ -100,7 +100,9 @@ func newTwins(t testing.TB) *twins {
 	tw.exec(`SET session_replication_role = replica; SET jit = off`)
 	for i := range tw.hosts {
 		tw.hosts[i] = &world{t: t, url: url, clock: tw.clock}
-		tw.hosts[i].open(ctx, switching.Options{Refresh: 1000 * time.Hour}) // housekeeping is called here
+		// Housekeeping is called here, and a machine that stands still for a while
+		// makes no difference.
+		tw.hosts[i].open(ctx, switching.Options{Refresh: 1000 * time.Hour, StoreTimeout: time.Hour, AnswerTimeout: 2 * time.Hour})
 	}
 	tw.reset(beginnings[0])
 	return tw

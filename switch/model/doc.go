@@ -1,10 +1,11 @@
 // Package model is what package switching does, told a second time: small, in
 // memory, without a database, and for tests alone. It is written from the
 // reference documents (the void-or-refund table, the worked postings, the host
-// semantics of the NAC reference) and not from the decision of package
-// switching, of which it imports nothing. A property test asks both the same
-// questions and compares answers, balances and postings after every step: a
-// mistake must be made twice, in two ways, to go unseen.
+// semantics of the NAC reference) and what docs/ promises of batches, reviews and
+// settlement, and not from the decision of package switching, of which it imports
+// nothing. A property test asks both the same questions and compares answers,
+// balances, batches, statements and postings after every step: a mistake must be
+// made twice, in two ways, to go unseen.
 //
 //	rapid ─┬─▶ World.Ask                   ─┬─▶ equal?
 //	       └─▶ switching.Switch ─▶ Postgres ─┘
