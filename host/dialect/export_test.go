@@ -1,10 +1,7 @@
 package dialect
 
 // For tests outside of the package.
-var (
-	GBK           = gbk
-	ResponseCodes = responseCodes
-)
+var ResponseCodes = responseCodes
 
 // Class of a response code.
 func (c responseCode) Class() byte { return c.class }

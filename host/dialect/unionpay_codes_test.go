@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"meridian/host/dialect"
+	"meridian/internal/gbk"
 	"meridian/switch"
 )
 
@@ -39,13 +40,13 @@ func TestGBK(t *testing.T) {
 	for text, want := range texts {
 		var got strings.Builder
 		for _, c := range text {
-			got.WriteString(dialect.GBK(c))
+			got.WriteString(gbk.Encode(c))
 		}
 		if got.String() != want {
 			t.Errorf("%s is % X, want % X", text, got.String(), want)
 		}
 	}
-	if got := dialect.GBK('é'); got != "?" {
+	if got := gbk.Encode('é'); got != "?" {
 		t.Errorf("what is in no text is % X", got)
 	}
 }

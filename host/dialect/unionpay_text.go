@@ -3,6 +3,7 @@ package dialect
 import (
 	"strings"
 
+	"meridian/internal/gbk"
 	"meridian/switch"
 )
 
@@ -93,11 +94,11 @@ func lines(text string) string {
 func line(text string) (encoded, rest string) {
 	var b strings.Builder
 	for i, c := range text {
-		bytes := gbk(c)
-		if b.Len()+len(bytes) > lineBytes {
+		one := gbk.Encode(c)
+		if b.Len()+len(one) > lineBytes {
 			return b.String() + strings.Repeat(" ", lineBytes-b.Len()), text[i:]
 		}
-		b.WriteString(bytes)
+		b.WriteString(one)
 	}
 	return b.String() + strings.Repeat(" ", lineBytes-b.Len()), ""
 }

@@ -1,21 +1,7 @@
-package dialect
+package gbk
 
-// Texts for terminals are in GBK. Only the characters of this package's own texts
-// are here, so that the whole of the encoding need not be: a test holds each
-// against iconv's.
-
-// gbk is a character in GBK; a question mark for one that is not in the table.
-func gbk(c rune) string {
-	if c < 0x80 {
-		return string(c)
-	}
-	if encoded, ok := gbkOf[c]; ok {
-		return string([]byte{byte(encoded >> 8), byte(encoded)})
-	}
-	return "?"
-}
-
-var gbkOf = map[rune]uint16{
+// codes of the characters that texts of this project have.
+var codes = map[rune]uint16{
 	'一': 0xD2BB, '上': 0xC9CF, '下': 0xCFC2, '不': 0xB2BB, '与': 0xD3EB, '丢': 0xB6AA, '中': 0xD6D0, '为': 0xCEAA,
 	'予': 0xD3E8, '交': 0xBDBB, '人': 0xC8CB, '件': 0xBCFE, '任': 0xC8CE, '传': 0xB4AB, '何': 0xBACE, '余': 0xD3E0,
 	'作': 0xD7F7, '保': 0xB1A3, '信': 0xD0C5, '做': 0xD7F6, '允': 0xD4CA, '兑': 0xB6D2, '入': 0xC8EB, '全': 0xC8AB,
