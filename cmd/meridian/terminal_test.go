@@ -278,7 +278,7 @@ func TestTerminalExitCodes(t *testing.T) {
 		{"sale --amount 1 --card 4012888888881881", exitUsage, "no card of sandbox.json"},
 		{"refund --unreferenced --cashback 1", exitUsage, "unknown flag"},
 		{"sel", exitUsage, "sale"},
-		{"echo --dialect unionpay", exitUsage, "nac and ascii"},
+		{"echo --dialect unionpay", exitUsage, "--tid"},
 		{"echo --ca /nonexistent.pem", exitConfiguration, "/nonexistent.pem"},
 		{"echo --address " + nobody, exitUnreachable, "refused"},
 		{"sale --minor 99 --timeout 200ms", exitUnreachable, "no answer within 200ms"},

@@ -26,6 +26,7 @@ type batchEntry struct {
 	MTI         string         `json:"mti"`
 	Fields      map[int]string `json:"fields"` // 3, 11, 12, 13, 22, 24, 25 and 49 of the request, 37 and 38 of its answer
 	AmountMinor int64          `json:"amount_minor"`
+	Card        *cardNote      `json:"card,omitempty"`
 }
 
 // Classes of entries. A voided sale stays a sale; its void is an entry of its own.
@@ -39,7 +40,7 @@ const (
 // counts before the operation's name: it may have made a refund of a void.
 func classOf(d *draft, r *Report) string {
 	switch d.operation {
-	case Sale, Complete:
+	case Sale, Complete, Offline:
 		return classSale
 	case Void, Cancel, Refund:
 	default:
@@ -57,9 +58,14 @@ func classOf(d *draft, r *Report) string {
 
 // follow keeps the batch up with a request that was approved for the first time.
 func (b *ownBatch) follow(d *draft, r *Report) {
-	if d.operation == Reversal {
+	switch d.operation {
+	case Reversal:
 		b.reverse(d)
 		return
+	case Adjust:
+		b.adjust(d)
+		return
+	default:
 	}
 	class := classOf(d, r)
 	if class == "" {
@@ -73,6 +79,9 @@ func (b *ownBatch) follow(d *draft, r *Report) {
 	for _, field := range []int{3, 11, 12, 13, 22, 24, 25, 49} {
 		entry.Fields[field] = d.fields[field]
 	}
+	if d.card != nil {
+		entry.Card = d.card.note()
+	}
 	b.Entries = append(b.Entries, entry)
 }
 
@@ -85,6 +94,15 @@ func (b *ownBatch) reverse(d *draft) {
 		b.Entries[i].AmountMinor = d.remaining
 	default:
 		b.Entries = slices.Delete(b.Entries, i, i+1)
+	}
+}
+
+// adjust lets an entry stand for another amount.
+func (b *ownBatch) adjust(d *draft) {
+	for i := range b.Entries {
+		if d.original != nil && b.Entries[i].Fields[11] == d.original.Fields[11] {
+			b.Entries[i].AmountMinor = d.amount
+		}
 	}
 }
 
@@ -156,8 +174,12 @@ func (t *Terminal) batchNumber(st *state) int {
 }
 
 // statedBatch is the number in F60 of a settlement.
-func statedBatch(fields map[int]string) int {
-	number, err := strconv.Atoi(fields[60])
+func (t *Terminal) statedBatch(fields map[int]string) int {
+	text := fields[60]
+	if t.dialect == dialectUnionPay && len(text) >= 8 {
+		text = text[2:8]
+	}
+	number, err := strconv.Atoi(text)
 	if err != nil {
 		return 0
 	}

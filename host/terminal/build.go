@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"meridian/host/wire"
 )
 
 // draft is a request before it is packed.
@@ -15,8 +17,10 @@ type draft struct {
 	amount    int64          // F4, minor units
 	remaining int64          // what stands of the original after a partial reversal
 	partial   bool
-	original  *record // what it speaks of, where the terminal remembers it
-	repeats   *record // the record it repeats
+	chipGiven bool              // F55 is the user's
+	original  *record           // what it speaks of, where the terminal remembers it
+	repeats   *record           // the record it repeats
+	seal      wire.MACAlgorithm // of it and its answer; nil for none
 }
 
 // record is the draft as the state file keeps it.
@@ -27,9 +31,12 @@ func (d *draft) record(t *Terminal) record {
 			kept[field] = v
 		}
 	}
+	if d.operation == Upload {
+		delete(kept, 48) // card numbers
+	}
 	r := record{
 		At: t.now().UTC(), Operation: d.operation, Dialect: t.dialect, MTI: d.mti, Fields: kept,
-		AmountMinor: d.amount, Outcome: Unknown,
+		AmountMinor: d.amount, Outcome: Unknown, ChipDataGiven: d.chipGiven,
 	}
 	if d.card != nil {
 		r.Card = d.card.note()
@@ -40,10 +47,14 @@ func (d *draft) record(t *Terminal) record {
 // draft builds a request. Its STAN comes from the state's counter, so what the
 // user got wrong must be found before.
 func (t *Terminal) draft(r *Request, st *state) (*draft, error) {
-	if r.Repeat {
+	switch {
+	case r.Repeat:
 		return t.again(r, st)
+	case t.dialect == dialectUnionPay:
+		return t.unionPayDraft(r, st)
 	}
 	form, _ := r.Operation.form()
+	form = form.only(r.Of)
 	d := &draft{operation: r.Operation, mti: form.mti, fields: map[int]string{3: form.processing}}
 	if r.Operation.network() {
 		t.networkFields(d)
@@ -57,6 +68,9 @@ func (t *Terminal) draft(r *Request, st *state) (*draft, error) {
 		return nil, err
 	}
 	if err := t.present(d, r, form); err != nil {
+		return nil, err
+	}
+	if err := t.secure(d, r, st); err != nil {
 		return nil, err
 	}
 	t.place(d)
@@ -120,6 +134,9 @@ func (t *Terminal) findOriginal(d *draft, r *Request, st *state, form form) erro
 		return nil
 	case r.RRN != "":
 		d.original = st.find(func(o *record) bool { return o.RRN == r.RRN && form.refersTo(o.Operation) })
+		return nil
+	case r.AuthCode != "":
+		d.original = st.find(func(o *record) bool { return o.AuthCode == r.AuthCode && form.refersTo(o.Operation) })
 		return nil
 	case r.OriginalSTAN != "":
 		stan := sixDigits(r.OriginalSTAN)
@@ -339,6 +356,12 @@ func (t *Terminal) again(r *Request, st *state) (*draft, error) {
 			return nil, errorf(KindConfiguration, "%s holds an amount that is none: remove it to begin anew", t.store.path)
 		}
 	}
+	if r.Operation == Script {
+		if o.ChipDataGiven && len(r.ChipData) == 0 {
+			return nil, errorf(KindUsage, "chip data is not remembered: give --data again, as the %s had it", r.Operation)
+		}
+		d.scriptResult(r)
+	}
 	if o.Card == nil {
 		return d, nil
 	}
@@ -350,11 +373,16 @@ func (t *Terminal) again(r *Request, st *state) (*draft, error) {
 		return nil, errorf(KindUsage, "card numbers are not remembered: give card %s again, as the %s had it", o.Card.Masked, r.Operation)
 	case c.pan.Masked() != o.Card.Masked:
 		return nil, errorf(KindUsage, "this is another card than the %s had: %s", r.Operation, o.Card.Masked)
+	case o.Card.PIN == pinGiven && r.PIN == "":
+		return nil, errorf(KindUsage, "PINs are not remembered: give --pin again, as the %s had it", r.Operation)
 	}
 	c.keyed = o.Card.Keyed
+	entered := d.fields[22] // a reversal's is its original's, however it carries the card
 	c.put(d.fields)
+	d.fields[22] = firstOf(entered, d.fields[22])
 	d.card = c
-	return d, nil
+	again := Request{PIN: firstOf(r.PIN, o.Card.PIN), SealTrack: o.Card.SealedTrack}
+	return d, t.secure(d, &again, st)
 }
 
 // marked is the message type of a repeat: its last digit is odd.

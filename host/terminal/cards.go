@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"meridian/internal/card"
+	"meridian/internal/vault"
 )
 
 // tender is the card of a request.
@@ -9,15 +10,22 @@ type tender struct {
 	pan         card.PAN
 	expiry      string // YYMM, or empty
 	track       card.Track2
-	position    int // in sandbox.json, -1 for another card
+	pin         vault.Secret // that the sandbox knows, or that the user entered
+	position    int          // in sandbox.json, -1 for another card
 	keyed       bool
 	expiryGiven bool
+	// pinEntered: empty, pinOfCard or pinGiven.
+	pinEntered string
+	// sealTrack: the track goes enciphered.
+	sealTrack bool
 }
 
-// entry modes (F22): how the card was read, and that nobody entered a PIN.
+// entry modes (F22): how the card was read, and that nobody entered a PIN, or
+// that somebody did.
 const (
 	entryKeyed  = "012"
 	entrySwiped = "022"
+	entryPIN    = '1'
 )
 
 // put writes the card into a message's fields.
@@ -34,11 +42,13 @@ func (c *tender) put(fields map[int]string) {
 }
 
 func (c *tender) note() *cardNote {
-	return &cardNote{Position: c.position, Masked: c.pan.Masked(), Keyed: c.keyed, ExpiryGiven: c.expiryGiven}
+	return &cardNote{
+		Position: c.position, Masked: c.pan.Masked(), Keyed: c.keyed, ExpiryGiven: c.expiryGiven, PIN: c.pinEntered, SealedTrack: c.sealTrack,
+	}
 }
 
 func (c *sandboxCard) tender() *tender {
-	return &tender{pan: c.pan, expiry: c.expiry, track: c.track, position: c.position}
+	return &tender{pan: c.pan, expiry: c.expiry, track: c.track, pin: c.pin, position: c.position}
 }
 
 // given is the card that the user names; nil where none is named.

@@ -50,8 +50,38 @@ var meanings = map[string]string{
 	"99": "wrong PIN block",
 }
 
-func meaning(code string) string {
-	if m, ok := meanings[strings.TrimSpace(code)]; ok {
+// unionPayMeanings are those that differ with UnionPay.
+var unionPayMeanings = map[string]string{
+	"10": "approved in part",
+	"11": "approved, a valued customer",
+	"22": "not allowed in the original's state: settled, not settled, or too late",
+	"75": "too many wrong PINs, and the right one is refused as well",
+	"77": "sign in: no session, or not this batch",
+	"99": "wrong PIN block: sign in again",
+	"A0": "wrong MAC: sign in again",
+	"A7": "security processing failed",
+}
+
+// reasons are F39 of UnionPay's reversals.
+var reasons = map[Reason]string{
+	ReasonNoAnswer:    "no answer within time",
+	ReasonNotFinished: "approved, but the terminal could not complete it",
+	ReasonWrongMAC:    "the answer's MAC was wrong",
+	ReasonOther:       "another reason",
+}
+
+// meaning of F39 in a message.
+func (t *Terminal) meaning(mti, code string) string {
+	code = strings.TrimSpace(code)
+	if t.dialect == dialectUnionPay {
+		if m, ok := reasons[Reason(code)]; ok && mti == "0400" {
+			return m
+		}
+		if m, ok := unionPayMeanings[code]; ok {
+			return m
+		}
+	}
+	if m, ok := meanings[code]; ok {
 		return m
 	}
 	return "a code without a common meaning"

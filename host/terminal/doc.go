@@ -13,9 +13,11 @@
 //
 // What holds:
 //
-//   - No card number, track or key leaves this package except to the host: not in
-//     a report, an error or the state file. A record names its card by its position
-//     in sandbox.json and its masked number.
+//   - No card number, track, PIN or key leaves this package except to the host: not
+//     in a report, an error or the state file. A record names its card by its
+//     position in sandbox.json and its masked number; a session's keys are kept as
+//     they came, under the terminal's master key.
+//   - A sign-in counts only when every key has the check value that came with it.
 //   - A request is in the state file before its first byte leaves, with outcome
 //     unknown: a reversal finds it whatever happens then.
 //   - An approval counts only when its answer belongs to the request and its MAC,

@@ -27,24 +27,28 @@ const testMAK = "0123456789ABCDEFFEDCBA9876543210"
 // secrets must not be seen anywhere but on the wire.
 var secrets = []string{
 	"4111111111111111", "5555555555554444", "4012888888881881", "6212345678901232", "4222222222222220",
-	"11110000123", testMAK, strings.ToLower(testMAK),
+	"11110000123", testMAK, strings.ToLower(testMAK), testTMK, strings.ToLower(testTMK), "604128", "718293",
+	cupPIK, cupMAK, cupTDK, strings.ToLower(cupPIK), strings.ToLower(cupMAK), strings.ToLower(cupTDK),
 }
 
-const sandboxJSON = `{"ready": true, "addresses": {"nac": %q, "ascii": %q, "ops": "http://127.0.0.1:9580"},
+// testTMK is the UnionPay terminals' master key.
+const testTMK = "1032547698BADCFEEFCDAB8967452301"
+
+const sandboxJSON = `{"ready": true, "addresses": {"nac": %[1]q, "ascii": %[1]q, "unionpay": %[1]q, "ops": "http://127.0.0.1:9580"},
  "database_url": "postgres://x", "something_new": 1,
  "merchants": [
   {"mid": "104110000000001", "name": "Tea House", "currency": "CNY", "time_zone": "Asia/Shanghai", "cutoff": "23:00", "cancel_mode": "auto",
    "terminals": [
     {"tid": "10000001", "dialect": "nac", "tpdu": "6000030000", "batch": 7, "operator": "01", "operator_password": "0000", "tmk": "", "mak": "", "pik": "", "mac": "none"},
-    {"tid": "10000002", "dialect": "nac", "tpdu": "6000030000", "batch": 1, "mak": %[3]q, "mac": "x919"},
+    {"tid": "10000002", "dialect": "nac", "tpdu": "6000030000", "batch": 1, "mak": %[2]q, "pik": %[2]q, "mac": "x919"},
     {"tid": "10000003", "dialect": "ascii", "tpdu": "", "batch": 1, "mak": "", "mac": "none"},
-    {"tid": "10000004", "dialect": "ascii", "tpdu": "", "batch": 1, "mak": %[3]q, "mac": "x919"},
-    {"tid": "10000005", "dialect": "unionpay", "tpdu": "6000030000", "batch": 1, "mak": %[3]q, "mac": "unionpay-ecb"}]},
+    {"tid": "10000004", "dialect": "ascii", "tpdu": "", "batch": 1, "mak": %[2]q, "pik": %[2]q, "mac": "x919"},
+    {"tid": "10000005", "dialect": "unionpay", "tpdu": "6000030000", "batch": 1, "tmk": %[3]q, "mak": %[2]q, "pik": %[2]q, "mac": "unionpay-ecb"}]},
   {"mid": "104110000000002", "name": "Ramen", "currency": "JPY", "time_zone": "Asia/Tokyo", "cutoff": "02:30", "cancel_mode": "strict",
    "terminals": [{"tid": "20000001", "dialect": "nac", "tpdu": "6000030000", "batch": 1, "mac": "none"}]}],
  "cards": [
   {"pan": "4222222222222220", "expiry": "3012", "track2": "4222222222222220=301220100001", "pin": "1234", "currency": "EUR", "available": 1, "behaviour": "approve"},
-  {"pan": "4111111111111111", "expiry": "3012", "track2": "4111111111111111=30122011110000123", "pin": "1234", "currency": "CNY", "available": 1, "behaviour": "approve"},
+  {"pan": "4111111111111111", "expiry": "3012", "track2": "4111111111111111=30122011110000123", "pin": "604128", "currency": "CNY", "available": 1, "behaviour": "approve"},
   {"pan": "5555555555554444", "expiry": "3011", "track2": "5555555555554444=301120100001", "pin": "1234", "currency": "CNY", "available": 1, "behaviour": "low"},
   {"pan": "6212345678901232", "expiry": "2901", "track2": "not a track", "pin": "1234", "currency": "CNY", "available": 1, "behaviour": "blocked"}]}`
 
@@ -62,6 +66,7 @@ type fakeHost struct {
 	spec    *wire.Spec
 	framing wire.Framing
 	mac     wire.MACAlgorithm
+	demand  wire.Demand // of its answers
 	ln      net.Listener
 	reply   func(h *fakeHost, request *wire.Message) reply
 	keep    bool // TPDU as it came, not turned round
@@ -80,8 +85,11 @@ func (h *fakeHost) change(f func()) {
 func newHost(t *testing.T, dialect string, answer func(h *fakeHost, request *wire.Message) reply) *fakeHost {
 	t.Helper()
 	h := &fakeHost{t: t, spec: wire.NAC(), framing: wire.Framing{TPDU: true}, reply: answer}
-	if dialect == dialectASCII {
+	switch dialect {
+	case dialectASCII:
 		h.spec, h.framing.TPDU = wire.ASCII87(), false
+	case dialectUnionPay:
+		h.spec, h.framing.Header = wire.UnionPay(), true
 	}
 	var err error
 	if h.ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
@@ -125,15 +133,15 @@ func (h *fakeHost) serve(conn net.Conn) {
 		h.mu.Lock()
 		h.got = append(h.got, frame)
 		r := h.reply(h, request)
-		keep := h.keep
+		keep, demand := h.keep, h.demand
 		h.mu.Unlock()
 		out := r.raw
 		if r.payload != nil {
-			tpdu := frame.TPDU.Swapped()
+			answer := frame.Answer(demand, r.payload)
 			if keep {
-				tpdu = frame.TPDU
+				answer.TPDU = frame.TPDU
 			}
-			if out, err = framing.AppendFrame(nil, wire.Frame{TPDU: tpdu, Payload: r.payload}); err != nil {
+			if out, err = framing.AppendFrame(nil, answer); err != nil {
 				h.t.Errorf("frame: %v", err)
 			}
 		}
@@ -191,7 +199,7 @@ func answerTo(request *wire.Message, change ...func(*wire.Message)) *wire.Messag
 func (h *fakeHost) packed(m *wire.Message) reply {
 	var payload []byte
 	var err error
-	if h.mac != nil && m.MTI()[1] != '8' {
+	if h.mac != nil && m.MTI()[1] != '8' && (h.spec.Name() != dialectUnionPay || !strings.Contains("35", m.MTI()[1:2])) {
 		payload, err = h.spec.PackWithMAC(m, h.mac)
 	} else {
 		payload, err = h.spec.Pack(m)
@@ -224,7 +232,7 @@ type bench struct {
 func newBench(t *testing.T, dialect string, answer func(h *fakeHost, request *wire.Message) reply) *bench {
 	t.Helper()
 	b := &bench{t: t, dir: t.TempDir(), dialect: dialect, host: newHost(t, dialect, answer)}
-	b.write(sandboxName, fmt.Sprintf(sandboxJSON, b.host.address(), b.host.address(), testMAK))
+	b.write(sandboxName, fmt.Sprintf(sandboxJSON, b.host.address(), testMAK, testTMK))
 	t.Cleanup(b.keptSecrets)
 	return b
 }

@@ -16,7 +16,7 @@ import (
 // judge reads an answer into the report. Values come from moov's reading of it;
 // the MAC is checked over the raw bytes, and a problem leaves the outcome unknown.
 func (t *Terminal) judge(r *Report, d *draft, answer *iso8583.Message, frame wire.Frame) error {
-	shown, err := t.show(frame.Payload, frame.TPDU, t.checkMAC(d, frame.Payload))
+	shown, err := t.show(frame, t.checkMAC(d, frame.Payload))
 	if err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func (t *Terminal) judge(r *Report, d *draft, answer *iso8583.Message, frame wir
 		return strings.TrimSpace(v)
 	}
 	r.Code = get(39)
-	r.Meaning = meaning(r.Code)
+	r.Meaning = t.meaning(shown.MTI, r.Code)
 	r.RRN = get(37)
 	r.AuthCode = get(38)
 	if f15 := get(15); len(f15) == 4 {
@@ -39,13 +39,17 @@ func (t *Terminal) judge(r *Report, d *draft, answer *iso8583.Message, frame wir
 		r.Verdict, r.Rule = v[1], v[2]
 	}
 	r.Available = available(get(54))
-	switch r.Problem = t.problem(d, shown, get); {
-	case r.Problem != "":
-		r.Outcome = Unknown
-	case r.Code == approvedCode:
+	r.date = get(13)
+	r.Outcome = Declined
+	if r.Code == approvedCode {
 		r.Outcome = Approved
-	default:
-		r.Outcome = Declined
+	}
+	r.Problem = t.problem(d, shown, get)
+	if t.dialect == dialectUnionPay {
+		t.judgeUnionPay(r, d, answer, frame)
+	}
+	if r.Problem != "" {
+		r.Outcome = Unknown
 	}
 	return nil
 }
@@ -54,10 +58,10 @@ var verdictPattern = regexp.MustCompile(`^(VOID|REFUND|REVIEW|DECLINE) (R[0-9]{1
 
 // checkMAC says what the answer's MAC is worth.
 func (t *Terminal) checkMAC(d *draft, payload []byte) string {
-	if t.mac == nil || d.operation.unsealed() {
+	if d.seal == nil {
 		return macNone
 	}
-	switch err := t.spec.VerifyMAC(payload, t.mac); {
+	switch err := t.spec.VerifyMAC(payload, d.seal); {
 	case err == nil:
 		return macOK
 	case errors.Is(err, wire.ErrMACMissing):
@@ -76,24 +80,33 @@ func (t *Terminal) problem(d *draft, shown Message, get func(int) string) string
 	if t.framing.TPDU && shown.TPDU != t.tpdu.Swapped().String() {
 		return "the answer's TPDU is not the request's turned round"
 	}
-	for _, field := range []int{3, 4, 11, 41, 42, 49} {
+	for _, field := range t.comparedFields(d) {
 		asked, answered := strings.TrimSpace(d.fields[field]), get(field)
 		if answered != "" && asked != "" && answered != asked {
 			return fmt.Sprintf("field %d of the answer is not the request's", field)
 		}
 	}
 	switch {
-	case get(39) == "":
+	case get(39) == "" && (t.dialect != dialectUnionPay || d.operation != Settle):
 		return "the answer has no response code (field 39)"
 	case shown.MAC == macWrong:
 		return "the answer's MAC is wrong"
 	case shown.MAC == macMissing && get(39) == approvedCode:
 		// A refusal may come from before the host knew whose message it was.
 		return "the answer's MAC is missing"
-	case get(39) == approvedCode && get(11) == "":
+	case get(39) == approvedCode && get(11) == "" && d.fields[11] != "":
 		return "the answer has no STAN (field 11)"
 	}
 	return ""
+}
+
+// comparedFields of an answer are the request's, where it has them.
+func (t *Terminal) comparedFields(d *draft) []int {
+	fields := []int{3, 4, 11, 41, 42, 49}
+	if t.dialect == dialectUnionPay && d.operation != Logon { // which is told its batch in F60
+		fields = append(fields, 25, 60)
+	}
+	return fields
 }
 
 // available is what F54 says of the available balance (amount type 02): account

@@ -32,6 +32,7 @@ type link struct {
 	spec    *wire.Spec
 	framing wire.Framing
 	tpdu    wire.TPDU
+	header  wire.Header
 	timeout time.Duration
 
 	mu       sync.Mutex
@@ -67,7 +68,7 @@ func (t *Terminal) dial(ctx context.Context) (*link, error) {
 		conn = secure
 	}
 	l := &link{
-		raw: raw, spec: t.spec, framing: t.framing, tpdu: t.tpdu, timeout: t.timeout,
+		raw: raw, spec: t.spec, framing: t.framing, tpdu: t.tpdu, header: t.header, timeout: t.timeout,
 		received: map[*iso8583.Message]wire.Frame{},
 	}
 	l.conn, err = connection.NewFrom(conn, t.spec.Moov(), nil, nil,
@@ -184,7 +185,7 @@ func (l *link) WriteMessage(w io.Writer, _ *iso8583.Message) error {
 	l.mu.Lock()
 	payload := l.payload
 	l.mu.Unlock()
-	frame, err := l.framing.AppendFrame(nil, wire.Frame{TPDU: l.tpdu, Payload: payload})
+	frame, err := l.framing.AppendFrame(nil, wire.Frame{TPDU: l.tpdu, Header: l.header, Payload: payload})
 	if err != nil {
 		return l.because(errorf(KindUsage, "frame the request: %w", err))
 	}
@@ -207,8 +208,9 @@ func (l *link) ReadMessage(r io.Reader) (*iso8583.Message, error) {
 	}
 	frame, err := l.framing.ReadFrame(in, nil)
 	var untrusted *wire.FrameError
+	var foreign *wire.HeaderError
 	switch {
-	case errors.As(err, &untrusted):
+	case errors.As(err, &untrusted), errors.As(err, &foreign):
 		return nil, l.because(errorf(KindFailure, "the answer's frame cannot be read: %w", err))
 	case err != nil:
 		return nil, l.because(err)

@@ -22,20 +22,21 @@ type packed struct {
 }
 
 // pack makes a draft into bytes. Network messages and settlements carry no MAC.
-func (t *Terminal) pack(d *draft) (*packed, error) {
+func (t *Terminal) pack(d *draft, st *state) (*packed, error) {
 	m, err := d.message(t.spec)
 	if err != nil {
 		return nil, err
 	}
-	mac := t.mac
-	if d.operation.unsealed() {
-		mac = nil
+	if !d.operation.unsealed() {
+		if d.seal, err = t.sealing(st); err != nil {
+			return nil, err
+		}
 	}
-	payload, err := seal(m, d.highestField(), t.spec, mac)
+	payload, err := seal(m, d.highestField(), t.spec, d.seal)
 	if err != nil {
 		return nil, t.unpackable(d)
 	}
-	return &packed{message: m, payload: payload, sealed: mac != nil}, nil
+	return &packed{message: m, payload: payload, sealed: d.seal != nil}, nil
 }
 
 // message turns a draft into moov's message.
@@ -56,7 +57,11 @@ func (d *draft) message(spec *wire.Spec) (*iso8583.Message, error) {
 func (t *Terminal) unpackable(d *draft) error {
 	m := wire.NewMessage(d.mti)
 	for field, value := range d.fields {
-		m.Set(field, value)
+		if t.spec.Describe(field).Kind == wire.KindBinary {
+			m.SetBytes(field, []byte(value))
+		} else {
+			m.Set(field, value)
+		}
 	}
 	if _, err := t.spec.Pack(m); err != nil {
 		return errorf(KindUsage, "%w", err)

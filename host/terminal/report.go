@@ -45,15 +45,31 @@ type Report struct {
 	Currency     string  `json:"currency,omitempty"`
 	Remaining    string  `json:"remaining,omitempty"` // of the original after a partial reversal, F95
 	Available    string  `json:"available,omitempty"` // a balance, F54
+	// Balance is what a unionpay settlement came to (F48): balanced, unbalanced or host error.
+	Balance string `json:"balance,omitempty"`
+	// Text for the terminal's display, F63.2 of a unionpay answer.
+	Text string `json:"text,omitempty"`
+	// Demand is what the application header asks the terminal for.
+	Demand string `json:"demand,omitempty"`
+	// Keys that a sign-in gave, by their check values.
+	Keys []WorkingKey `json:"keys,omitempty"`
+	// List is what a status report or a download was answered with.
+	List []string `json:"list,omitempty"`
 	// Problem says why an answer does not count.
 	Problem string `json:"problem,omitempty"`
 	Summary string `json:"summary"`
+
+	date    string   // MMDD, F13 of the answer
+	session *session // of a sign-in
+	batch   int      // that the session works in
+	listed  listing  // of a status report or a download
 }
 
 // Message is one message as people may see it.
 type Message struct {
-	MTI  string `json:"mti"`
-	TPDU string `json:"tpdu,omitempty"`
+	MTI    string `json:"mti"`
+	TPDU   string `json:"tpdu,omitempty"`
+	Header string `json:"header,omitempty"`
 	// Bytes is the payload's length, without length prefix and TPDU.
 	Bytes int `json:"bytes"`
 	// MAC is none, sent, ok, wrong or missing.
@@ -82,14 +98,17 @@ const (
 
 // show renders a payload. What moov packed is parsed by wire: two readings of the
 // field tables have to agree.
-func (t *Terminal) show(payload []byte, tpdu wire.TPDU, mac string) (Message, error) {
-	m, err := t.spec.Parse(payload)
+func (t *Terminal) show(frame wire.Frame, mac string) (Message, error) {
+	m, err := t.spec.Parse(frame.Payload)
 	if err != nil {
 		return Message{}, errorf(KindFailure, "read the message: %w", err)
 	}
-	shown := Message{MTI: m.MTI(), Bytes: len(payload), MAC: mac}
+	shown := Message{MTI: m.MTI(), Bytes: len(frame.Payload), MAC: mac}
 	if t.framing.TPDU {
-		shown.TPDU = tpdu.String()
+		shown.TPDU = frame.TPDU.String()
+	}
+	if t.framing.Header {
+		shown.Header = frame.Header.String()
 	}
 	for _, f := range t.spec.MaskedFields(m) {
 		shown.Fields = append(shown.Fields, Field{
@@ -105,7 +124,9 @@ func (t *Terminal) annotation(m *wire.Message, field int) string {
 	case 4, 95:
 		return t.inWords(m.Get(field), m.Get(49))
 	case 39:
-		return meaning(m.Get(field))
+		return t.meaning(m.MTI(), m.Get(field))
+	case 60:
+		return t.inSubfields(m.Get(field))
 	case 49:
 		if c, err := money.ParseCurrency(m.Get(field)); err == nil {
 			return c.Alpha()
@@ -152,6 +173,9 @@ func (m *Message) remarks(dialect string) string {
 	if m.TPDU != "" {
 		parts = append(parts, "TPDU "+m.TPDU)
 	}
+	if m.Header != "" {
+		parts = append(parts, "header "+m.Header)
+	}
 	if m.MAC != macNone {
 		parts = append(parts, "MAC "+m.MAC)
 	}
@@ -172,13 +196,21 @@ func (m *Message) writeFields(w io.Writer) {
 	}
 }
 
+// codeOf an answer, behind a space; nothing where it has none.
+func codeOf(r *Report) string {
+	if r.Code == "" {
+		return ""
+	}
+	return " " + r.Code
+}
+
 // summarize writes the one line.
 func (r *Report) summarize() {
 	var parts []string
 	add := func(format string, arguments ...any) { parts = append(parts, fmt.Sprintf(format, arguments...)) }
 	switch r.Outcome {
 	case Approved:
-		add("%s approved %s", r.Operation, r.Code)
+		add("%s approved%s", r.Operation, codeOf(r))
 		if r.Amount != "" {
 			add("%s %s", r.Amount, r.Currency)
 		}
@@ -189,7 +221,7 @@ func (r *Report) summarize() {
 			add("available %s", r.Available)
 		}
 	case Declined:
-		add("%s declined %s: %s", r.Operation, r.Code, r.Meaning)
+		add("%s declined%s: %s", r.Operation, codeOf(r), r.Meaning)
 	case Unknown:
 		add("%s unknown: %s", r.Operation, r.Problem)
 	}
@@ -206,7 +238,19 @@ func (r *Report) summarize() {
 		add("business date %s", r.BusinessDate)
 	}
 	if r.Verdict != "" {
-		add("%s %s", r.Verdict, r.Rule)
+		add("%s", strings.TrimSpace(r.Verdict+" "+r.Rule))
+	}
+	for _, key := range r.Keys {
+		add("%s key %s", key.Use, key.Check)
+	}
+	if len(r.List) > 0 {
+		add("%s", strings.Join(r.List, "; "))
+	}
+	if r.Text != "" {
+		add("shows %s", r.Text)
+	}
+	if r.Demand != "" {
+		add("the host asks to %s", r.Demand)
 	}
 	r.Summary = strings.Join(parts, ", ")
 	switch {

@@ -1,6 +1,7 @@
 package terminal
 
 import (
+	"fmt"
 	"strconv"
 	"time"
 
@@ -30,8 +31,15 @@ type Request struct {
 	// Keyed sends F2 and F14 instead of F35.
 	Keyed bool
 
-	// RRN or OriginalSTAN name the original.
-	RRN, OriginalSTAN string
+	// PIN that the card holder enters: its digits, or PINOfCard.
+	PIN string
+	// SealTrack enciphers F35 under the session's track key (unionpay).
+	SealTrack bool
+
+	// RRN, OriginalSTAN or AuthCode name the original.
+	RRN, OriginalSTAN, AuthCode string
+	// Of narrows it down to one kind of operation.
+	Of Operation
 	// Unreferenced sends a refund that names no original.
 	Unreferenced bool
 	// STAN replaces the terminal's counter, which then stands still.
@@ -39,8 +47,18 @@ type Request struct {
 	// Invoice is F62 (NAC only).
 	Invoice string
 
-	// Advice sends a reversal as 0420.
+	// Advice sends a reversal as 0420, and a unionpay completion as 0220.
 	Advice bool
+	// Reason of a unionpay reversal, F39; ReasonNoAnswer when empty.
+	Reason Reason
+	// Tip is the part of an adjusted amount that is one.
+	Tip string
+	// Keys that a unionpay logon asks for; KeysDouble when empty.
+	Keys KeyForm
+	// ChipData is F55 of a script result; a script that went well when empty.
+	ChipData []byte
+	// List of a status report.
+	List List
 	// Repeat sends the operation's last message again, byte for byte; Mark says
 	// so in the message type (0201, 0221, 0401, 0421).
 	Repeat, Mark bool
@@ -76,7 +94,18 @@ func (r *Request) check() error {
 		{r.Amount != "" && r.AmountMinor != nil, "--amount and --minor are two ways to say one thing"},
 		{r.PAN != "" && r.Track2 != "", "--track2 holds the card number: leave --pan away"},
 		{r.Card != "" && (r.PAN != "" || r.Track2 != ""), "--card takes a card of the sandbox, --pan and --track2 another one"},
-		{(r.RRN != "" || r.OriginalSTAN != "") && !refers && !r.Repeat, string(r.Operation) + " names no original"},
+		{(r.RRN != "" || r.OriginalSTAN != "" || r.AuthCode != "" || r.Of != "") && !refers && !r.Repeat, string(r.Operation) + " names no original"},
+		{r.Of != "" && !form.mayBe(r.Of), fmt.Sprintf("--of %s: a %s is of a %s", r.Of, r.Operation, joined(form.candidates()))},
+		{r.Advice && r.Operation != Reversal && r.Operation != Complete, "--advice is a reversal's or a completion's"},
+		{r.Reason != "" && r.Operation != Reversal, "--reason is a reversal's"},
+		{!r.Reason.known(), fmt.Sprintf("--reason %s: it is 98, 96, A0 or 06", r.Reason)},
+		{r.Tip != "" && r.Operation != Adjust, "--tip is an adjustment's"},
+		{r.Keys != "" && r.Operation != Logon, "--keys is a logon's"},
+		{!r.Keys.known(), fmt.Sprintf("--keys %s: it is single, double or track", r.Keys)},
+		{r.PIN != "" && r.Operation == Reversal, "a reversal carries no PIN"},
+		{r.AuthCode != "" && len(r.AuthCode) != 6, "--auth-code is 6 characters"},
+		{r.List != "" && r.Operation != Status, "--list is a status report's"},
+		{r.Operation == Status && !r.List.known(), fmt.Sprintf("--list %s: it is parameters, keys or applications", r.List)},
 		{r.Cashback != "" && r.Operation != Sale, "--cashback is a sale's"},
 		{r.Replacement != "" && r.Operation != Reversal, "--replacement-amount is a reversal's"},
 		{r.Unreferenced && r.Operation != Refund, "--unreferenced is a refund's"},
@@ -94,6 +123,32 @@ func (r *Request) check() error {
 		return err
 	}
 	return stanFlag("--original-stan", r.OriginalSTAN)
+}
+
+// permits refuses what the terminal's dialect does not have.
+func (t *Terminal) permits(r *Request) error {
+	unionPay := t.dialect == dialectUnionPay
+	for _, rule := range []struct {
+		broken bool
+		what   string
+	}{
+		{!unionPay && r.Operation.unionPayAlone(), string(r.Operation)},
+		{!unionPay && r.Operation == Complete && r.Advice, "--advice of a completion: its completions are advices"},
+		{!unionPay && r.Reason != "", "--reason"},
+		{!unionPay && r.Keys != "", "--keys"},
+		{!unionPay && r.SealTrack, "--seal-track"},
+		{!unionPay && r.AuthCode != "", "--auth-code"},
+		{unionPay && r.Cashback != "", "--cashback"},
+		{unionPay && r.Replacement != "", "--replacement-amount"},
+		{unionPay && r.Invoice != "", "--invoice"},
+		{unionPay && r.Mark, "--mark"},
+		{unionPay && r.Advice && r.Operation == Reversal, "--advice of a reversal"},
+	} {
+		if rule.broken {
+			return errorf(KindUsage, "the %s dialect has no %s", t.dialect, rule.what)
+		}
+	}
+	return nil
 }
 
 func stanFlag(name, value string) error {

@@ -14,6 +14,7 @@ import (
 
 	"meridian/internal/card"
 	"meridian/internal/money"
+	"meridian/internal/vault"
 )
 
 // sandboxName is the file a running sandbox keeps in its data directory.
@@ -44,7 +45,9 @@ type sandboxTerminal struct {
 	Dialect string `json:"dialect"`
 	TPDU    string `json:"tpdu"`
 	Batch   int    `json:"batch"`
+	TMK     secret `json:"tmk"`
 	MAK     secret `json:"mak"`
+	PIK     secret `json:"pik"`
 	MAC     string `json:"mac"`
 }
 
@@ -63,6 +66,7 @@ type sandboxCard struct {
 	pan       card.PAN
 	expiry    string // YYMM
 	track     card.Track2
+	pin       vault.Secret
 	currency  money.Currency
 	behaviour string
 }
@@ -73,6 +77,7 @@ func (c *sandboxCard) UnmarshalJSON(data []byte) error {
 		PAN       string         `json:"pan"`
 		Expiry    string         `json:"expiry"`
 		Track2    string         `json:"track2"`
+		PIN       string         `json:"pin"`
 		Currency  money.Currency `json:"currency"`
 		Behaviour string         `json:"behaviour"`
 	}
@@ -88,7 +93,9 @@ func (c *sandboxCard) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		track = card.Track2{}
 	}
-	*c = sandboxCard{pan: pan, expiry: in.Expiry, track: track, currency: in.Currency, behaviour: in.Behaviour}
+	*c = sandboxCard{
+		pan: pan, expiry: in.Expiry, track: track, pin: vault.NewSecret([]byte(in.PIN)), currency: in.Currency, behaviour: in.Behaviour,
+	}
 	return nil
 }
 

@@ -10,7 +10,8 @@ import (
 type Settlement struct {
 	// Form of the totals; TotalsLong when empty.
 	Form TotalsForm
-	// Totals replaces the terminal's own: F63 as it is sent, 15, 30 or 90 digits.
+	// Totals replaces the terminal's own: F63 as it is sent, 15, 30 or 90 digits;
+	// F48 of unionpay, 31 or 62 digits.
 	Totals string
 	// NoUpload stops where the host finds the totals out of balance.
 	NoUpload bool
@@ -31,18 +32,22 @@ func (s *Settlement) check() error {
 }
 
 // Settle states the terminal's totals (0500). Where the host has others, it
-// uploads every transaction (0320) and ends the batch with a trailer (0500).
+// uploads every transaction (0320) and ends the batch with a trailer (0500). A
+// unionpay batch ends with a message of its own (0320) in either case.
 // Reports and errors are those of [Terminal.Run]; it returns nil once the batch
 // is closed.
 func (t *Terminal) Settle(ctx context.Context, s Settlement, show func(*Report) error) error {
-	if err := s.check(); err != nil {
-		return err
-	}
-	first := func(st *state) (*draft, error) {
+	check, first := s.check, func(st *state) (*draft, error) {
 		if s.Repeat {
 			return t.again(&Request{Operation: Settle, Repeat: true}, st)
 		}
 		return t.settlement(Settle, &s, st)
+	}
+	if t.dialect == dialectUnionPay {
+		check, first = s.checkSides, func(st *state) (*draft, error) { return t.stating(&s, st) }
+	}
+	if err := check(); err != nil {
+		return err
 	}
 	st, err := t.store.read()
 	if err != nil {
@@ -66,6 +71,9 @@ func (t *Terminal) Settle(ctx context.Context, s Settlement, show func(*Report) 
 		return report, err
 	}
 	report, err := say(first)
+	if err == nil && t.dialect == dialectUnionPay {
+		return t.settleInSteps(&s, report, say)
+	}
 	if err != nil || report.Outcome == Approved {
 		return err
 	}

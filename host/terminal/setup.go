@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,16 +20,22 @@ type Options struct {
 	DataDir string
 	// Address is host:port.
 	Address string
-	// Dialect is nac or ascii; the terminal's own, nac for want of one.
+	// Dialect is nac, ascii or unionpay; the terminal's own, nac for want of one.
 	Dialect string
 	// TID and MID are F41 and F42; the first terminal of the dialect.
 	TID, MID string
-	// MAC is none or x919; the terminal's own, x919 with a MAK.
+	// MAC is none or an algorithm of package mac; the terminal's own, with a MAK
+	// the one that is usual in the dialect.
 	MAC string
-	// MAK is the double-length MAC key, 32 hex digits.
-	MAK string
-	// TPDU is ten hex digits (NAC only).
+	// MAK and PIK are the MAC and PIN keys in hex. A unionpay terminal has those of
+	// its session unless they are given.
+	MAK, PIK string
+	// TMK is the terminal's master key in hex (unionpay only).
+	TMK string
+	// TPDU is ten hex digits (nac and unionpay).
 	TPDU string
+	// Header is the application header, twelve digits (unionpay only).
+	Header string
 	// Currency is an ISO 4217 code; the merchant's.
 	Currency string
 	// Batch is the open batch, for settlements and for references by batch and
@@ -50,18 +57,25 @@ const DefaultTimeout = 15 * time.Second
 
 // Dialect names.
 const (
-	dialectNAC   = wire.NameNAC
-	dialectASCII = wire.NameASCII87
+	dialectNAC      = wire.NameNAC
+	dialectASCII    = wire.NameASCII87
+	dialectUnionPay = wire.NameUnionPay
 )
 
-// MAC settings, as in sandbox.json.
-const (
-	macNone = "none"
-	macX919 = "x919"
-)
+// dialects in the order in which they are told.
+var dialects = []string{dialectNAC, dialectASCII, dialectUnionPay}
+
+// macNone is the setting of a terminal without MACs.
+const macNone = "none"
+
+// macAlgorithms are the settings, as in sandbox.json.
+var macAlgorithms = []string{macNone, mac.X99, mac.X919, mac.UnionPayECB, mac.AESCMAC}
 
 // defaultTPDU is id 60, NII 001 as the destination, and no source.
 const defaultTPDU = "6000010000"
+
+// defaultHeader is a payment (60) of version 31 of a terminal in service.
+const defaultHeader = "603100000000"
 
 // Terminal is one terminal of one merchant and the way to its host.
 type Terminal struct {
@@ -70,14 +84,17 @@ type Terminal struct {
 	spec     *wire.Spec
 	framing  wire.Framing
 	tpdu     wire.TPDU
+	header   wire.Header
 	tid, mid string
 	batch    int
 	// batchGiven: by the user, who knows better than what was remembered.
 	batchGiven bool
 	currency   money.Currency // 0 where nobody said
 	zone       *time.Location
-	mac        wire.MACAlgorithm // nil for none
-	cards      *sandbox          // nil without sandbox.json
+	mac        string   // algorithm, or none
+	tmk        key      // of a terminal that signs in
+	mak, pik   key      // nil where a sign-in gives them
+	cards      *sandbox // nil without sandbox.json
 	store      store
 	tls        TLS
 	timeout    time.Duration
@@ -109,7 +126,7 @@ func New(o Options) (*Terminal, error) {
 	if t.store = newStore(o.DataDir, t.tid); t.batch == 0 {
 		t.batch = own.Batch
 	}
-	for _, settle := range []func(*Options, *sandboxTerminal) error{t.settleAddress, t.settleFraming, t.settleMAC, t.settleCurrency} {
+	for _, settle := range []func(*Options, *sandboxTerminal) error{t.settleAddress, t.settleFraming, t.settleKeys, t.settleCurrency} {
 		if err := settle(&o, own); err != nil {
 			return nil, err
 		}
@@ -124,8 +141,8 @@ func (t *Terminal) identify(o *Options) (*sandboxTerminal, error) {
 	if known == nil {
 		known = &sandbox{}
 	}
-	if o.Dialect != "" && o.Dialect != dialectNAC && o.Dialect != dialectASCII {
-		return nil, errorf(KindUsage, "--dialect %s: this terminal speaks nac and ascii", o.Dialect)
+	if o.Dialect != "" && !slices.Contains(dialects, o.Dialect) {
+		return nil, errorf(KindUsage, "--dialect %s: this terminal speaks %s", o.Dialect, strings.Join(dialects, ", "))
 	}
 	t.tid, t.mid, t.dialect, t.batch = o.TID, o.MID, o.Dialect, o.Batch
 	var m *merchant
@@ -144,8 +161,8 @@ func (t *Terminal) identify(o *Options) (*sandboxTerminal, error) {
 	switch {
 	case t.dialect == "":
 		t.dialect = dialectNAC
-	case t.dialect != dialectNAC && t.dialect != dialectASCII:
-		return nil, errorf(KindUsage, "terminal %s speaks %s, this one nac and ascii: choose another --tid", o.TID, t.dialect)
+	case !slices.Contains(dialects, t.dialect):
+		return nil, errorf(KindUsage, "terminal %s speaks %s, this one %s: choose another --tid", o.TID, t.dialect, strings.Join(dialects, ", "))
 	}
 	if own == nil {
 		own = &sandboxTerminal{}
@@ -199,17 +216,25 @@ func (t *Terminal) settleAddress(o *Options, _ *sandboxTerminal) error {
 }
 
 func (t *Terminal) settleFraming(o *Options, own *sandboxTerminal) error {
-	t.spec = wire.NAC()
-	if t.dialect == dialectASCII {
+	switch t.dialect {
+	case dialectASCII:
 		t.spec = wire.ASCII87()
+	case dialectUnionPay:
+		t.spec = wire.UnionPay()
+		t.framing = wire.Framing{TPDU: true, Header: true}
+	default:
+		t.spec = wire.NAC()
+		t.framing = wire.Framing{TPDU: true}
 	}
-	t.framing = wire.Framing{TPDU: t.dialect == dialectNAC}
 	if o.Length != "" {
 		length, err := wire.ParseLengthFormat(o.Length)
 		if err != nil {
 			return errorf(KindUsage, "--length: %w", err)
 		}
 		t.framing.Length = length
+	}
+	if err := t.settleHeader(o); err != nil {
+		return err
 	}
 	if !t.framing.TPDU {
 		if o.TPDU != "" {
@@ -226,33 +251,59 @@ func (t *Terminal) settleFraming(o *Options, own *sandboxTerminal) error {
 	return nil
 }
 
-func (t *Terminal) settleMAC(o *Options, own *sandboxTerminal) error {
-	algorithm := o.MAC
-	switch {
-	case algorithm != "":
-	case o.MAK != "":
-		algorithm = macX919
-	default:
-		algorithm = firstOf(own.MAC, macNone)
-	}
-	switch algorithm {
-	case macNone:
+func (t *Terminal) settleHeader(o *Options) error {
+	if !t.framing.Header {
+		if o.Header != "" {
+			return errorf(KindUsage, "--header: the %s dialect has none", t.dialect)
+		}
 		return nil
-	case macX919:
-	default:
-		return errorf(KindUsage, "MAC %s: it is none or x919 in the %s dialect", algorithm, t.dialect)
 	}
-	key, err := hex.DecodeString(firstOf(o.MAK, string(own.MAK)))
-	if err != nil {
-		return errorf(KindUsage, "MAC key: it is not hex") // hex's error quotes a character of the key
-	}
-	if len(key) == 0 {
-		return errorf(KindUsage, "MAC x919 needs a key: give --mak")
-	}
-	if t.mac, err = mac.New(mac.X919, key); err != nil {
-		return errorf(KindUsage, "MAC key: %w", err)
+	var err error
+	if t.header, err = wire.ParseHeader(firstOf(o.Header, defaultHeader)); err != nil {
+		return errorf(KindUsage, "--header: %w", err)
 	}
 	return nil
+}
+
+// settleKeys reads the terminal's keys. Those that sandbox.json has of a terminal
+// that signs in are what its sign-in will give it: it does not know them before.
+func (t *Terminal) settleKeys(o *Options, own *sandboxTerminal) error {
+	usual, mak, pik := mac.X919, own.MAK, own.PIK
+	if t.dialect == dialectUnionPay {
+		usual, mak, pik = mac.UnionPayECB, "", ""
+	}
+	switch {
+	case o.MAC != "":
+		t.mac = o.MAC
+	case o.MAK != "":
+		t.mac = usual
+	case t.dialect == dialectUnionPay:
+		t.mac = firstOf(own.MAC, usual)
+	default:
+		t.mac = firstOf(own.MAC, macNone)
+	}
+	if !slices.Contains(macAlgorithms, t.mac) {
+		return errorf(KindUsage, "MAC %s: it is one of %s", t.mac, strings.Join(macAlgorithms, ", "))
+	}
+	for _, one := range []struct {
+		name, given string
+		own         secret
+		into        *key
+	}{{"MAC key", o.MAK, mak, &t.mak}, {"PIN key", o.PIK, pik, &t.pik}, {"terminal master key", o.TMK, own.TMK, &t.tmk}} {
+		plain, err := hex.DecodeString(firstOf(one.given, string(one.own)))
+		if err != nil {
+			return errorf(KindUsage, "%s: it is not hex", one.name) // hex's error quotes a character of the key
+		}
+		*one.into = plain
+	}
+	if t.mac == macNone || t.dialect == dialectUnionPay && len(t.mak) == 0 {
+		return nil
+	}
+	if len(t.mak) == 0 {
+		return errorf(KindUsage, "MAC %s needs a key: give --mak", t.mac)
+	}
+	_, err := t.sealing(&state{})
+	return err
 }
 
 func (t *Terminal) settleCurrency(o *Options, _ *sandboxTerminal) error {

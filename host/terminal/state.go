@@ -36,6 +36,8 @@ type state struct {
 	Serial  int64    `json:"serial"` // last record's
 	Records []record `json:"transactions"`
 	Batch   ownBatch `json:"batch,omitzero"`
+	// Session of a terminal that signs in; nil when it is not signed in.
+	Session *session `json:"session,omitempty"`
 }
 
 // record is a request and what became of it. It holds no card number and no
@@ -55,6 +57,10 @@ type record struct {
 	RRN          string         `json:"rrn,omitempty"`
 	AuthCode     string         `json:"auth_code,omitempty"`
 	BusinessDate string         `json:"business_date,omitempty"` // MMDD
+	Date         string         `json:"date,omitempty"`          // MMDD, the host's (F13)
+	// ChipDataGiven is true where the user chose F55: a repeat needs it again, as
+	// chip data may hold a card number.
+	ChipDataGiven bool `json:"chip_data_given,omitempty"`
 }
 
 // cardNote says which card it was without saying its number.
@@ -64,12 +70,25 @@ type cardNote struct {
 	Keyed    bool   `json:"keyed"` // sent as F2 and F14, not as F35
 	// ExpiryGiven is true where the user chose F14: a repeat needs it again.
 	ExpiryGiven bool `json:"expiry_given,omitempty"`
+	// PIN says that one was entered: the card's own, or one that the user gave.
+	PIN string `json:"pin,omitempty"`
+	// SealedTrack: F35 went enciphered.
+	SealedTrack bool `json:"sealed_track,omitempty"`
 }
 
 // rememberedFields are the fields of a request that a record keeps: an allow-list
-// of those that say nothing of the card. F2, F14 and F35 come from the card again,
-// the MAC is computed again.
-var rememberedFields = []int{3, 4, 7, 11, 12, 13, 22, 24, 25, 37, 38, 41, 42, 49, 54, 60, 62, 63, 70, 90, 95}
+// of those that say nothing of the card. F2, F14, F35 and F52 come from the card
+// again, the MAC is computed again.
+var rememberedFields = []int{3, 4, 7, 11, 12, 13, 22, 24, 25, 37, 38, 39, 41, 42, 48, 49, 54, 60, 61, 62, 63, 70, 90, 95}
+
+// signedIn begins a session. What is in the terminal's own batch belongs to it
+// only as long as the host knows it by the same number.
+func (s *state) signedIn(session *session, batch int) {
+	s.Session = session
+	if s.Batch.Number != batch {
+		s.Batch = ownBatch{Number: batch}
+	}
+}
 
 func (s *state) nextSTAN() int {
 	s.STAN = s.STAN%maxSTAN + 1

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"meridian/host/wire"
 	"meridian/internal/money"
 )
 
@@ -18,6 +19,9 @@ import (
 func (t *Terminal) Run(ctx context.Context, r Request, n Repetition, show func(*Report) error) error {
 	if err := errors.Join(r.check(), n.check()); err != nil {
 		return first(err)
+	}
+	if err := t.permits(&r); err != nil {
+		return err
 	}
 	if err := t.rehearse(&r); err != nil {
 		return err
@@ -80,7 +84,10 @@ func (t *Terminal) rehearse(r *Request) error {
 	if err != nil {
 		return err
 	}
-	_, _, err = t.prepare(r, st)
+	d, err := t.draft(r, st)
+	if err == nil {
+		_, err = t.pack(d, st)
+	}
 	return err
 }
 
@@ -100,7 +107,7 @@ func (t *Terminal) converse(ctx context.Context, l *link, build func(*state) (*d
 		if d, err = build(st); err != nil {
 			return err
 		}
-		if p, err = t.pack(d); err != nil {
+		if p, err = t.pack(d, st); err != nil {
 			return err
 		}
 		// Durable before the first byte leaves: whatever happens from here on, a
@@ -140,26 +147,13 @@ func (t *Terminal) converse(ctx context.Context, l *link, build func(*state) (*d
 	return report, nil
 }
 
-// prepare builds and packs a request.
-func (t *Terminal) prepare(r *Request, st *state) (*draft, *packed, error) {
-	d, err := t.draft(r, st)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := t.pack(d)
-	if err != nil {
-		return nil, nil, err
-	}
-	return d, p, nil
-}
-
 // report begins a report with what goes.
 func (t *Terminal) report(d *draft, p *packed) (*Report, error) {
 	mac := macNone
 	if p.sealed {
 		mac = macSent
 	}
-	shown, err := t.show(p.payload, t.tpdu, mac)
+	shown, err := t.show(wire.Frame{TPDU: t.tpdu, Header: t.header, Payload: p.payload}, mac)
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +171,10 @@ func (t *Terminal) report(d *draft, p *packed) (*Report, error) {
 		r.Remaining = money.FormatMinor(d.remaining, t.currency)
 	}
 	if d.operation == Settle || d.operation == Trailer {
-		r.Batch, r.Totals = d.fields[60], d.fields[63]
+		r.Batch, r.Totals = fmt.Sprintf("%06d", t.statedBatch(d.fields)), d.fields[63]
+		if t.dialect == dialectUnionPay {
+			r.Totals = d.fields[48]
+		}
 	}
 	r.OriginalRRN = d.fields[37]
 	if d.original != nil {
@@ -200,14 +197,10 @@ func (t *Terminal) conclude(d *draft, serial int64, r *Report) error {
 			}
 			own.Outcome = r.Outcome
 			own.Code, own.RRN, own.AuthCode, own.BusinessDate = r.Code, r.RRN, r.AuthCode, r.BusinessDate
+			own.Date = r.date
 		}
-		if r.Outcome == Approved && (d.operation == Settle || d.operation == Trailer) {
-			st.Batch.settled(statedBatch(d.fields))
-		}
-		if d.partial && r.Outcome == Approved && d.original != nil {
-			if o := st.find(func(o *record) bool { return o.Serial == d.original.Serial }); o != nil {
-				o.AmountMinor = d.remaining
-			}
+		if r.Outcome == Approved {
+			t.follow(st, d, r)
 		}
 		return nil
 	})
@@ -215,4 +208,26 @@ func (t *Terminal) conclude(d *draft, serial int64, r *Report) error {
 		return fmt.Errorf("remember the answer: %w", err)
 	}
 	return nil
+}
+
+// follow lets the state follow an approval, also one that was told again.
+func (t *Terminal) follow(st *state, d *draft, r *Report) {
+	switch d.operation {
+	case Settle, Trailer:
+		if t.dialect != dialectUnionPay || d.operation == Trailer { // a settlement closes nothing there
+			st.Batch.settled(t.statedBatch(d.fields))
+		}
+	case Logon:
+		if r.session != nil {
+			st.signedIn(r.session, r.batch)
+		}
+	case SignOff:
+		st.Session = nil
+	default:
+	}
+	if (d.partial || d.operation == Adjust) && d.original != nil {
+		if o := st.find(func(o *record) bool { return o.Serial == d.original.Serial }); o != nil {
+			o.AmountMinor = d.remaining
+		}
+	}
 }
