@@ -45,10 +45,11 @@ Exit codes: 0 approved, 1 declined or not to be trusted, 2 usage, 3 configuratio
 	flags.StringVar(&o.TPDU, "tpdu", "", "TPDU, 10 hex digits, nac and unionpay (default the terminal's)")
 	flags.StringVar(&o.Header, "header", "", "application header, 12 digits, unionpay only (default 603100000000)")
 	flags.StringVar(&o.Currency, "currency", "", "currency of amounts, such as EUR (default the merchant's)")
-	flags.IntVar(&o.Batch, "batch", 0, "open batch, for settlements and originals named by STAN (default the one after the last settlement's)")
+	flags.IntVar(&o.Batch, "batch", 0, "open batch, for settlements and originals named by STAN, unionpay in every message "+
+		"(default the session's, or the one after the last settlement's)")
 	flags.StringVar(&o.Length, "length", "binary", "length prefix of frames: binary, bcd or ascii")
 	flags.DurationVar(&o.Timeout, "timeout", terminal.DefaultTimeout, "how long to wait for the connection and for each answer")
-	flags.BoolVar(&o.TLS.Enabled, "tls", false, "speak TLS (any of the four flags below says so, too)")
+	flags.BoolVar(&o.TLS.Enabled, "tls", false, "speak TLS (--ca, --cert, --key and --insecure say so, too)")
 	flags.StringVar(&o.TLS.CA, "ca", "", "PEM file of the authorities of the host's certificate (default the system's)")
 	flags.StringVar(&o.TLS.Certificate, "cert", "", "PEM file of the terminal's certificate")
 	flags.StringVar(&o.TLS.Key, "key", "", "PEM file of its key")

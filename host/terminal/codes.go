@@ -70,11 +70,21 @@ var reasons = map[Reason]string{
 	ReasonOther:       "another reason",
 }
 
+// reversed are F39 of answers to UnionPay's reversals that end the terminal's
+// attempts like an approval.
+var reversed = map[string]string{
+	"12": "not to be reversed: no further attempt is made",
+	"25": "original not found: there is nothing to reverse",
+}
+
 // meaning of F39 in a message.
 func (t *Terminal) meaning(mti, code string) string {
 	code = strings.TrimSpace(code)
 	if t.dialect == dialectUnionPay {
 		if m, ok := reasons[Reason(code)]; ok && mti == "0400" {
+			return m
+		}
+		if m, ok := reversed[code]; ok && mti == "0410" {
 			return m
 		}
 		if m, ok := unionPayMeanings[code]; ok {

@@ -33,7 +33,7 @@ type Report struct {
 	STAN         string  `json:"stan"`
 	OriginalSTAN string  `json:"original_stan,omitempty"`
 	Batch        string  `json:"batch,omitempty"`  // of a settlement, F60
-	Totals       string  `json:"totals,omitempty"` // of a settlement, F63
+	Totals       string  `json:"totals,omitempty"` // of a settlement, F63; F48 with unionpay
 	OriginalRRN  string  `json:"original_rrn,omitempty"`
 	RRN          string  `json:"rrn,omitempty"`
 	AuthCode     string  `json:"auth_code,omitempty"`
@@ -59,6 +59,7 @@ type Report struct {
 	Problem string `json:"problem,omitempty"`
 	Summary string `json:"summary"`
 
+	sides   string   // Totals of a unionpay settlement in words
 	date    string   // MMDD, F13 of the answer
 	session *session // of a sign-in
 	batch   int      // that the session works in
@@ -125,12 +126,13 @@ func (t *Terminal) annotation(m *wire.Message, field int) string {
 		return t.inWords(m.Get(field), m.Get(49))
 	case 39:
 		return t.meaning(m.MTI(), m.Get(field))
-	case 60:
-		return t.inSubfields(m.Get(field))
 	case 49:
 		if c, err := money.ParseCurrency(m.Get(field)); err == nil {
 			return c.Alpha()
 		}
+	}
+	if t.dialect == dialectUnionPay {
+		return t.unionPayWords(m, field)
 	}
 	return ""
 }
@@ -224,9 +226,15 @@ func (r *Report) summarize() {
 		add("%s declined%s: %s", r.Operation, codeOf(r), r.Meaning)
 	case Unknown:
 		add("%s unknown: %s", r.Operation, r.Problem)
+		if r.Code != "" {
+			add("it says %s: %s", r.Code, r.Meaning)
+		}
 	}
 	if r.Batch != "" {
 		add("batch %s", r.Batch)
+	}
+	if r.sides != "" {
+		add("%s", r.sides)
 	}
 	if r.RRN != "" {
 		add("RRN %s", r.RRN)

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"crypto/cipher"
+	"fmt"
 
 	"meridian/host/wire"
 	"meridian/internal/hsm/cipherkey"
@@ -20,8 +21,19 @@ const (
 	pinGiven  = "given"
 )
 
-// block is the cipher of a DES key by its length.
+// check tells whether it is a DES key by its length.
+func (k key) check() error {
+	if cipherkey.OfDES(len(k)) == 0 {
+		return fmt.Errorf("it is %d bytes, not 8, 16 or 24", len(k))
+	}
+	return nil
+}
+
+// block is the cipher of a DES key.
 func (k key) block() (cipher.Block, error) {
+	if err := k.check(); err != nil {
+		return nil, err
+	}
 	return cipherkey.OfDES(len(k)).Block(k)
 }
 

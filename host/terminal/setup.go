@@ -38,8 +38,8 @@ type Options struct {
 	Header string
 	// Currency is an ISO 4217 code; the merchant's.
 	Currency string
-	// Batch is the open batch, for settlements and for references by batch and
-	// STAN (NAC only).
+	// Batch is the open batch, for settlements, for references by batch and STAN
+	// (NAC), and for all that unionpay sends.
 	Batch int
 	// Length is the format of the length prefix: binary (default), bcd or ascii.
 	Length string
@@ -295,6 +295,11 @@ func (t *Terminal) settleKeys(o *Options, own *sandboxTerminal) error {
 			return errorf(KindUsage, "%s: it is not hex", one.name) // hex's error quotes a character of the key
 		}
 		*one.into = plain
+	}
+	if len(t.tmk) > 0 {
+		if err := t.tmk.check(); err != nil {
+			return errorf(KindUsage, "terminal master key: %w", err)
+		}
 	}
 	if t.mac == macNone || t.dialect == dialectUnionPay && len(t.mak) == 0 {
 		return nil

@@ -161,7 +161,7 @@ func (t *Terminal) report(d *draft, p *packed) (*Report, error) {
 		Operation: d.operation, Repeat: d.repeats != nil, Dialect: t.dialect, Address: t.address, TID: t.tid, MID: t.mid,
 		Request: shown, STAN: d.fields[11],
 	}
-	if d.fields[4] != "" {
+	if d.fields[4] != "" && d.operation != Script { // which tells its original's and moves nothing
 		r.AmountMinor = d.amount
 		if t.currency.Valid() {
 			r.Amount, r.Currency = money.FormatMinor(d.amount, t.currency), t.currency.Alpha()
@@ -173,7 +173,10 @@ func (t *Terminal) report(d *draft, p *packed) (*Report, error) {
 	if d.operation == Settle || d.operation == Trailer {
 		r.Batch, r.Totals = fmt.Sprintf("%06d", t.statedBatch(d.fields)), d.fields[63]
 		if t.dialect == dialectUnionPay {
-			r.Totals = d.fields[48]
+			r.Totals, r.sides = "", t.sidesInWords(d.fields[48], d.fields[49])
+			if r.sides != "" { // the end says how many were uploaded there
+				r.Totals = d.fields[48]
+			}
 		}
 	}
 	r.OriginalRRN = d.fields[37]

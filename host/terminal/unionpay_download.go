@@ -40,14 +40,18 @@ func (r *Report) judgeListing(d *draft, f62 string) {
 	switch {
 	case d.operation == Download && d.fields[62] == "": // terminal parameters have no mark
 		if f62 != "" {
-			r.List = []string{printable(f62)}
+			r.List = []string{strings.Join(strings.Fields(printable(f62)), " ")}
 		}
 		return
 	case f62 == "" || strings.IndexByte("0123", f62[0]) < 0:
 		r.Problem = "the answer's field 62 does not say what there is"
 		return
-	case f62[0] == noneThere, f62 == string(allThere):
-		return // of terminal parameters it is only told that there are some
+	case f62[0] == noneThere:
+		r.List = []string{"there is nothing"}
+		return
+	case f62 == string(allThere): // which is all that is told of terminal parameters
+		r.List = []string{"there are some"}
+		return
 	}
 	r.listed.more = f62[0] == moreToCome
 	if d.operation == Download {

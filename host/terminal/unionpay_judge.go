@@ -2,7 +2,6 @@ package terminal
 
 import (
 	"encoding/hex"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -13,7 +12,7 @@ import (
 
 // judgeUnionPay reads what UnionPay's answers have besides.
 func (t *Terminal) judgeUnionPay(r *Report, d *draft, answer *iso8583.Message, frame wire.Frame) {
-	r.Demand = demands[frame.Header.Demand()]
+	r.Demand = demandsInWords[frame.Header.Demand()]
 	get := func(field int) string {
 		value, err := answer.GetBytes(field)
 		if err != nil {
@@ -39,12 +38,6 @@ func (t *Terminal) judgeUnionPay(r *Report, d *draft, answer *iso8583.Message, f
 		r.judgeListing(d, get(62))
 	default:
 	}
-}
-
-// demands in words.
-var demands = map[wire.Demand]string{
-	wire.DemandNone: "", wire.DemandParameters: "download parameters", wire.DemandStatus: "report the status",
-	wire.DemandSignIn: "sign in again", wire.DemandPublicKeys: "download public keys", wire.DemandApplications: "download applications",
 }
 
 // judgeSignIn takes the session of a sign-in, if its keys are what they are said
@@ -74,21 +67,24 @@ const (
 	hostError  = "host error"
 )
 
+// outcomes by the last digit of each half of F48; 0 is none.
+var outcomes = map[byte]string{'1': balanced, '2': unbalanced, '3': hostError}
+
 // judgeTotals reads the outcome of a settlement, the last digit of each half of
 // F48. There need not be a response code.
 func (r *Report) judgeTotals(f48 string) {
 	if len(f48) != sideDigits && len(f48) != 2*sideDigits {
 		return
 	}
-	outcomes := f48[sideDigits-1:sideDigits] + f48[len(f48)-1:]
+	domestic, foreign := outcomes[f48[sideDigits-1]], outcomes[f48[len(f48)-1]]
 	switch {
-	case strings.Contains(outcomes, "3"):
+	case domestic == hostError || foreign == hostError:
 		r.Balance = hostError
-	case strings.Contains(outcomes, "2"):
+	case domestic == unbalanced || foreign == unbalanced:
 		r.Balance = unbalanced
-	case strings.Trim(outcomes, "1") == "":
+	case domestic == balanced && foreign == balanced:
 		r.Balance = balanced
-	default: // 0: not compared, and F39 says why
+	default: // not compared, and F39 says why
 		return
 	}
 	r.Outcome = Declined
@@ -100,16 +96,4 @@ func (r *Report) judgeTotals(f48 string) {
 			balanced: "totals agree", unbalanced: "totals differ from the host's", hostError: "the host cannot compare",
 		}[r.Balance]
 	}
-}
-
-// inSubfields says what F60 of a UnionPay message is made of.
-func (t *Terminal) inSubfields(f60 string) string {
-	if t.dialect != dialectUnionPay || len(f60) < 8 {
-		return ""
-	}
-	text := fmt.Sprintf("message type %s, batch %s", f60[:2], f60[2:8])
-	if len(f60) >= 11 && f60[8:11] != "000" {
-		text += ", network management " + f60[8:11]
-	}
-	return text
 }

@@ -58,6 +58,7 @@ type centre struct {
 	keys     map[string]string // F62 by F60.3
 	balanced bool
 	lists    map[string]string // F62 by F60.3, and by what is asked for
+	reversed string            // F39 of a 0410, 00 when empty
 }
 
 func newCentre(t *testing.T) (*centre, *bench) {
@@ -87,6 +88,8 @@ func (c *centre) answer(h *fakeHost, request *wire.Message) reply {
 		code = f60[8:11]
 	}
 	switch {
+	case request.MTI() == "0400" && c.reversed != "":
+		m.Set(39, c.reversed)
 	case request.MTI() == "0500":
 		m.Unset(39)
 		m.Unset(38)
@@ -195,6 +198,14 @@ func TestUnionPaySignInRefused(t *testing.T) {
 	// Another master key than the host's.
 	if _, err := b.run(Request{Operation: Logon}, func(o *Options) { o.TMK = testMAK }); kindOf(t, err) != KindFailure {
 		t.Errorf("another master key: %v", err)
+	}
+	for what, change := range map[string]func(*Options){
+		"terminal master key: it is 1 bytes": func(o *Options) { o.TMK = "01" },
+		"PIN key: it is 2 bytes":             func(o *Options) { o.PIK = "0123" },
+	} {
+		if _, err := b.run(Request{Operation: Sale, Amount: "1", PIN: PINOfCard}, change); kindOf(t, err) != KindUsage || !strings.Contains(err.Error(), what) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
 	b.must(Request{Operation: Sale, Amount: "1"}) // the session before stands
 }
@@ -320,6 +331,69 @@ func TestUnionPayMessages(t *testing.T) {
 	b.must(Request{Operation: Sale, Amount: "1", PIN: PINOfCard}, func(o *Options) { o.MAK, o.PIK = cupMAK, cupPIK })
 }
 
+// noteOf is what a report says of a field in words.
+func noteOf(m *Message, field int) string {
+	for _, f := range m.Fields {
+		if f.Field == field {
+			return f.Note
+		}
+	}
+	return ""
+}
+
+func TestUnionPayFieldsInWords(t *testing.T) {
+	host, b := newCentre(t)
+	b.must(Request{Operation: Logon})
+	b.must(Request{Operation: Sale, Amount: "12.34"})
+	r := b.must(Request{Operation: Void})
+	for field, want := range map[int]string{60: "message type 23, batch 000042", 61: "batch 000042, STAN 000002, date 11-21", 63: ""} {
+		if got := noteOf(&r.Request, field); got != want {
+			t.Errorf("F%d of the request says %q, want %q", field, got, want)
+		}
+	}
+	if got := noteOf(r.Response, 63); got != "交易成功" {
+		t.Errorf("F63 of the answer says %q", got)
+	}
+	r = b.must(Request{Operation: Reversal, Reason: ReasonWrongMAC})
+	if got := noteOf(&r.Request, 39); got != "the answer's MAC was wrong" {
+		t.Errorf("F39 of a reversal says %q", got)
+	}
+	host.reversed = "25"
+	if r, err := b.run(Request{Operation: Reversal, Of: Sale}); kindOf(t, err) != KindDeclined || !strings.Contains(r.Summary, "25: original not found: there is nothing to reverse") {
+		t.Errorf("a reversal of nothing: %v", err)
+	}
+	b.must(Request{Operation: Script, Of: Sale})
+	if said := b.said.String(); !strings.Contains(said, "script approved 00, RRN") {
+		t.Error("a script result tells an amount")
+	}
+
+	// Totals, with and without cards from abroad.
+	list, err := b.settle(Settlement{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := noteOf(&list[0].Request, 48); got != "debits 1 of 12.34 CNY, credits 0 of 0.00 CNY" {
+		t.Errorf("F48 of the request says %q", got)
+	}
+	if got := noteOf(list[0].Response, 48); got != "debits 1 of 12.34 CNY, credits 0 of 0.00 CNY, balanced" {
+		t.Errorf("F48 of the answer says %q", got)
+	}
+	abroad := "000000000100001" + "000000000000000" + "0" + "000000000200002" + "000000000300003" + "0"
+	if list, err = b.settle(Settlement{Totals: abroad}); err != nil {
+		t.Fatal(err)
+	}
+	if got := list[0].Summary; !strings.Contains(got, "debits 1 of 1.00 CNY, credits 0 of 0.00 CNY; foreign cards: debits 2 of 2.00 CNY, credits 3 of 3.00 CNY") {
+		t.Errorf("summary %q", got)
+	}
+
+	// An answer that does not count is told nevertheless.
+	host.mak = testTMK
+	r, err = b.run(Request{Operation: Sale, Amount: "1"})
+	if kindOf(t, err) != KindFailure || r.Outcome != Unknown || !strings.Contains(r.Summary, "the answer's MAC is wrong, it says 00: approved") {
+		t.Errorf("a wrong MAC: %v: %s", err, r.Summary)
+	}
+}
+
 // A PIN in NAC and ASCII is a block under the terminal's own PIN key.
 func TestPINs(t *testing.T) {
 	for id, dialect := range map[string]string{"10000002": dialectNAC, "10000004": dialectASCII} {
@@ -386,7 +460,7 @@ func TestUnionPaySettlement(t *testing.T) {
 	from := len(b.host.frames())
 	list, err := b.settle(Settlement{NoUpload: true})
 	if kindOf(t, err) != KindDeclined || list[0].Balance != unbalanced || list[0].Batch != "000042" || list[0].Totals != totals ||
-		!strings.Contains(list[0].Summary, "settle declined: totals differ") {
+		!strings.Contains(list[0].Summary, "settle declined: totals differ from the host's, batch 000042, debits 4 of 75.00 CNY, credits 2 of 11.00 CNY") {
 		t.Fatalf("%v: %+v", err, list)
 	}
 	if _, err := b.settle(Settlement{Repeat: true, NoUpload: true}); kindOf(t, err) != KindDeclined {
@@ -460,7 +534,7 @@ func TestUnionPayDownload(t *testing.T) {
 	rid, one, two := "\x9F\x06\x05\xA0\x00\x00\x03\x33", "\x9F\x22\x01\x0B", "\x9F\x22\x01\x0C"
 	until := "\xDF\x05\x0820311231"
 	host.lists = map[string]string{
-		"362100": "1", "360": "1160",
+		"362100": "1", "360": "11 60   14    ",
 		"372100": "2" + rid + one + until, "372101": "3" + rid + two + until,
 		"370" + rid + one: "1" + rid + one + "\xDF\x02\x01\x07", "370" + rid + two: "1" + rid + two,
 		"382100": "0",
@@ -483,7 +557,7 @@ func TestUnionPayDownload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"1160", "A000000333, key 0B, expires 20311231", "A000000333, key 0C, expires 20311231", "A000000333, key 0B, 1 parameters", "A000000333, key 0C"}
+	want := []string{"there are some", "11 60 14", "A000000333, key 0B, expires 20311231", "A000000333, key 0C, expires 20311231", "A000000333, key 0B, 1 parameters", "A000000333, key 0C", "there is nothing"}
 	if !slices.Equal(told, want) {
 		t.Errorf("told %q, want %q", told, want)
 	}
