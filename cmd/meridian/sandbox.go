@@ -33,7 +33,8 @@ Exit codes: 2 for an address that is none, 3 for an address that is taken and fo
 4 for a database that cannot be reached, 1 for a data directory that another sandbox uses and for anything else.`,
 		Example: `  meridian sandbox
   meridian sandbox --ephemeral --nac 127.0.0.1:0 --ascii 127.0.0.1:0 --unionpay 127.0.0.1:0 --ops 127.0.0.1:0
-  meridian terminal sale --amount 12.34`,
+  meridian terminal sale --amount 12.34
+  meridian terminal logon --dialect unionpay`,
 		Args: noArguments,
 	}
 	var o sandbox.Options
@@ -107,7 +108,7 @@ func banner(w io.Writer, s *sandbox.Sandbox, o sandbox.Options) {
 		where = " --data-dir " + s.DataDir()
 	}
 	_, _ = fmt.Fprintf(w, "\nTry, in another window:\n\n")
-	for _, try := range []string{"terminal logon", "terminal sale --amount 12.34", "terminal void"} {
+	for _, try := range []string{"terminal sale --amount 12.34", "terminal void", "terminal logon --dialect unionpay"} {
 		_, _ = fmt.Fprintf(w, "  meridian %s%s\n", try, where)
 	}
 	_, _ = fmt.Fprintln(w)
