@@ -24,7 +24,7 @@ func FuzzPipeline(f *testing.F) {
 			f.Add(listener == "nac", seed.pack(listener, sale(mti, openTID, map[int]string{3: "290000", 37: "606900000042"}), nil), uint8(22))
 		}
 	}
-	for _, payload := range vectorPayloads(f) {
+	for _, payload := range vectorPayloads(f, "messages.jsonl") {
 		f.Add(true, payload, uint8(1))
 		f.Add(false, payload, uint8(16))
 	}
@@ -81,10 +81,11 @@ func anyResponse(q *switching.Request, choice uint8) switching.Response {
 	return r
 }
 
-// vectorPayloads are published messages, without their framing where they have one.
-func vectorPayloads(tb testing.TB) [][]byte {
+// vectorPayloads are a file's published messages, without their framing where they
+// have one.
+func vectorPayloads(tb testing.TB, file string) [][]byte {
 	tb.Helper()
-	text, err := os.ReadFile("wire/testdata/messages.jsonl")
+	text, err := os.ReadFile("wire/testdata/" + file)
 	if err != nil {
 		tb.Fatal(err)
 	}

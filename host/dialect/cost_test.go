@@ -26,7 +26,7 @@ func TestCostOfAnyInput(t *testing.T) {
 	for _, size := range []int{10, 500, wire.DefaultMaxFrameBytes} {
 		payloads = append(payloads, []byte(strings.Repeat("\xFF", size)), []byte(strings.Repeat("0", size)), make([]byte, size))
 	}
-	for _, d := range both(t) {
+	for _, d := range append(both(t), unionPay(t)) {
 		for _, payload := range payloads {
 			if cost := costOf(d, payload); cost > maxCostBytes {
 				t.Errorf("%s: %d bytes allocated for a payload of %d, want at most %d", d.Name(), cost, len(payload), maxCostBytes)
