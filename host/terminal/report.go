@@ -213,8 +213,11 @@ func (r *Report) summarize() {
 	switch r.Outcome {
 	case Approved:
 		add("%s approved%s", r.Operation, codeOf(r))
-		if r.Amount != "" {
+		switch {
+		case r.Amount != "":
 			add("%s %s", r.Amount, r.Currency)
+		case r.AmountMinor != 0: // of a currency that nobody told
+			add("%d minor units", r.AmountMinor)
 		}
 		if r.Remaining != "" {
 			add("of which %s %s remain", r.Remaining, r.Currency)

@@ -250,6 +250,9 @@ func (t *Terminal) unionPayNetwork(r *Request, st *state) (*draft, error) {
 	var code string
 	switch r.Operation {
 	case Logon:
+		if _, err := t.master(); err != nil {
+			return nil, err // nobody could use what the host would give
+		}
 		d.mti = "0800"
 		code, _ = r.Keys.code()
 		serial := "MERIDIAN" + t.tid

@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"bytes"
+	"crypto/cipher"
 	"crypto/subtle"
 	"encoding/hex"
 	"strings"
@@ -74,6 +75,18 @@ type WorkingKey struct {
 // the master key, a check value behind each.
 var keyLayouts = map[int]struct{ keys, keyBytes int }{24: {2, 8}, 40: {2, 16}, 60: {3, 16}}
 
+// master is the cipher under the terminal's master key.
+func (t *Terminal) master() (cipher.Block, error) {
+	if len(t.tmk) == 0 {
+		return nil, errorf(KindUsage, "the terminal's master key is not known: give --tmk")
+	}
+	block, err := t.tmk.block()
+	if err != nil {
+		return nil, errorf(KindUsage, "terminal master key: %w", err)
+	}
+	return block, nil
+}
+
 // openKeys deciphers working keys under the terminal's master key, and holds each
 // against its check value. A key of one DES key in a place for two has zeros
 // behind it.
@@ -82,12 +95,9 @@ func (t *Terminal) openKeys(received []byte) (workingKeys, []WorkingKey, error) 
 	if !known {
 		return workingKeys{}, nil, errorf(KindFailure, "the answer's working keys (field 62) are %d bytes: not 24, 40 or 60", len(received))
 	}
-	if len(t.tmk) == 0 {
-		return workingKeys{}, nil, errorf(KindUsage, "the terminal's master key is not known: give --tmk")
-	}
-	master, err := t.tmk.block()
+	master, err := t.master()
 	if err != nil {
-		return workingKeys{}, nil, errorf(KindUsage, "terminal master key: %w", err)
+		return workingKeys{}, nil, err
 	}
 	var keys workingKeys
 	var told []WorkingKey

@@ -208,6 +208,20 @@ func TestUnionPaySignInRefused(t *testing.T) {
 		}
 	}
 	b.must(Request{Operation: Sale, Amount: "1"}) // the session before stands
+	// None at all, and no currency either: nothing of sandbox.json is of this terminal.
+	stranger := func(o *Options) { o.TID, o.MID = "10000099", "104110000000099" }
+	sent := len(b.host.frames())
+	if _, err := b.run(Request{Operation: Logon}, stranger); kindOf(t, err) != KindUsage || !strings.Contains(err.Error(), "give --tmk") {
+		t.Errorf("no master key: %v", err)
+	}
+	if len(b.host.frames()) != sent {
+		t.Error("the sign-in was sent all the same")
+	}
+	minor := int64(300)
+	r := b.must(Request{Operation: Sale, AmountMinor: &minor}, stranger, func(o *Options) { o.MAK = cupMAK[:16] })
+	if !strings.Contains(r.Summary, "sale approved 00, 300 minor units, ") {
+		t.Errorf("summary %q", r.Summary)
+	}
 }
 
 func TestUnionPayMessages(t *testing.T) {
