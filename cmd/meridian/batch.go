@@ -136,12 +136,8 @@ func writeBatch(w io.Writer, b *switching.BatchReport) {
 	line("sales", "%s", counted(b.BatchSummary, b.Totals.SaleCount, b.Totals.SaleMinor))
 	line("voids", "%s", counted(b.BatchSummary, b.Totals.VoidCount, b.Totals.VoidMinor))
 	line("refunds", "%s", counted(b.BatchSummary, b.Totals.RefundCount, b.Totals.RefundMinor))
-	if s := b.Stated; s != nil {
-		stated := "sales less voids " + counted(b.BatchSummary, s.SaleCount, s.SaleMinor)
-		if s.Form == switching.TotalsSplit {
-			stated = "sales " + counted(b.BatchSummary, s.SaleCount, s.SaleMinor) + ", refunds " + counted(b.BatchSummary, s.RefundCount, s.RefundMinor)
-		}
-		line("terminal", "stated %s", stated)
+	if b.Stated != nil {
+		line("terminal", "stated %s", statedTotals(b.BatchSummary))
 	}
 	if len(b.Transactions) > 0 {
 		_, _ = fmt.Fprintln(w)
@@ -150,6 +146,20 @@ func writeBatch(w io.Writer, b *switching.BatchReport) {
 	if len(b.Differing) > 0 {
 		_, _ = fmt.Fprintln(w)
 		writeDifferences(w, b)
+	}
+}
+
+// statedTotals are what the terminal said last, in the words of its form.
+func statedTotals(b *switching.BatchSummary) string {
+	s := b.Stated
+	sales, refunds := counted(b, s.SaleCount, s.SaleMinor), counted(b, s.RefundCount, s.RefundMinor)
+	switch s.Form {
+	case switching.TotalsNet:
+		return "sales less voids " + sales
+	case switching.TotalsGross:
+		return "debits " + sales + ", credits " + refunds
+	default:
+		return "sales " + sales + ", refunds " + refunds
 	}
 }
 

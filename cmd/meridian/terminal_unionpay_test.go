@@ -63,4 +63,5 @@ func TestTerminalUnionPay(t *testing.T) {
 	}
 	w.call("ledger", "verify").want(t, 0, "everything holds")
 	w.call("transaction", "list").want(t, 0, "adjustment")
+	w.call("batch", "show", "10000005", "--number", "1").want(t, 0, "stated debits 4: 95.34 CNY, credits 0: 0.00 CNY")
 }
