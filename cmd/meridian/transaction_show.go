@@ -67,7 +67,7 @@ func (t *shownTransaction) write(w io.Writer) {
 	if t.CapturedMinor != 0 || t.RefundedMinor != 0 {
 		line("captured", "%s, refunded %s", t.amount(t.CapturedMinor), t.amount(t.RefundedMinor))
 	}
-	if t.Kind == switching.KindAdjustment {
+	if t.PreviousMinor != 0 { // of an adjustment that changed something
 		line("before it", "%s", t.amount(t.PreviousMinor))
 	}
 	if t.Remark != "" {

@@ -15,6 +15,7 @@ func TestShownRemarks(t *testing.T) {
 	}{
 		"reversal":   {switching.Inspection{Kind: switching.KindReversal, Remark: "98: no answer within time"}, []string{"remark        98: no answer within time"}},
 		"adjustment": {switching.Inspection{Kind: switching.KindAdjustment, AmountMinor: 110_00, PreviousMinor: 100_00, Currency: 156}, []string{"before it     100.00 CNY"}},
+		"refused":    {switching.Inspection{Kind: switching.KindAdjustment, AmountMinor: 110_00, Currency: 156}, nil},
 		"sale":       {switching.Inspection{Kind: switching.KindSale}, nil},
 	} {
 		var b strings.Builder
