@@ -2,7 +2,9 @@ package terminal
 
 import (
 	"strings"
+	"unicode"
 
+	"meridian/internal/card"
 	"meridian/internal/gbk"
 )
 
@@ -22,7 +24,8 @@ var turned = []struct{ text, verdict string }{
 }
 
 // textOf reads what F63 tells the cashier. Where it says that a cancel became
-// something else, that is the verdict.
+// something else, that is the verdict. It is fit for a screen, whatever a host may
+// have put there: card numbers are masked, and nothing in it controls the screen.
 func textOf(f63 string) (text, verdict string) {
 	if len(f63) <= schemeBytes {
 		return "", ""
@@ -34,11 +37,19 @@ func textOf(f63 string) (text, verdict string) {
 		words.WriteString(strings.TrimRight(gbk.Decode(lines[:n]), " "))
 		lines = lines[n:]
 	}
-	text = words.String()
+	text = card.MaskDigits(strings.Map(visible, words.String()))
 	for _, t := range turned {
 		if strings.Contains(text, t.text) {
 			return text, t.verdict
 		}
 	}
 	return text, ""
+}
+
+// visible is a character of a text, or a question mark for one that is none.
+func visible(c rune) rune {
+	if unicode.IsPrint(c) {
+		return c
+	}
+	return '?'
 }
