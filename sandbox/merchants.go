@@ -26,8 +26,10 @@ type merchant struct {
 	region  string
 	weekend []int16
 
-	network   string
-	bin       string // first six digits of its cards; a published test range
+	network string
+	// bin is the first six digits of its cards: a published test range, and none of
+	// zeros, so that a number can be told from what else is in a database's files.
+	bin       string
 	panDigits int
 }
 
@@ -46,7 +48,7 @@ func merchants() []merchant {
 			2, 1, "104110000000002", "Spree Backwaren", money.EUR, "Europe/Berlin", "02:30", switching.CancelStrict,
 			"de",
 			[]int16{6, 7},
-			"visa", "400000", 16,
+			"visa", "476173", 16,
 		},
 		{
 			3, 2, "104110000000003", "Hudson Hardware", money.USD, "America/New_York", "17:00", switching.CancelAuto,
