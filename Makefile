@@ -97,6 +97,10 @@ mutants: go postgres ## Plant faults in a copy of the switch and see that its pr
 bench: build postgres ## Measure the host beside its database (ARGS="--rounds 1 …"); takes a quarter of an hour
 	@./bin/meridian bench $(ARGS)
 
+.PHONY: leaks
+leaks: go postgres ## Send 10,000 messages to a sandbox and look for card data and keys in everything it keeps
+	@MERIDIAN_TEST_LEAK_MESSAGES=$${MERIDIAN_TEST_LEAK_MESSAGES:-10000} $(GO) test -timeout=60m -count=1 -v -run '^TestNothingLeaks$$' ./sandbox
+
 .PHONY: cover
 cover: go postgres ## Measure test coverage; .cache/cover.html shows it line by line
 	@mkdir -p .cache

@@ -79,6 +79,12 @@ func start(t *testing.T, o Options) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return run(t, s)
+}
+
+// run runs a sandbox that was started.
+func run(t *testing.T, s *Sandbox) *running {
+	t.Helper()
 	ctx, end := context.WithCancel(context.Background())
 	r := &running{Sandbox: s, t: t, end: end, ended: make(chan error, 1)}
 	go func() { r.ended <- s.Run(ctx) }()
