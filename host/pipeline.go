@@ -119,6 +119,7 @@ func (x *exchange) authenticated(sealed bool) {
 		request.CertificateSHA256 = sha256.Sum256(c.Raw)
 	}
 	request.Received, request.Credentials = x.message.Received, x.credentials
+	request.Credentials.Stranger = x.attempt.Terminal == nil
 	x.submitted, x.network = request, networkOf(x.pipeline.o.Switch, request)
 	x.pipeline.metrics.requested(x)
 	x.pipeline.o.Switch.Submit(request, func(r switching.Response) { x.decided(&r) })

@@ -200,7 +200,7 @@ func (d *Directory) admit(r *Request) Reason {
 	t := d.Terminal(r.TID)
 	m := d.Merchant(r.MID)
 	switch {
-	case t == nil:
+	case t == nil, r.Credentials.Stranger:
 		return UnknownTerminal
 	case m == nil && strings.TrimRight(r.MID, " ") != "":
 		return UnknownMerchant
