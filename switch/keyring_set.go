@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"meridian/internal/hsm"
+	"meridian/internal/hsm/mac"
 )
 
 // rolloverOverlap is how long keys are still taken after their successors were
@@ -153,10 +154,14 @@ func (s *KeySet) credentials(of []*generation) Credentials {
 	return c
 }
 
-// Seal is the MAC of an answer to a message that nothing could verify: under the
-// keys that the terminal has been seen to have, else the newest; nil if there is
-// none that can be used.
+// Seal is the MAC of an answer to a message that nothing could verify, so that a
+// stranger may have written it, and chosen what its answer repeats: under the keys
+// that the terminal has been seen to have, else the newest. It is nil if there is
+// none that can be used, or none that may be used for strangers ([mac.Resists]).
 func (s *KeySet) Seal(ctx context.Context, ksn []byte) hsm.MAC {
+	if !mac.Resists(s.terminal.MACAlgorithm) {
+		return nil
+	}
 	list, _ := s.Verifiers(ctx, ksn) // what cannot be used is told where it is needed
 	for _, v := range list {
 		if v.generation == nil || v.generation.number == 0 || v.generation.firstUsed.Load() != 0 {

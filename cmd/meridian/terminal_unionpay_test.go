@@ -27,7 +27,7 @@ func TestTerminalUnionPay(t *testing.T) {
 		{"sale --repeat", 0, "sale, repeated,|sale approved 00, 12.34 CNY"},
 		{"sale --amount 5 --seal-track --pin card", 0, "2610000000000000|sale approved 00"},
 		{"sale --amount 5 --pin 654321", exitFailure, "sale declined 55: wrong PIN|shows 密码错，请重试"},
-		{"sale --amount 5 --mak 0123456789ABCDEFFEDCBA9876543210", exitFailure, "the answer's MAC is wrong, it says A0: wrong MAC: sign in again"},
+		{"sale --amount 5 --mak 0123456789ABCDEFFEDCBA9876543210", exitFailure, "sale declined A0: wrong MAC: sign in again|the host asks to sign in again"},
 		{"sale --amount 5 --batch 9", exitFailure, "sale declined 77: sign in|the host asks to sign in again"},
 		{"sale --amount 5 --tmk 00", exitUsage, "terminal master key: it is 1 bytes"},
 		{"void --of sale --stan 77", 0, "message type 23, batch 000001|void approved 00, 5.00 CNY"},

@@ -143,8 +143,8 @@ func TestUnionPayMAC(t *testing.T) {
 			if answer.Code() != "A0" || answer.Demand() != 3 || answer.Field(37) != "" || answer.Field(38) != "" || answer.Field(15) != "" {
 				t.Fatalf("%s with a %s MAC answered %s, demand %d, fields %v", m.MTI, name, answer.Code(), answer.Demand(), answer.Fields)
 			}
-			if sum, err := loadtest.MAC(keys.MAK, answer.Raw[:len(answer.Raw)-8]); err != nil || string(sum[:]) != answer.Field(64) {
-				t.Fatalf("the answer's own MAC is not right (%v)", err)
+			if _, sealed := answer.Fields[64]; sealed {
+				t.Fatal("the answer has a MAC, with which a stranger could make others")
 			}
 			after := w.stored()
 			if after.audits != before.audits+1 {

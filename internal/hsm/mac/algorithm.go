@@ -56,6 +56,12 @@ func New(name string, key []byte) (Algorithm, error) {
 	}
 }
 
+// Resists tells whether codes over messages of somebody's choice help him to none
+// over another message. UnionPay's is of a sum that any message can be made to
+// have; X9.9's chains blocks, and a code is where its chain can be taken up. Under
+// those nothing may be signed for strangers.
+func Resists(name string) bool { return name == X919 || name == AESCMAC }
+
 // wrongKey refuses a key that the algorithm does not take.
 func wrongKey(name string, key []byte, want string) error {
 	return fmt.Errorf("%w: %s takes a key of %s, not of %d bytes", ErrAlgorithm, name, want, len(key))

@@ -1,0 +1,71 @@
+package node
+
+import (
+	"bytes"
+	"encoding/hex"
+	"testing"
+)
+
+// folded is what UnionPay's MAC is computed of: all blocks of eight bytes under
+// each other.
+func folded(message []byte) (sum [8]byte) {
+	for i, b := range message {
+		sum[i%8] ^= b
+	}
+	return sum
+}
+
+// forged is a sale that folds to what an answer does, with the answer's MAC.
+func (p *pos) forged(answer []byte) []byte {
+	p.w.t.Helper()
+	filler := append([]byte{0x9F, 0x1E, 8}, bytes.Repeat([]byte{0x5A}, 8)...)
+	payload := p.payload("0200", p.sale(fields{55: hex.EncodeToString(filler)}), mustMAC(p.w.t, []byte("nobody's own key")))
+	at := bytes.Index(payload, filler)
+	if at < 0 {
+		p.w.t.Fatalf("F55 is not in %X", payload)
+	}
+	end := len(payload) - 8
+	is, want := folded(payload[:end]), folded(answer[:len(answer)-8])
+	for i := at + 3; i < at+len(filler); i++ {
+		payload[i] ^= is[i%8] ^ want[i%8]
+	}
+	copy(payload[end:], answer[len(answer)-8:])
+	return payload
+}
+
+// The MAC of UnionPay's terminals is of a sum that anybody can make up: with one
+// code over a message of his choice a stranger has one for every message. So none
+// of the answers that strangers can have is under the terminal's key.
+func TestNobodySignsForStrangers(t *testing.T) {
+	w := newKeyTown(t)
+	p := w.pos(posTID)
+	p.signIn()
+	p.do("00", "0200", p.sale())
+	stranger := w.pos(posTID)
+	stranger.stan, stranger.session.batch = 500, p.session.batch
+	before := w.stored()
+	for about, payload := range map[string][]byte{
+		"a wrong MAC":          stranger.payload("0200", stranger.sale(), mustMAC(t, []byte("nobody's own key"))),
+		"no MAC":               stranger.payload("0200", stranger.sale(), nil),
+		"a message cut short":  stranger.payload("0200", stranger.sale(), nil)[:60],
+		"a message with extra": append(stranger.payload("0200", stranger.sale(), nil), 0),
+	} {
+		m, raw := stranger.send(payload)
+		if m.Get(39) == "00" {
+			t.Fatalf("%s is approved", about)
+		}
+		if !m.Has(64) {
+			continue
+		}
+		t.Errorf("%s is answered %s with a MAC", about, m.Get(39))
+		if m, _ := stranger.send(stranger.forged(raw)); m.Get(39) == "00" {
+			t.Errorf("with it a sale was forged")
+		}
+	}
+	before.audits += 2
+	if after := w.stored(); after != before {
+		t.Errorf("rows %+v, want %+v", after, before)
+	}
+	// What a host says to its own terminal has one, also when it refuses.
+	p.do("25", "0200", p.sale(fields{3: "200000", 60: "23" + p.session.batch, 61: p.session.batch + "000001", 37: "000000000001"}))
+}
