@@ -173,12 +173,5 @@ func (x *exchange) notVerifiable(err error) {
 // happens.
 func (x *exchange) macFailed(problem string) {
 	x.pipeline.metrics.macFailures.WithLabelValues(x.message.Listener, problem).Inc()
-	x.pipeline.o.Guard.MACFailed(x.attempt, problem == macMissing, func() {
-		response := &switching.Response{Reason: switching.MACWrong}
-		// Its fields are not to be trusted, but its sender may know which rule refused it.
-		if request, refusal := x.dialect.Request(x.request); refusal == nil && request.Kind.Cancels() {
-			response.Rule = switching.RuleAdmission
-		}
-		x.reply(response)
-	})
+	x.pipeline.o.Guard.MACFailed(x.attempt, problem == macMissing, func() { x.turnAway(switching.MACWrong) })
 }

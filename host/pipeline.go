@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -19,7 +20,7 @@ import (
 // Pipeline is the way of one message, from its bytes to its answer's. It stands
 // behind the sessions as their [Handler].
 //
-//	parse ─▶ guard ─▶ MAC over the raw bytes ─▶ guard ─▶ request ─▶ switch ┄┄▶ answer ─▶ pack and MAC
+//	parse ─▶ guard, certificate ─▶ MAC over the raw bytes ─▶ guard ─▶ request ─▶ switch ┄┄▶ answer ─▶ pack and MAC
 type Pipeline struct {
 	o       PipelineOptions
 	log     *slog.Logger
@@ -75,6 +76,8 @@ type exchange struct {
 	request  *wire.Message
 	attempt  Attempt
 	answer   func(Answer)
+	// certificate of the peer; zero without one.
+	certificate [sha256.Size]byte
 
 	keys        *switching.KeySet // nil: nothing here needs one
 	ksn         []byte            // where keys are derived
@@ -99,9 +102,24 @@ func (p *Pipeline) Handle(ctx context.Context, m *Message, answer func(Answer)) 
 		return
 	}
 	x.identify()
-	if x.passes(p.o.Guard.Allow(x.attempt)) {
+	switch {
+	case !x.passes(p.o.Guard.Allow(x.attempt)):
+	case !x.certified():
+		x.denied(switching.SecurityViolation)
+	default:
 		x.withKeys(ctx, x.authenticate)
 	}
+}
+
+// certified tells whether the sender has the certificate that the terminal is bound
+// to, if it is bound to one. It comes before the MAC: who has it not must not be
+// able to get the terminal locked.
+func (x *exchange) certified() bool {
+	t := x.attempt.Terminal
+	if t == nil || t.CertificateSHA256 == nil {
+		return true
+	}
+	return x.message.Certificate != nil && bytes.Equal(t.CertificateSHA256, x.certificate[:])
 }
 
 // authenticated goes on with a message whose MAC was right, or whose terminal or
@@ -115,9 +133,7 @@ func (x *exchange) authenticated(sealed bool) {
 		x.refused(refusal)
 		return
 	}
-	if c := x.message.Certificate; c != nil {
-		request.CertificateSHA256 = sha256.Sum256(c.Raw)
-	}
+	request.CertificateSHA256 = x.certificate
 	request.Received, request.Credentials = x.message.Received, x.credentials
 	request.Credentials.Stranger = x.attempt.Terminal == nil
 	x.submitted, x.network = request, networkOf(x.pipeline.o.Switch, request)
@@ -133,6 +149,9 @@ func (x *exchange) identify() {
 	}
 	if t := x.pipeline.o.Switch.Terminal(x.attempt.TID); t != nil && t.Dialect == x.dialect.Name() {
 		x.attempt.Terminal = t
+	}
+	if c := x.message.Certificate; c != nil {
+		x.certificate = sha256.Sum256(c.Raw)
 	}
 }
 
@@ -155,8 +174,18 @@ func (x *exchange) passes(v Verdict) bool {
 // is on the answer if there is one that can be used.
 func (x *exchange) denied(reason switching.Reason) {
 	x.withKeysIfAny(func() {
-		x.pipeline.o.Guard.Denied(x.attempt, reason, func() { x.refuse(reason) })
+		x.pipeline.o.Guard.Denied(x.attempt, reason, func() { x.turnAway(reason) })
 	})
+}
+
+// turnAway answers a sender that is not let in. His message's fields are not to be
+// trusted, but he may know which rule refused him.
+func (x *exchange) turnAway(reason switching.Reason) {
+	response := &switching.Response{Reason: reason}
+	if request, refusal := x.dialect.Request(x.request); refusal == nil && request.Kind.Cancels() {
+		response.Rule = switching.RuleAdmission
+	}
+	x.reply(response)
 }
 
 // decided answers what the switch decided; a sender that it did not let in is on

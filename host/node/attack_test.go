@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"encoding/hex"
 	"testing"
+
+	"meridian/internal/hsm/mac"
+	"meridian/switch"
 )
 
 // folded is what UnionPay's MAC is computed of: all blocks of eight bytes under
@@ -68,4 +71,44 @@ func TestNobodySignsForStrangers(t *testing.T) {
 	}
 	// What a host says to its own terminal has one, also when it refuses.
 	p.do("25", "0200", p.sale(fields{3: "200000", 60: "23" + p.session.batch, 61: p.session.batch + "000001", 37: "000000000001"}))
+}
+
+// bind lets only the bearer of a certificate speak for a terminal.
+func (w *town) bind(tid string, certificate []byte) {
+	w.t.Helper()
+	w.sql(`UPDATE terminals SET certificate_sha256 = $2 WHERE tid = $1`, tid, certificate)
+	w.sql(`UPDATE installation SET directory_version = directory_version + 1`)
+	w.must(w.node.Switch().Refresh(w.t.Context()))
+}
+
+// Who has not the certificate of a terminal cannot lock it: he is refused before
+// his MAC is looked at.
+func TestStrangersCannotLockBoundTerminals(t *testing.T) {
+	wrong, err := mac.New(mac.X919, []byte("fedcba9876543210"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachDialect(t, func(w *town, dialect string) {
+		x := w.terminal(dialect, sealed, shop)
+		w.bind(x.tid, bytes.Repeat([]byte{7}, 32))
+		right := x.mac
+		x.mac = wrong
+		for range 12 {
+			m, _ := x.exchange(x.payload("0200", x.fill("0200", typed(everyday).but(amount(1)))))
+			if m.Get(39) != "63" {
+				t.Fatalf("answered %s", m.Get(39))
+			}
+		}
+		if n := one[int](w, `SELECT count(*) FROM audit_log WHERE kind = 'denied_security_violation'`); n != 12 {
+			t.Errorf("%d rows about a missing certificate, want 12", n)
+		}
+		locks, err := switching.TerminalLocks(t.Context(), w.owner, w.clock.Now())
+		w.must(err)
+		if len(locks) != 0 {
+			t.Errorf("locked: %+v", locks)
+		}
+		w.bind(x.tid, nil)
+		x.mac = right
+		x.do("00", "0200", typed(everyday), amount(1_00))
+	})
 }
