@@ -8,7 +8,8 @@ import (
 // AdmissionLimits are how much a [Sentry] takes from whom. A zero [Rate] is no
 // limit; the other zeros take the defaults.
 type AdmissionLimits struct {
-	// PerTerminal is what one terminal may send, once its MAC was right.
+	// PerTerminal is what one terminal may send, once its MAC was right, and as much
+	// of what needs none.
 	PerTerminal Rate
 	// PerAddress is what one IPv4 address or IPv6 /64 may send, whatever it says.
 	PerAddress Rate

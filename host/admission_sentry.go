@@ -27,7 +27,7 @@ type Sentry struct {
 	limits  AdmissionLimits
 	metrics *sentryMetrics
 
-	terminals *limiter[int32]
+	terminals *limiter[terminalKey]
 	addresses *limiter[netip.Prefix]
 	refusals  *limiter[refusalKey]
 	total     *limiter[struct{}]
@@ -57,10 +57,17 @@ type refusalKey struct {
 	address  netip.Prefix
 }
 
+// terminalKey is what a terminal's limit is charged to. Messages whose MAC was right
+// are apart from those that need none, which anybody can send in its name.
+type terminalKey struct {
+	terminal int32
+	sealed   bool
+}
+
 // NewSentry makes a sentry; [Sentry.Run] has to run beside it.
 func NewSentry(o SentryOptions) *Sentry {
 	s := &Sentry{o: o, limits: o.Limits.withDefaults(), metrics: newSentryMetrics(o.Registerer)}
-	s.terminals = newLimiter[int32](s.limits.PerTerminal, limiterEntries)
+	s.terminals = newLimiter[terminalKey](s.limits.PerTerminal, limiterEntries)
 	s.addresses = newLimiter[netip.Prefix](s.limits.PerAddress, limiterEntries)
 	s.refusals = newLimiter[refusalKey](s.limits.Refusals, limiterEntries)
 	s.total = newLimiter[struct{}](s.limits.RefusalsTotal, 1)
@@ -119,7 +126,7 @@ func (s *Sentry) Verified(a Attempt, mac bool) Verdict {
 	if mac {
 		s.failures.clear(a.Terminal.ID)
 	}
-	if !s.limits.concentrates(a.Remote) && !s.terminals.take(a.Terminal.ID, s.o.Real()) {
+	if !s.limits.concentrates(a.Remote) && !s.terminals.take(terminalKey{a.Terminal.ID, mac}, s.o.Real()) {
 		s.sum(&a, "terminal_limit")
 		return Busy
 	}

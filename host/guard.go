@@ -21,8 +21,9 @@ type Guard interface {
 	// MACFailed counts a missing or wrong MAC, and locks the terminal when there
 	// were too many. It calls done once the attempt is on record, or cannot be.
 	MACFailed(a Attempt, missing bool, done func())
-	// Verified is asked when the MAC was right, or the terminal has none: only now
-	// is a terminal's own limit charged, so that nobody can use it up in its name.
+	// Verified is asked when the MAC was right, or the terminal or the message has
+	// none: only now is a terminal's own limit charged, and messages without a MAC
+	// apart from those with one, so that nobody can use it up in its name.
 	Verified(a Attempt, mac bool) Verdict
 	// Denied is told why a request was not approved, and calls done: once it is on
 	// record where the reason is that the sender was not let in, else at once.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"testing"
 
+	"meridian/host"
 	"meridian/internal/hsm/mac"
 	"meridian/switch"
 )
@@ -110,5 +111,29 @@ func TestStrangersCannotLockBoundTerminals(t *testing.T) {
 		w.bind(x.tid, nil)
 		x.mac = right
 		x.do("00", "0200", typed(everyday), amount(1_00))
+	})
+}
+
+// What needs no MAC anybody can send in a terminal's name: it does not use up what
+// the terminal may send.
+func TestStrangersCannotUseUpATerminalsLimit(t *testing.T) {
+	w := newTownWith(t, func(w *town) { w.admission.PerTerminal = host.Rate{PerSecond: 0.001, Burst: 5} })
+	eachOf(w, func(dialect string) {
+		stranger, x := w.terminal(dialect, sealed, shop), w.terminal(dialect, sealed, shop)
+		busy := 0
+		for range 12 {
+			if m, _ := stranger.exchange(stranger.payload("0800", stranger.fill("0800", fields{3: "990000"}))); m.Get(39) == "97" {
+				busy++
+			}
+		}
+		if busy != 7 {
+			t.Errorf("%d of 12 echoes were too many, want 7", busy)
+		}
+		for range 5 {
+			x.do("00", "0200", typed(everyday), amount(1_00))
+		}
+		if m, _ := x.exchange(x.payload("0200", x.fill("0200", typed(everyday)))); m.Get(39) != "97" {
+			t.Errorf("the sixth sale answered %s", m.Get(39))
+		}
 	})
 }
