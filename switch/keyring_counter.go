@@ -25,9 +25,9 @@ type counted struct {
 	stored  bool
 }
 
-// serialOf a request; false where keys are not derived.
+// serialOf a request; false where keys are not derived, or the number does not count.
 func serialOf(r *Request) (serial, int64, bool) {
-	if r.Credentials.KSN == nil {
+	if !r.Credentials.Counts {
 		return serial{}, 0, false
 	}
 	initial, counter, ok := splitKSN(r.terminal.Scheme, r.Credentials.KSN)

@@ -46,7 +46,7 @@ func derivedKey(t testing.TB, base hsm.Algorithm, bdk, ksn []byte, purpose dukpt
 // counted is a request of the TDES terminal with a counter.
 func counted(counter uint32) func(*switching.Request) {
 	return func(r *switching.Request) {
-		r.TID, r.Credentials = serial, switching.Credentials{SignedIn: true, KSN: tdesKSN(counter)}
+		r.TID, r.Credentials = serial, switching.Credentials{SignedIn: true, KSN: tdesKSN(counter), Counts: true}
 	}
 }
 
@@ -66,7 +66,7 @@ func TestDerivedKeys(t *testing.T) {
 			request := newMAC(t, tt.algorithm, derivedKey(t, tt.base, tt.bdk, ksn, dukpt.MACRequest, tt.working))
 			answer := newMAC(t, tt.algorithm, derivedKey(t, tt.base, tt.bdk, ksn, dukpt.MACResponse, tt.working))
 			c, ok := verified(t, w.sw, tt.tid, ksn, request)
-			if !ok || !c.SignedIn || !bytes.Equal(c.KSN, ksn) || len(c.PINKeys) != 1 || c.PINKeys[0].Use != hsm.UseDUKPTBase {
+			if !ok || !c.SignedIn || !c.Counts || !bytes.Equal(c.KSN, ksn) || len(c.PINKeys) != 1 || c.PINKeys[0].Use != hsm.UseDUKPTBase {
 				t.Fatalf("%s, counter %d: %t, %+v", tt.tid, counter, ok, c)
 			}
 			if _, ok := verified(t, w.sw, tt.tid, ksn, answer); ok {
@@ -109,7 +109,7 @@ func TestSerialsOfOthers(t *testing.T) {
 			t.Errorf("%s: credentials %+v", name, c)
 		}
 	}
-	if c := set.Unverified(tdesKSN(1)); len(c.PINKeys) != 1 || c.KSN == nil {
+	if c := set.Unverified(tdesKSN(1)); len(c.PINKeys) != 1 || c.KSN == nil || c.Counts {
 		t.Errorf("its own: credentials %+v", c)
 	}
 }

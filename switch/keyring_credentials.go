@@ -15,4 +15,8 @@ type Credentials struct {
 	PINKeys []hsm.Key
 	// KSN is the message's key serial number, nil where keys are not derived.
 	KSN []byte
+	// Counts tells that the message uses its serial number's counter up: its MAC
+	// vouches for it, or nothing of its terminal has a MAC. In a message whose type
+	// carries none anybody can write any number.
+	Counts bool
 }

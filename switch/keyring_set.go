@@ -125,7 +125,7 @@ func (g *generation) macOf(ctx context.Context, module hsm.Module, algorithm str
 // may be trusted with: the PIN is under the keys of the same generation.
 func (s *KeySet) Verified(v *Verifier) Credentials {
 	if v.generation == nil {
-		return Credentials{SignedIn: true, PINKeys: []hsm.Key{s.base}, KSN: v.ksn}
+		return Credentials{SignedIn: true, PINKeys: []hsm.Key{s.base}, KSN: v.ksn, Counts: true}
 	}
 	s.ring.used(s, v.generation)
 	return s.credentials([]*generation{v.generation})
@@ -137,7 +137,7 @@ func (s *KeySet) Unverified(ksn []byte) Credentials {
 	if s.terminal.Scheme.Derives() {
 		c := Credentials{SignedIn: true}
 		if s.broken == nil && ksnOf(s.terminal, ksn) {
-			c.PINKeys, c.KSN = []hsm.Key{s.base}, ksn
+			c.PINKeys, c.KSN, c.Counts = []hsm.Key{s.base}, ksn, s.terminal.MACAlgorithm == noMAC
 		}
 		return c
 	}

@@ -137,3 +137,28 @@ func TestStrangersCannotUseUpATerminalsLimit(t *testing.T) {
 		}
 	})
 }
+
+// Whoever reads a serial number on its way can write the highest one into a
+// message that needs no MAC: it does not count, or the terminal's own would all be
+// replays.
+func TestStrangersCannotUseUpACounter(t *testing.T) {
+	w := newSerialTown(t, derivedTDES)
+	eachOf(w, func(dialect string) {
+		s, stranger := w.serials(derivedTDES, dialect), w.serials(derivedTDES, dialect)
+		if _, code := s.sale(); code != "00" {
+			t.Fatalf("a sale answered %s", code)
+		}
+		stranger.counter = 0x1FF7FF // the highest with ten ones is 1FF800
+		ksn, _, _, _ := stranger.next()
+		for mti, f := range map[string]fields{
+			"0320": typed(everyday).but(fields{4: "000000001000", 22: "", 25: "", 60: "0200000001000000000001"}),
+			"0500": {3: "920000", 4: "", 22: "", 25: "", 49: "", 60: "000009", 63: "001000000000999"},
+			"0800": {3: "990000"},
+		} {
+			stranger.exchange(stranger.payload(mti, stranger.fill(mti, f.but(fields{59: ksn}))))
+		}
+		if _, code := s.sale(); code != "00" {
+			t.Errorf("%s: the terminal's next sale answered %s", dialect, code)
+		}
+	})
+}
