@@ -162,3 +162,23 @@ func TestStrangersCannotUseUpACounter(t *testing.T) {
 		}
 	})
 }
+
+// New keys that a stranger asks for in a terminal's name are of no use to him, and
+// those that the terminal has stay good.
+func TestStrangersSignInsLeaveTheSession(t *testing.T) {
+	w := newKeyTown(t)
+	p := w.pos(posTID)
+	p.signIn()
+	p.do("00", "0200", p.sale())
+	stranger := w.pos(posTID)
+	stranger.stan = 500
+	for range 10 {
+		if m, _ := stranger.exchange("0800", stranger.common(fields{60: "00000000003", 63: "01 "}), nil); m.Get(39) != "00" {
+			t.Fatalf("a sign-in answered %s", m.Get(39))
+		}
+		p.do("00", "0200", p.sale())
+	}
+	second := w.beside(posListener())
+	q := p.at(second)
+	q.do("00", "0200", q.sale())
+}
