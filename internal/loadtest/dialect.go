@@ -1,6 +1,7 @@
 package loadtest
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -65,6 +66,8 @@ type field struct {
 	prefix int
 	// left: an odd number of digits is filled on the right, though the field is fixed.
 	left bool
+	// octets are written as hex digits where digits are not packed.
+	octets bool
 }
 
 // fieldTable is what a dialect knows of its fields, by their numbers.
@@ -95,6 +98,7 @@ var iso87Fields = fieldTable{
 	60: {size: 999, prefix: 3},
 	62: {size: 999, prefix: 3},
 	63: {size: 999, prefix: 3},
+	64: {size: 8, octets: true},
 	70: {digits: true, size: 3},
 	90: {digits: true, size: 42},
 	95: {size: 42},
@@ -159,6 +163,9 @@ func (d Dialect) field(f field, value string) []byte {
 		b = bcd(fmt.Sprintf("%0*d", f.prefix+f.prefix%2, len(value)), false)
 	default:
 		b = fmt.Appendf(nil, "%0*d", f.prefix, len(value))
+	}
+	if f.octets && !d.binary {
+		return fmt.Appendf(b, "%X", value)
 	}
 	if d.binary && f.digits {
 		return append(b, bcd(value, f.prefix > 0 || f.left)...)
@@ -276,6 +283,12 @@ func (r *reader) field(f field) string {
 	case n < 0 || n > f.size:
 		r.err = fmt.Errorf("length %d of %d", n, f.size)
 		return ""
+	case f.octets && !r.dialect.binary:
+		octets, err := hex.DecodeString(string(r.take(2 * n)))
+		if err != nil && r.err == nil {
+			r.err = fmt.Errorf("octets: %w", err)
+		}
+		return string(octets)
 	case !f.digits:
 		return string(r.take(n))
 	case (f.prefix > 0 || f.left) && r.dialect.binary:

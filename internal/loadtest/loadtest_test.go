@@ -20,11 +20,13 @@ func sale() loadtest.Message {
 
 // The bytes are written by hand after ISO 8583:1987.
 func TestFrames(t *testing.T) {
-	nac := "003D" + "6000010000" + "0200" + "70200000" + "00C00000" +
+	const mac = "\x01\x23\x45\x67\x89\xAB\xCD\xEF"
+	sealed := sale().But(64, mac)
+	nac := "0045" + "6000010000" + "0200" + "70200000" + "00C00001" +
 		"19" + "62171200000000000170" + "000000" + "000000001234" + "000001" +
-		hex.EncodeToString([]byte("10000001104110000000001"))
-	ascii := "0200" + "7020000000C00000" + "19" + "6217120000000000017" + "000000" + "000000001234" + "000001" +
-		"10000001104110000000001"
+		hex.EncodeToString([]byte("10000001104110000000001"+mac))
+	ascii := "0200" + "7020000000C00001" + "19" + "6217120000000000017" + "000000" + "000000001234" + "000001" +
+		"10000001104110000000001" + "0123456789ABCDEF"
 	wantNAC, err := hex.DecodeString(nac)
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +38,7 @@ func TestFrames(t *testing.T) {
 		{loadtest.NAC(), wantNAC},
 		{loadtest.ASCII(), append([]byte{0, byte(len(ascii))}, ascii...)},
 	} {
-		got, err := c.dialect.Frame(sale())
+		got, err := c.dialect.Frame(sealed)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +50,7 @@ func TestFrames(t *testing.T) {
 			body = body[5:]
 		}
 		back, err := c.dialect.Read(body)
-		if err != nil || back.MTI != "0200" || !maps.Equal(back.Fields, sale().Fields) {
+		if err != nil || back.MTI != "0200" || !maps.Equal(back.Fields, sealed.Fields) {
 			t.Errorf("%s read %+v, %v", c.dialect, back, err)
 		}
 		if _, err := c.dialect.Read(body[:len(body)-1]); err == nil {
