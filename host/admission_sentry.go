@@ -37,12 +37,14 @@ type Sentry struct {
 	lines     *sampler[string] // of the log
 }
 
-// SentryOptions of a sentry. All but Limits are required.
+// SentryOptions of a sentry. All but Limits and Listeners are required.
 type SentryOptions struct {
-	Limits   AdmissionLimits
-	Recorder Recorder
-	Locks    LockStore
-	Logger   *slog.Logger
+	Limits AdmissionLimits
+	// Listeners are those whose metrics are there from the start.
+	Listeners []string
+	Recorder  Recorder
+	Locks     LockStore
+	Logger    *slog.Logger
 	// Registerer of its metrics; nil registers none.
 	Registerer prometheus.Registerer
 	// Now is the business clock: of audit rows and locks.
@@ -66,7 +68,7 @@ type terminalKey struct {
 
 // NewSentry makes a sentry; [Sentry.Run] has to run beside it.
 func NewSentry(o SentryOptions) *Sentry {
-	s := &Sentry{o: o, limits: o.Limits.withDefaults(), metrics: newSentryMetrics(o.Registerer)}
+	s := &Sentry{o: o, limits: o.Limits.withDefaults(), metrics: newSentryMetrics(o.Registerer, o.Listeners)}
 	s.terminals = newLimiter[terminalKey](s.limits.PerTerminal, limiterEntries)
 	s.addresses = newLimiter[netip.Prefix](s.limits.PerAddress, limiterEntries)
 	s.refusals = newLimiter[refusalKey](s.limits.Refusals, limiterEntries)
@@ -142,7 +144,7 @@ func (s *Sentry) MACFailed(a Attempt, missing bool, done func()) {
 	if a.Terminal != nil {
 		s.countFailure(&a)
 	}
-	s.metrics.denied(&a, "mac")
+	s.metrics.denied(&a, deniedMAC)
 	if !s.mayRefuse(&a) {
 		s.sums.add(sumKey{"mac_failure", subjectOf(&a)})
 		done()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -400,5 +401,28 @@ func TestSentryRuns(t *testing.T) {
 	}
 	if n := w.kinds()["denied_address_limit"]; n != 1 {
 		t.Errorf("%d sums", n)
+	}
+}
+
+// A storm may begin and end between two looks at the metrics: what alerts ask for
+// is there before it.
+func TestDenialsAreShownFromTheStart(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	NewSentry(SentryOptions{Listeners: []string{"nac", "ascii"}, Registerer: registry, Now: time.Now, Real: time.Now})
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown []string
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "meridian_denied_messages_total" && m.GetCounter().GetValue() == 0 {
+				shown = append(shown, m.GetLabel()[0].GetValue()+" "+m.GetLabel()[1].GetValue())
+			}
+		}
+	}
+	slices.Sort(shown)
+	if want := []string{"ascii mac", "ascii terminal_locked", "nac mac", "nac terminal_locked"}; !slices.Equal(shown, want) {
+		t.Errorf("shown are %v, want %v", shown, want)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"meridian/switch"
 )
 
 // maxSums bounds what a minute's sums are told apart by; what is more is one sum.
@@ -46,7 +48,10 @@ type sentryMetrics struct {
 	lockedNow prometheus.Gauge
 }
 
-func newSentryMetrics(reg prometheus.Registerer) *sentryMetrics {
+// deniedMAC is the reason of a message whose MAC was wrong or missing.
+const deniedMAC = "mac"
+
+func newSentryMetrics(reg prometheus.Registerer, listeners []string) *sentryMetrics {
 	m := &sentryMetrics{
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meridian_denied_messages_total",
@@ -61,6 +66,12 @@ func newSentryMetrics(reg prometheus.Registerer) *sentryMetrics {
 			Name: "meridian_terminals_locked",
 			Help: "Terminals that are locked now, by any host. meridian terminals list --locked names them, terminals unlock lets one in.",
 		}),
+	}
+	// What alerts ask for: a series that is there from the start shows its first
+	// increments, however many come before the next look.
+	for _, listener := range listeners {
+		m.attempts.WithLabelValues(listener, deniedMAC)
+		m.attempts.WithLabelValues(listener, switching.TerminalLocked.String())
 	}
 	if reg != nil {
 		reg.MustRegister(m.attempts, m.locked, m.lockedNow)

@@ -197,8 +197,13 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 	n.endAudit = endAudit
 	n.auditor = switching.NewAuditor(auditing, n.pool, n.log, registry)
 
+	var listeners []string
+	for i := range n.cfg.Listeners {
+		listeners = append(listeners, n.cfg.Listeners[i].Name)
+	}
 	sentry := host.NewSentry(host.SentryOptions{
-		Limits: n.cfg.Admission, Recorder: n.auditor, Locks: n.sw, Logger: n.log, Registerer: registry, Now: n.cfg.Now, Real: time.Now,
+		Limits: n.cfg.Admission, Listeners: listeners, Recorder: n.auditor, Locks: n.sw, Logger: n.log, Registerer: registry,
+		Now: n.cfg.Now, Real: time.Now,
 	})
 	sentry.ReadLocks(ctx)
 	watching, stopWatch := context.WithCancel(context.WithoutCancel(ctx))
