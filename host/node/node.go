@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"meridian/host"
 	"meridian/host/dialect"
@@ -83,7 +84,9 @@ type Node struct {
 	ops       *ops
 	auditor   *switching.Auditor
 	endAudit  context.CancelFunc
-	endWatch  func() // of the sentry; it hands its last rows to the auditor
+	endWatch  func() // of probe and sentry, which hands its last rows to the auditor
+	probe     *probe
+	draining  atomic.Bool
 	addresses map[string]string
 	serving   chan error
 }
@@ -119,14 +122,15 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registerRuntime(registry)
 	registerBuild(registry, cfg.Version)
-	registerPool(registry, n.lanePool)
+	registry.MustRegister(newPools(n.lanePool, n.pool))
+	n.probe = newProbe(registry, n.pool, &n.draining)
 	if err := n.start(ctx, registry); err != nil {
 		return nil, err
 	}
 	if cfg.OpsAddress != "" {
-		if n.ops, err = startOps(ctx, cfg, registry, n.ready, n.log); err != nil {
+		if n.ops, err = startOps(ctx, cfg, registry, n.probe.ready, n.log); err != nil {
 			return nil, err
 		}
 		n.addresses["ops"] = n.ops.addr
@@ -207,12 +211,10 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 	})
 	sentry.ReadLocks(ctx)
 	watching, stopWatch := context.WithCancel(context.WithoutCancel(ctx))
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		sentry.Run(watching)
-	}()
-	n.endWatch = func() { stopWatch(); <-watched }
+	var watchers sync.WaitGroup
+	watchers.Go(func() { sentry.Run(watching) })
+	watchers.Go(func() { n.probe.run(watching) })
+	n.endWatch = func() { stopWatch(); watchers.Wait() }
 
 	dialects := map[string]dialect.Dialect{}
 	for _, l := range n.cfg.Listeners {
@@ -269,9 +271,7 @@ func (n *Node) Run(ctx context.Context) error {
 // Shutdown drains: connections, then lanes, then what they stand on.
 func (n *Node) Shutdown() error {
 	n.log.Info("draining")
-	if n.ops != nil {
-		n.ops.drain()
-	}
+	n.draining.Store(true)
 	ctx, cancel := context.WithTimeout(context.Background(), n.cfg.DrainTimeout)
 	defer cancel()
 	var errs []error

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +22,8 @@ type check struct {
 	Name  string `json:"name"`
 	OK    bool   `json:"ok"`
 	Error string `json:"error,omitempty"`
+	// Detail of what is in order.
+	Detail string `json:"detail,omitempty"`
 }
 
 type readiness struct {
@@ -32,11 +33,9 @@ type readiness struct {
 
 // ops serves /metrics, /livez and /readyz.
 type ops struct {
-	addr     string
-	server   *http.Server
-	draining atomic.Bool
-	ready    func(context.Context) []check
-	log      *slog.Logger
+	addr   string
+	server *http.Server
+	ready  func(context.Context) []check
 }
 
 func startOps(
@@ -47,7 +46,7 @@ func startOps(
 	if err != nil {
 		return nil, fmt.Errorf("ops address: %w", err)
 	}
-	o := &ops{addr: listener.Addr().String(), ready: ready, log: log}
+	o := &ops{addr: listener.Addr().String(), ready: ready}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
 	mux.HandleFunc("GET /livez", o.livez)
@@ -84,7 +83,7 @@ func (o *ops) livez(w http.ResponseWriter, _ *http.Request) {
 func (o *ops) readyz(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
 	defer cancel()
-	checks := append(o.ready(ctx), check{Name: "not draining", OK: !o.draining.Load()})
+	checks := o.ready(ctx)
 	status := http.StatusOK
 	for _, c := range checks {
 		if !c.OK {
@@ -100,8 +99,6 @@ func (o *ops) readyz(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(readiness{Ready: status == http.StatusOK, Checks: checks}) //nolint:errchkjson // the peer went away
 }
-
-func (o *ops) drain() { o.draining.Store(true) }
 
 func (o *ops) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
