@@ -41,6 +41,10 @@ type Options struct {
 	Console  string
 	Ops      string
 
+	// VerifyEvery is how often the ledger is verified beside the traffic: a minute,
+	// because what an integrator tries out is small, and is to show soon.
+	VerifyEvery time.Duration
+
 	Logger  *slog.Logger
 	Version string
 	// Now is the business clock.
@@ -64,6 +68,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.DataDir == "" && !o.Ephemeral {
 		o.DataDir = DefaultDataDir
+	}
+	if o.VerifyEvery == 0 {
+		o.VerifyEvery = time.Minute
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

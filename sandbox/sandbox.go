@@ -207,6 +207,7 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 		Module:      func(keys *vault.DataKeys) (hsm.Module, error) { return hsm.NewSoftware(s.vault, keys), nil },
 		Switch: switching.Options{
 			FixedWorkingKeys: workingKeys(hsm.NewSoftware(s.vault, s.vault.FirstDataKeys())),
+			VerifyEvery:      s.options.VerifyEvery,
 		},
 		Listeners: []node.Listener{
 			{
