@@ -5,8 +5,10 @@
 #   race       what the race detector needs: a C compiler
 #   race-flag  prints -race where the race detector works, else nothing
 #   postgres   the binaries of a Postgres server; none has to run
+#   prometheus a Prometheus server and promtool, if they can be had; none has to run
+#   prometheus-directory  does the same and prints where they are, nothing where they cannot be had
 #
-# As root on Debian and its relatives it installs packages; for anyone else it changes nothing on the machine.
+# As root on Debian and its relatives it installs packages; for anyone else it changes nothing on the machine but .cache.
 set -euo pipefail
 
 go=${GO:-go}
@@ -15,13 +17,31 @@ say() { printf '%s\n' "$*" >&2; }
 
 can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; }
 
+# apt_get … — waits for whoever has apt's locks just then, two minutes at most.
+apt_get() {
+  local attempt said
+  said=$(mktemp)
+  for attempt in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    if LC_ALL=C apt-get -o DPkg::Lock::Timeout=120 "$@" >"$said" 2>&1; then
+      cat "$said"
+      rm -f "$said"
+      return 0
+    fi
+    [ "$attempt" != 12 ] && grep -q 'Could not get lock' "$said" || break
+    sleep 10
+  done
+  cat "$said"
+  rm -f "$said"
+  return 1
+}
+
 # install_debian PACKAGE… — without questions; the package lists are fetched when the machine has none.
 install_debian() {
   say "installing $*"
   export DEBIAN_FRONTEND=noninteractive
   local log
   log=$(mktemp)
-  if ! { apt-get install -y --no-install-recommends "$@" || { apt-get update && apt-get install -y --no-install-recommends "$@"; }; } \
+  if ! { apt_get install -y --no-install-recommends "$@" || { apt_get update && apt_get install -y --no-install-recommends "$@"; }; } \
       >"$log" 2>&1 </dev/null; then
     tail -n 20 "$log" >&2
     say "installing $* failed (above: apt-get's last words)"
@@ -107,10 +127,69 @@ need_postgres() {
   say "No Postgres binaries on this machine: Meridian downloads them. Installing Postgres 15 to 18 avoids that."
 }
 
+# Where prometheus and promtool are, if both are.
+prometheus_directory() {
+  local directory
+  for directory in "$(dirname "$(command -v promtool 2>/dev/null || echo none/promtool)")" "$PWD/.cache/prometheus" \
+      /opt/homebrew/bin /usr/local/bin; do
+    if [ -x "$directory/promtool" ] && [ -x "$directory/prometheus" ]; then
+      printf '%s\n' "$directory"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# unpack_prometheus — takes the two programs out of Debian's package. Installing it would also start a server on port
+# 9090, now and at every boot; unpacking it changes nothing on the machine, and needs no root where package lists are.
+unpack_prometheus() {
+  local work log outcome=0
+  work=$(mktemp -d "$PWD/.cache/prometheus.XXXXXX")
+  log=$work/log
+  say "fetching prometheus and promtool (once)"
+  (
+    cd "$work" &&
+      { apt_get download prometheus || { [ "$(id -u)" = 0 ] && apt_get update && apt_get download prometheus; }; } &&
+      dpkg-deb --extract prometheus_*.deb package &&
+      mkdir programs &&
+      mv package/usr/bin/prometheus package/usr/bin/promtool programs/ &&
+      programs/promtool --version &&
+      programs/prometheus --version
+  ) >"$log" 2>&1 </dev/null || outcome=$?
+  if [ "$outcome" = 0 ]; then
+    rm -rf .cache/prometheus
+    mv -T "$work/programs" .cache/prometheus
+  else
+    tail -n 5 "$log" >&2
+    say "fetching prometheus failed (above: the last words)"
+  fi
+  rm -rf "$work"
+  return "$outcome"
+}
+
+# Alert rules and dashboards are a part of the product whose tests need more than Go and Postgres: a machine that
+# cannot have Prometheus tests everything else.
+need_prometheus() {
+  prometheus_directory >/dev/null && return 0
+  if command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1; then
+    mkdir -p .cache
+    # One at a time: others find what the first one fetched.
+    if (
+      flock 9
+      prometheus_directory >/dev/null || unpack_prometheus
+    ) 9>.cache/prometheus.lock; then
+      return 0
+    fi
+  fi
+  say "No Prometheus on this machine: alert rules and dashboards are not tested. With prometheus and promtool on PATH they are."
+}
+
 case ${1:-} in
   go) need_go ;;
   race) need_race ;;
   race-flag) if has_compiler; then echo -race; fi ;;
   postgres) need_postgres ;;
-  *) say "usage: need.sh go | race | race-flag | postgres"; exit 2 ;;
+  prometheus) need_prometheus ;;
+  prometheus-directory) need_prometheus && { prometheus_directory || true; } ;;
+  *) say "usage: need.sh go | race | race-flag | postgres | prometheus | prometheus-directory"; exit 2 ;;
 esac
