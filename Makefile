@@ -30,6 +30,8 @@ TOOLS := .cache/tools/$(shell cat tools/go.mod tools/go.sum | cksum | cut -d' ' 
 # How long `make fuzz` stays with each fuzz test, and `make soak` in all.
 FUZZTIME ?= 30s
 SOAKTIME ?= 30m
+# How long `make observe` looks at ordinary load.
+OBSERVETIME ?= 3m
 # How much `make soak-cutover` does: transactions in all, business dates, transactions of a big date.
 TRANSACTIONS ?= 1000000
 DATES ?= 30
@@ -88,6 +90,10 @@ soak-cutover: go postgres ## Let a month of TRANSACTIONS (1000000) go by and mea
 .PHONY: soak-model
 soak-model: go postgres ## Ask the switch and the model of it SEQUENCES (10000) random sequences and want the same of both
 	@GO='$(GO)' scripts/soak-model.sh '$(SEQUENCES)'
+
+.PHONY: observe
+observe: go postgres prometheus ## Let a Prometheus watch a sandbox: no alert for OBSERVETIME (3m), dashboards with data, alerts when things break
+	@MERIDIAN_TEST_PROMETHEUS='$(OBSERVETIME)' $(GO) test -v -count=1 -timeout=12h -run '^TestObserve$$' ./deploy
 
 .PHONY: mutants
 mutants: go postgres ## Plant faults in a copy of the switch and see that its property test finds each (ONLY=REGEX for some)
