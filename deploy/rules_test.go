@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -110,6 +111,77 @@ func TestRunbooks(t *testing.T) {
 			t.Errorf("runbooks/README.md does not list %s", a.Alert)
 		}
 	}
+}
+
+var (
+	block    = regexp.MustCompile("(?s)```.*?```")
+	lineEnds = regexp.MustCompile(`\n\s*`)
+	// phrase of small letters in code style: what the log says.
+	phrase = regexp.MustCompile("`([a-z]+[ ,;]+[a-z][a-z ,;:]+)`")
+	// onBoard is a dashboard, and what of it a page speaks of.
+	onBoard = regexp.MustCompile(`(?:\*([^*]+)\*(?: and \*([^*]+)\*)? on )?the \*([^*]+)\* dashboard`)
+)
+
+// Whoever searches the log or a dashboard for what a page says finds it.
+func TestRunbooksQuote(t *testing.T) {
+	code := programText(t)
+	titles := map[string]bool{}
+	for _, b := range boards() {
+		titles[b.file] = true
+		for _, r := range b.rows {
+			for _, p := range r.panels {
+				titles[b.file+" "+p.title] = true
+			}
+		}
+	}
+	phrases, panels := 0, 0
+	for _, page := range names(t, "runbooks", ".md") {
+		text := lineEnds.ReplaceAllString(block.ReplaceAllString(read(t, "deploy", page), ""), " ")
+		for _, match := range phrase.FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(match[1], "meridian ") { // a command
+				continue
+			}
+			phrases++
+			if !strings.Contains(code, strings.TrimSuffix(match[1], ":")) {
+				t.Errorf("%s: nothing says %q", page, match[1])
+			}
+		}
+		for _, match := range onBoard.FindAllStringSubmatch(text, -1) {
+			panels++
+			board := match[3]
+			if !titles[board] {
+				t.Errorf("%s: there is no dashboard %s", page, board)
+			}
+			for _, panel := range match[1:3] {
+				if panel != "" && !titles[board+" "+panel] {
+					t.Errorf("%s: there is no %s on %s", page, panel, board)
+				}
+			}
+		}
+	}
+	if phrases < 8 || panels < 3 {
+		t.Errorf("only %d phrases and %d dashboards were found", phrases, panels)
+	}
+}
+
+// programText is all that the program is made of.
+func programText(t *testing.T) string {
+	t.Helper()
+	var text strings.Builder
+	for _, folder := range []string{"cmd", "host", "switch", "ledger"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			code, err := os.ReadFile(path)
+			text.Write(code)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return text.String()
 }
 
 // ruleTests is a file of promtool's unit tests.
