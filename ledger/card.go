@@ -35,6 +35,19 @@ type CardAccount struct {
 	PINReference []byte
 	// PINFailures are wrong PINs in a row.
 	PINFailures int16
+
+	read cardState
+}
+
+// cardState is what of a card may change while a decision rests on it.
+type cardState struct {
+	balanceMinor, heldMinor int64
+	pinFailures             int16
+	status                  CardStatus
+}
+
+func (c *CardAccount) state() cardState {
+	return cardState{c.BalanceMinor, c.HeldMinor, c.PINFailures, c.Status}
 }
 
 // AvailableMinor is what may still be spent.

@@ -139,62 +139,6 @@ func scanHold(rows pgx.Rows, h *Hold) error {
 	return nil
 }
 
-const lockCardsSQL = `
-SELECT card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, held_minor, pin_reference, pin_failures
-FROM card_accounts WHERE pan_token = ANY($1::bytea[]) OR card_id = ANY($2::bigint[])
-ORDER BY card_id FOR UPDATE`
-
-const lockCardsByTokenSQL = `
-SELECT card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, held_minor, pin_reference, pin_failures
-FROM card_accounts WHERE pan_token = ANY($1::bytea[])
-ORDER BY card_id FOR UPDATE`
-
-// QueueLockCards locks on-us cards by token and by id, in the order of their
-// ids, and hands each to found. Cards are the last thing a unit locks.
-func QueueLockCards(b *pgx.Batch, tokens [][]byte, ids []int64, found func(*CardAccount)) {
-	var q *pgx.QueuedQuery
-	switch {
-	case len(tokens) == 0 && len(ids) == 0:
-		return
-	case len(ids) == 0:
-		q = b.Queue(lockCardsByTokenSQL, tokens)
-	default:
-		q = b.Queue(lockCardsSQL, tokens, ids)
-	}
-	q.Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var c CardAccount
-			var token []byte
-			if err := rows.Scan(&c.ID, &token, &c.Masked, &c.Expiry, &c.Currency, &c.Status, &c.BalanceMinor, &c.HeldMinor,
-				&c.PINReference, &c.PINFailures); err != nil {
-				return fmt.Errorf("scan card account: %w", err)
-			}
-			copy(c.Token[:], token)
-			found(&c)
-		}
-		return rows.Err()
-	})
-}
-
-const updateCardsSQL = `
-UPDATE card_accounts c SET balance_minor = u.balance_minor, held_minor = u.held_minor, pin_failures = u.pin_failures
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[]) AS u(card_id, balance_minor, held_minor, pin_failures)
-WHERE c.card_id = u.card_id`
-
-// QueueCardChanges stores the balances of cards that this transaction has
-// locked, and their wrong PINs.
-func QueueCardChanges(b *pgx.Batch, cards []*CardAccount) {
-	if len(cards) == 0 {
-		return
-	}
-	n := len(cards)
-	ids, balances, held, failures := make([]int64, n), make([]int64, n), make([]int64, n), make([]int16, n)
-	for i, c := range cards {
-		ids[i], balances[i], held[i], failures[i] = c.ID, c.BalanceMinor, c.HeldMinor, c.PINFailures
-	}
-	b.Queue(updateCardsSQL, ids, balances, held, failures)
-}
-
 // The row locks are what a close waits for. The common case finds exactly the
 // window of now; a bucket whose window is already cutting takes the next one
 // through nextWindowSQL.

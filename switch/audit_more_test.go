@@ -67,7 +67,7 @@ func TestVoidsAcrossCalendars(t *testing.T) {
 	b := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
 	card := w.hold(`SELECT FROM card_accounts WHERE card_id = 1 FOR UPDATE`)
 	c0, c1, c2 := make(chan switching.Response, 1), make(chan switching.Response, 1), make(chan switching.Response, 1)
-	w.sw.Submit(w.request(switching.KindBalance, 0), func(r switching.Response) { c0 <- r })
+	w.sw.Submit(w.request(switching.KindSale, 1_00), func(r switching.Response) { c0 <- r })
 	w.waiting(1, func() bool { return false })
 	w.sw.Submit(w.request(switching.KindSale, 1_00, withCard(3), at(kiosk, booth)), func(r switching.Response) { c1 <- r })
 	w.sw.Submit(w.request(switching.KindVoid, 0, of(b)), func(r switching.Response) { c2 <- r })

@@ -397,13 +397,13 @@ func TestTwinsInDoubt(t *testing.T) {
 		first.sw.Submit(r, func(r switching.Response) { answer <- r })
 		return answer
 	}
-	inquiry := ask(w.request(switching.KindBalance, 0, withCard(3)))
+	sale := ask(w.request(switching.KindSale, 1_00, withCard(3)))
 	w.waiting(1, func() bool { return false })
 	r := w.request(switching.KindSale, 10_00)
 	twins := []chan switching.Response{ask(copyOf(r)), ask(copyOf(r))}
 	w.must(holdsUp.Rollback(t.Context()))
-	if got := <-inquiry; !got.Approved() {
-		t.Fatalf("the inquiry was answered %s", got.Reason)
+	if got := <-sale; !got.Approved() {
+		t.Fatalf("the sale before was answered %s", got.Reason)
 	}
 	w.waiting(1, func() bool { return false })
 	first.p.lose.Store(true)

@@ -31,10 +31,14 @@ const originalDepth = 3
 //	pipeline 1: begin; gate, windows, batches (and totals of those that are settled), keys; references
 //	            (and the cards, when nothing in the unit refers to an original)
 //	pipeline 2: originals, locked in the order of their ids, as deep as they go
-//	pipeline 3: holds and cards, locked in the order of their ids
+//	pipeline 3: holds, locked in the order of their ids, and cards
 //
 // A unit of sales needs the first alone. Originals are locked before holds and
-// holds before cards, in every unit: two units never wait for each other.
+// holds before cards, in every unit: two units never wait for each other. Cards
+// are locked when they are stored, and here only by a unit that is run again
+// because one had changed meanwhile. Such a unit has its cards before its keys:
+// if another host is at the same key with the same card at that moment, Postgres
+// ends one of the two.
 type loader struct {
 	conn  *pgx.Conn
 	facts *Facts
@@ -43,6 +47,8 @@ type loader struct {
 	wanted map[uuid.UUID]located // records that are referred to and not loaded yet
 	stored map[Key]storedKey
 	begun  bool // somebody else has begun the transaction
+	// unlockedCards: what the unit stores of cards tells whether they were as read.
+	unlockedCards bool
 	// exclusive: the unit ends batches, and runs alone in its bucket.
 	exclusive bool
 	// settled are the requests that settled batches which have ended.
@@ -157,7 +163,7 @@ func (l *loader) first(ctx context.Context, withCards bool) error {
 	l.queueSessions(b)
 	l.queueCounters(b)
 	if withCards {
-		ledger.QueueLockCards(b, l.tokens(), nil, l.facts.addCard)
+		ledger.QueueCards(b, l.tokens(), nil, !l.unlockedCards, l.facts.addCard)
 	}
 	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
 		if passed && len(l.facts.windows) == 0 && postgres.LockNotWon(err) {
@@ -414,7 +420,7 @@ func (l *loader) holdsAndCards(ctx context.Context) error {
 	l.queueBalances(b)
 	l.queueActedOn(b)
 	ledger.QueueLockHolds(b, l.facts.Bucket, holds, func(h *ledger.Hold) { l.facts.holds[h.ID] = h })
-	ledger.QueueLockCards(b, l.tokens(), cards, l.facts.addCard)
+	ledger.QueueCards(b, l.tokens(), cards, !l.unlockedCards, l.facts.addCard)
 	if b.Len() == 0 {
 		return nil
 	}

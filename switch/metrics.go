@@ -26,6 +26,7 @@ type metrics struct {
 	batchSize  prometheus.Histogram
 	laneDepth  prometheus.Gauge
 	retries    *prometheus.CounterVec
+	cardsMoved prometheus.Counter
 	repeated   prometheus.Counter
 	differing  prometheus.Counter
 	cancels    cancelCounters
@@ -73,6 +74,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "meridian_unit_retries_total",
 			Help: "Units of work that ended in an error, by what the error says about their commit.",
 		}, []string{"outcome"}),
+		cardsMoved: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "meridian_unit_card_conflicts_total",
+			Help: "Units of work run a second time because another unit had changed a card meanwhile.",
+		}),
 		repeated:  duplicates.WithLabelValues("same"),
 		differing: duplicates.WithLabelValues("other"),
 		cancels: cancelCounters{vec: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -113,7 +118,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m.begin()
 	if reg != nil {
-		reg.MustRegister(m.decisions.vec, phases, m.batchSize, m.laneDepth, m.retries, duplicates, m.cancels.vec, reversals,
+		reg.MustRegister(m.decisions.vec, phases, m.batchSize, m.laneDepth, m.retries, m.cardsMoved, duplicates, m.cancels.vec, reversals,
 			m.panics, m.expired, m.unsure, m.directory, m.exceptions, m.failures, m.kept)
 	}
 	return m

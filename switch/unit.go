@@ -28,6 +28,8 @@ type unit struct {
 	commitSent bool
 	// reversed counts what the host undoes in this unit.
 	reversed int
+	// lockCards while they are read, because others are changing them, too.
+	lockCards bool
 }
 
 // run does the unit once. After an error, outcome says whether anything may
@@ -47,7 +49,7 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 	}
 	facts := newFacts(u.bucket, now, u.sw.directory.Load())
 	started := time.Now()
-	l := loader{conn: conn.Conn(), facts: facts, jobs: u.jobs}
+	l := loader{conn: conn.Conn(), facts: facts, jobs: u.jobs, unlockedCards: !u.lockCards}
 	if err := l.load(ctx); err != nil {
 		return 0, err
 	}
