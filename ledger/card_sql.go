@@ -8,6 +8,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"meridian/internal/postgres"
 )
 
 // Cards are shared by all buckets, so units of work that have nothing else in
@@ -58,31 +61,39 @@ func QueueCards(b *pgx.Batch, tokens [][]byte, ids []int64, lock bool, found fun
 const updateCardsSQL = `
 WITH changed AS (
 	UPDATE card_accounts c SET balance_minor = u.balance_minor, held_minor = u.held_minor, pin_failures = u.pin_failures
-	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::smallint[])
-		AS u(card_id, balance_minor, held_minor, pin_failures, read_balance_minor, read_held_minor, read_pin_failures, read_status)
+	FROM unnest($1::card_change[]) AS u
 	WHERE c.card_id = u.card_id AND c.balance_minor = u.read_balance_minor AND c.held_minor = u.read_held_minor
 		AND c.pin_failures = u.read_pin_failures AND c.status = u.read_status
 	RETURNING 1)
-SELECT meridian_cards_unmoved(count(*), $9) FROM changed`
+SELECT meridian_cards_unmoved(count(*), $2) FROM changed`
 
 // QueueCardChanges stores the balances of cards, and their wrong PINs. It fails
 // with an error of which [CardsMoved] is true when a card is not as it was read.
 func QueueCardChanges(b *pgx.Batch, cards []*CardAccount) {
-	n := len(cards)
-	if n == 0 {
+	if len(cards) == 0 {
 		return
 	}
 	slices.SortFunc(cards, func(a, b *CardAccount) int { return cmp.Compare(a.ID, b.ID) })
-	var (
-		ids, balances, held       = make([]int64, n), make([]int64, n), make([]int64, n)
-		readBalances, readHeld    = make([]int64, n), make([]int64, n)
-		failures, readFailures, s = make([]int16, n), make([]int16, n), make([]int16, n)
-	)
-	for i, c := range cards {
-		ids[i], balances[i], held[i], failures[i] = c.ID, c.BalanceMinor, c.HeldMinor, c.PINFailures
-		readBalances[i], readHeld[i], readFailures[i], s[i] = c.read.balanceMinor, c.read.heldMinor, c.read.pinFailures, int16(c.read.status)
+	rows := postgres.NewRows(cardChange(), len(cards), 120)
+	for _, c := range cards {
+		rows.Begin()
+		rows.Int64(c.ID)
+		rows.Int64(c.BalanceMinor)
+		rows.Int64(c.HeldMinor)
+		rows.Int16(c.PINFailures)
+		rows.Int64(c.read.balanceMinor)
+		rows.Int64(c.read.heldMinor)
+		rows.Int16(c.read.pinFailures)
+		rows.Int16(int16(c.read.status))
+		rows.End()
 	}
-	b.Queue(updateCardsSQL, ids, balances, held, failures, readBalances, readHeld, readFailures, s, n)
+	b.Queue(updateCardsSQL, rows.Known(), rows, len(cards))
+}
+
+func cardChange() *postgres.RowType {
+	return &postgres.RowType{Name: "card_change", Columns: []uint32{
+		pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int2OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int2OID, pgtype.Int2OID,
+	}}
 }
 
 // CardsMoved tells whether err ended a transaction because a card had changed

@@ -7,8 +7,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"meridian/internal/money"
+	"meridian/internal/postgres"
 )
 
 // TxBeginner is a pool or a connection.
@@ -25,13 +27,19 @@ type Querier interface {
 // This file is the package's SQL for units of work. Each Queue function adds
 // one statement to a pipeline; every statement is for one bucket.
 
+func newTransfer() *postgres.RowType {
+	return &postgres.RowType{Name: "new_transfer", Columns: []uint32{
+		pgtype.DateOID, pgtype.UUIDOID, pgtype.Int2OID, pgtype.Int2OID, pgtype.Int2OID, pgtype.Int2OID,
+		pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.UUIDOID,
+	}}
+}
+
 // Anchored on the bucket's row, so that a distributed database keeps the whole
 // insert on one shard and commits it in one phase.
 const insertTransfersSQL = `
 INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor, hold_id)
 SELECT b.bucket, u.business_date, u.journal_id, u.leg, u.kind, u.phase, u.currency, u.debit_account, u.credit_account, u.amount_minor, u.hold_id
-FROM buckets b, unnest($2::date[], $3::uuid[], $4::smallint[], $5::smallint[], $6::smallint[], $7::smallint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::uuid[])
-	AS u(business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor, hold_id)
+FROM buckets b, unnest($2::new_transfer[]) AS u
 WHERE b.bucket = $1`
 
 // QueueTransfers appends transfers.
@@ -39,25 +47,27 @@ func QueueTransfers(b *pgx.Batch, bucket int16, transfers []Transfer) {
 	if len(transfers) == 0 {
 		return
 	}
-	n := len(transfers)
-	var (
-		dates                  = make([]time.Time, n)
-		journals               = make([][16]byte, n)
-		legs, kinds, phases    = make([]int16, n), make([]int16, n), make([]int16, n)
-		currencies             = make([]int16, n)
-		debits, credits, minor = make([]int64, n), make([]int64, n), make([]int64, n)
-		holds                  = make([]*[16]byte, n)
-	)
+	rows := postgres.NewRows(newTransfer(), len(transfers), 160)
 	for i := range transfers {
 		t := &transfers[i]
-		dates[i], journals[i], legs[i] = t.BusinessDate.Time(), t.JournalID, t.Leg
-		kinds[i], phases[i], currencies[i] = int16(t.Kind), int16(t.Phase), int16(t.Currency)
-		debits[i], credits[i], minor[i] = int64(t.Debit), int64(t.Credit), t.AmountMinor
-		if t.Phase != Posted {
-			holds[i] = (*[16]byte)(&t.HoldID)
+		rows.Begin()
+		rows.Date(int32(t.BusinessDate))
+		rows.UUID(t.JournalID)
+		rows.Int16(t.Leg)
+		rows.Int16(int16(t.Kind))
+		rows.Int16(int16(t.Phase))
+		rows.Int16(int16(t.Currency))
+		rows.Int64(int64(t.Debit))
+		rows.Int64(int64(t.Credit))
+		rows.Int64(t.AmountMinor)
+		if t.Phase == Posted {
+			rows.Null()
+		} else {
+			rows.UUID(t.HoldID)
 		}
+		rows.End()
 	}
-	b.Queue(insertTransfersSQL, bucket, dates, journals, legs, kinds, phases, currencies, debits, credits, minor, holds)
+	b.Queue(insertTransfersSQL, rows.Known(), bucket, rows)
 }
 
 const insertHoldsSQL = `

@@ -182,7 +182,7 @@ func queueEndedBatches(b *pgx.Batch, bucket int16, terminals, numbers []int32, f
 }
 
 // Keys of the batches that a request means: the stated one; or (0) the current
-// one, for a day the one before it, and, where this unit may begin it ($8), the
+// one, for a day the one before it, and, where this unit may begin it ($4), the
 // one after it, which a reversal may have named already. A key of the one before
 // is unconfirmed when the host closed that batch and its terminal has not settled
 // it since, or when the terminal did not show the transaction in its upload.
@@ -191,11 +191,11 @@ SELECT u.merchant_id, u.terminal_id, v.batch_no, u.stan, u.class, k.tombstone, k
 	coalesce(e.state = 5 AND (e.closed_by IN (3, 4) AND e.settlement_id IS NULL OR EXISTS (
 		SELECT FROM batch_differences d
 		WHERE d.bucket = $1 AND d.terminal_id = u.terminal_id AND d.batch_no = v.batch_no AND d.kind = 'missing_from_terminal' AND d.stan = u.stan)), false)
-FROM unnest($2::int[], $3::int[], $4::int[], $5::smallint[], $6::int[]) AS u(merchant_id, terminal_id, stan, class, batch_no)
+FROM unnest($2::key_probe[]) AS u
 CROSS JOIN LATERAL (
 	SELECT n.batch_no
-	FROM batches c CROSS JOIN LATERAL (VALUES (c.batch_no), (CASE WHEN c.opened_at > $7 THEN c.previous_no END),
-		(CASE WHEN $8 THEN c.batch_no % 999999 + 1 END)) AS n(batch_no)
+	FROM batches c CROSS JOIN LATERAL (VALUES (c.batch_no), (CASE WHEN c.opened_at > $3 THEN c.previous_no END),
+		(CASE WHEN $4 THEN c.batch_no % 999999 + 1 END)) AS n(batch_no)
 	WHERE u.batch_no = 0 AND c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5
 	UNION ALL
 	SELECT u.batch_no WHERE u.batch_no > 0) v
@@ -212,7 +212,7 @@ LEFT JOIN LATERAL (
 // Keys in any batch, for references that name a STAN and no batch.
 const keysInAnyBatchSQL = `
 SELECT u.merchant_id, u.terminal_id, k.batch_no, u.stan, u.class, k.tombstone, k.business_date, k.transaction_id, false
-FROM unnest($2::int[], $3::int[], $4::int[], $5::smallint[]) AS u(merchant_id, terminal_id, stan, class)
+FROM unnest($2::key_probe[]) AS u
 CROSS JOIN LATERAL (
 	SELECT i.batch_no, i.tombstone, i.business_date, i.transaction_id
 	FROM idempotency_keys i

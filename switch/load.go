@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"meridian/internal/postgres"
 	"meridian/ledger"
@@ -217,18 +218,28 @@ func (l *loader) queueKeys(b *pgx.Batch) {
 		if len(list.probes) == 0 {
 			continue
 		}
-		var merchants, terminals, stans, batches []int32
-		var classes []int16
+		rows := postgres.NewRows(keyProbe(), len(list.probes), 80)
 		for _, p := range list.probes {
-			merchants, terminals, batches = append(merchants, p.merchant), append(terminals, p.terminal), append(batches, p.batch)
-			stans, classes = append(stans, p.stan), append(classes, int16(p.class))
+			rows.Begin()
+			for _, number := range []int32{p.merchant, p.terminal, p.stan} {
+				rows.Int32(number)
+			}
+			rows.Int16(int16(p.class))
+			rows.Int32(p.batch)
+			rows.End()
 		}
-		arguments := []any{l.facts.Bucket, merchants, terminals, stans, classes}
+		arguments := []any{rows.Known(), l.facts.Bucket, rows}
 		if list.probes[0].batch != anyBatch {
-			arguments = append(arguments, batches, l.facts.Now.Add(-rolloverReversal), l.exclusive)
+			arguments = append(arguments, l.facts.Now.Add(-rolloverReversal), l.exclusive)
 		}
 		b.Queue(list.sql, arguments...).Query(l.collectKeys)
 	}
+}
+
+func keyProbe() *postgres.RowType {
+	return &postgres.RowType{Name: "key_probe", Columns: []uint32{
+		pgtype.Int4OID, pgtype.Int4OID, pgtype.Int4OID, pgtype.Int2OID, pgtype.Int4OID,
+	}}
 }
 
 // probes lists the keys to look for: in a stated or the current batch, or in any.

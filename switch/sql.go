@@ -6,7 +6,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
+	"meridian/internal/postgres"
 	"meridian/ledger"
 )
 
@@ -83,72 +85,21 @@ INSERT INTO transactions (bucket, business_date, transaction_id, accepted_at, rr
 	captured_minor, refunded_minor, refund_count, merchant_id, terminal_id, batch_no, stan, calendar_id, currency,
 	asked, kind, state, reason, rule, digest, auth_code, pan_token, pan_masked, invoice, echo, balance_minor,
 	original_date, original_id, decision, operator_no, remark, previous_minor)
-SELECT b.bucket, u.business_date, u.transaction_id, u.accepted_at, u.rrn, nullif(u.card_id, 0), u.amount_minor, u.cashback_minor,
+SELECT b.bucket, u.business_date, u.transaction_id, u.accepted_at, u.rrn, u.card_id, u.amount_minor, u.cashback_minor,
 	u.captured_minor, u.refunded_minor, u.refund_count, u.merchant_id, u.terminal_id, u.batch_no, u.stan, u.calendar_id, u.currency,
-	u.asked, u.kind, u.state, u.reason, u.rule, u.digest, nullif(u.auth_code, ''), u.pan_token, nullif(u.pan_masked, ''),
-	nullif(u.invoice, ''), u.echo, u.balance_minor, u.original_date, u.original_id, u.decision, nullif(u.operator_no, ''),
-	nullif(u.remark, ''), u.previous_minor
-FROM buckets b, unnest($2::date[], $3::uuid[], $4::timestamptz[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-	$9::bigint[], $10::bigint[], $11::smallint[], $12::int[], $13::int[], $14::int[], $15::int[], $16::smallint[], $17::smallint[],
-	$18::smallint[], $19::smallint[], $20::smallint[], $21::smallint[], $22::smallint[], $23::bytea[], $24::text[], $25::bytea[], $26::text[],
-	$27::text[], $28::bytea[], $29::bigint[], $30::date[], $31::uuid[], $32::jsonb[], $33::text[], $34::text[], $35::bigint[])
-	AS u(business_date, transaction_id, accepted_at, rrn, card_id, amount_minor, cashback_minor,
-	captured_minor, refunded_minor, refund_count, merchant_id, terminal_id, batch_no, stan, calendar_id, currency,
-	asked, kind, state, reason, rule, digest, auth_code, pan_token, pan_masked, invoice, echo, balance_minor,
-	original_date, original_id, decision, operator_no, remark, previous_minor)
+	u.asked, u.kind, u.state, u.reason, u.rule, u.digest, u.auth_code, u.pan_token, u.pan_masked,
+	u.invoice, u.echo, u.balance_minor, u.original_date, u.original_id, u.decision, u.operator_no,
+	u.remark, u.previous_minor
+FROM buckets b, unnest($2::new_transaction[]) AS u
 WHERE b.bucket = $1`
 
-// recordColumn arrays, in the order of insertRecordsSQL.
-type recordArrays struct {
-	dates, accepted                                      []time.Time
-	ids                                                  [][16]byte
-	rrns, cards, amounts, cashbacks, captured, refunded  []int64
-	merchants, terminals, batches, stans                 []int32
-	refunds, calendars, currencies, asked, kinds, states []int16
-	reasons, rules                                       []int16
-	digests, tokens, echoes                              [][]byte
-	authCodes, masked, invoices, operators, remarks      []string
-	balances, previous                                   []*int64
-	originalDates                                        []*time.Time
-	originalIDs                                          []*[16]byte
-	decisions                                            []*string
-}
-
-func queueRecords(b *pgx.Batch, bucket int16, records []*Record) {
-	if len(records) == 0 {
-		return
-	}
-	var a recordArrays
-	for _, r := range records {
-		a.add(r)
-	}
-	b.Queue(insertRecordsSQL, bucket, a.dates, a.ids, a.accepted, a.rrns, a.cards, a.amounts, a.cashbacks,
-		a.captured, a.refunded, a.refunds, a.merchants, a.terminals, a.batches, a.stans, a.calendars, a.currencies,
-		a.asked, a.kinds, a.states, a.reasons, a.rules, a.digests, a.authCodes, a.tokens, a.masked,
-		a.invoices, a.echoes, a.balances, a.originalDates, a.originalIDs, a.decisions, a.operators, a.remarks, a.previous)
-}
-
-func (a *recordArrays) add(r *Record) {
-	a.dates, a.accepted = append(a.dates, r.BusinessDate.Time()), append(a.accepted, r.AcceptedAt)
-	a.ids = append(a.ids, r.ID)
-	a.rrns, a.cards = append(a.rrns, r.RRN), append(a.cards, r.CardID)
-	a.amounts, a.cashbacks = append(a.amounts, r.AmountMinor), append(a.cashbacks, r.CashbackMinor)
-	a.captured, a.refunded = append(a.captured, r.CapturedMinor), append(a.refunded, r.RefundedMinor)
-	a.refunds = append(a.refunds, r.RefundCount)
-	a.merchants, a.terminals = append(a.merchants, r.MerchantID), append(a.terminals, r.TerminalID)
-	a.batches, a.stans = append(a.batches, r.BatchNo), append(a.stans, r.STAN)
-	a.calendars, a.currencies = append(a.calendars, r.CalendarID), append(a.currencies, int16(r.Currency))
-	a.asked, a.kinds, a.states = append(a.asked, int16(r.Asked)), append(a.kinds, int16(r.Kind)), append(a.states, int16(r.State))
-	a.reasons, a.rules = append(a.reasons, int16(r.Reason)), append(a.rules, int16(r.Rule))
-	a.digests, a.echoes = append(a.digests, r.Digest), append(a.echoes, r.Echo)
-	a.authCodes, a.masked, a.invoices = append(a.authCodes, r.AuthCode), append(a.masked, r.Masked), append(a.invoices, r.Invoice)
-	a.tokens = append(a.tokens, optionalToken(r.Token))
-	a.balances = append(a.balances, optional(r.HasBalance, r.BalanceMinor))
-	a.originalDates = append(a.originalDates, optional(r.OriginalID != uuid.Nil, r.OriginalDate.Time()))
-	a.originalIDs = append(a.originalIDs, optional(r.OriginalID != uuid.Nil, [16]byte(r.OriginalID)))
-	a.operators, a.remarks = append(a.operators, r.OperatorNo), append(a.remarks, r.Remark)
-	a.previous = append(a.previous, optional(r.Kind == KindAdjustment, r.PreviousMinor))
-	a.decisions = append(a.decisions, optional(r.Decision != nil, string(r.Decision)))
+func newTransaction() *postgres.RowType {
+	const date, id, text, data = pgtype.DateOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.ByteaOID
+	const small, integer, big = pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID
+	return &postgres.RowType{Name: "new_transaction", Columns: []uint32{
+		date, id, pgtype.TimestamptzOID, big, big, big, big, big, big, small, integer, integer, integer, integer, small, small,
+		small, small, small, small, small, data, text, data, text, text, data, big, date, id, pgtype.JSONBOID, text, text, big,
+	}}
 }
 
 func optional[T any](present bool, v T) *T {
@@ -158,11 +109,67 @@ func optional[T any](present bool, v T) *T {
 	return &v
 }
 
-func optionalToken(t [16]byte) []byte {
-	if t == [16]byte{} {
-		return nil
+func queueRecords(b *pgx.Batch, bucket int16, records []*Record) {
+	if len(records) == 0 {
+		return
 	}
-	return t[:]
+	rows := postgres.NewRows(newTransaction(), len(records), 512)
+	for _, r := range records {
+		appendRecord(rows, r)
+	}
+	b.Queue(insertRecordsSQL, rows.Known(), bucket, rows)
+}
+
+func appendRecord(rows *postgres.Rows, r *Record) {
+	rows.Begin()
+	rows.Date(int32(r.BusinessDate))
+	rows.UUID(r.ID)
+	rows.Time(r.AcceptedAt)
+	rows.Int64(r.RRN)
+	optionalInt64(rows, r.CardID != 0, r.CardID)
+	for _, minor := range []int64{r.AmountMinor, r.CashbackMinor, r.CapturedMinor, r.RefundedMinor} {
+		rows.Int64(minor)
+	}
+	rows.Int16(r.RefundCount)
+	for _, number := range []int32{r.MerchantID, r.TerminalID, r.BatchNo, r.STAN} {
+		rows.Int32(number)
+	}
+	for _, number := range []int16{
+		r.CalendarID, int16(r.Currency), int16(r.Asked), int16(r.Kind), int16(r.State), int16(r.Reason), int16(r.Rule),
+	} {
+		rows.Int16(number)
+	}
+	rows.Bytes(r.Digest)
+	rows.Text(r.AuthCode)
+	if r.Token == [16]byte{} {
+		rows.Null()
+	} else {
+		rows.Bytes(r.Token[:])
+	}
+	rows.Text(r.Masked)
+	rows.Text(r.Invoice)
+	rows.Bytes(r.Echo)
+	optionalInt64(rows, r.HasBalance, r.BalanceMinor)
+	if r.OriginalID == uuid.Nil {
+		rows.Null()
+		rows.Null()
+	} else {
+		rows.Date(int32(r.OriginalDate))
+		rows.UUID(r.OriginalID)
+	}
+	rows.JSON(r.Decision)
+	rows.Text(r.OperatorNo)
+	rows.Text(r.Remark)
+	optionalInt64(rows, r.Kind == KindAdjustment, r.PreviousMinor)
+	rows.End()
+}
+
+func optionalInt64(rows *postgres.Rows, present bool, v int64) {
+	if present {
+		rows.Int64(v)
+	} else {
+		rows.Null()
+	}
 }
 
 // A plain insert, so that a key which another host took meanwhile ends the
@@ -170,15 +177,13 @@ func optionalToken(t [16]byte) []byte {
 const insertKeysSQL = `
 INSERT INTO idempotency_keys (bucket, merchant_id, terminal_id, batch_no, stan, class, tombstone, business_date, transaction_id)
 SELECT b.bucket, u.merchant_id, u.terminal_id, u.batch_no, u.stan, u.class, u.tombstone, u.business_date, u.transaction_id
-FROM buckets b, unnest($2::int[], $3::int[], $4::int[], $5::int[], $6::smallint[], $7::boolean[], $8::date[], $9::uuid[])
-	AS u(merchant_id, terminal_id, batch_no, stan, class, tombstone, business_date, transaction_id)
+FROM buckets b, unnest($2::new_key[]) AS u
 WHERE b.bucket = $1`
 
 // Only a tombstone is ever replaced, by the late original that it declined.
 const replaceTombstonesSQL = `
 UPDATE idempotency_keys k SET tombstone = u.tombstone, business_date = u.business_date, transaction_id = u.transaction_id
-FROM unnest($2::int[], $3::int[], $4::int[], $5::int[], $6::smallint[], $7::boolean[], $8::date[], $9::uuid[])
-	AS u(merchant_id, terminal_id, batch_no, stan, class, tombstone, business_date, transaction_id)
+FROM unnest($2::new_key[]) AS u
 WHERE k.bucket = $1 AND k.merchant_id = u.merchant_id AND k.terminal_id = u.terminal_id AND k.batch_no = u.batch_no
 	AND k.stan = u.stan AND k.class = u.class AND k.tombstone`
 
@@ -198,25 +203,34 @@ func queueKeyChanges(b *pgx.Batch, bucket int16, changes []keyChange) {
 		sql    string
 		insert bool
 	}{{insertKeysSQL, true}, {replaceTombstonesSQL, false}} {
-		var merchants, terminals, batches, stans []int32
-		var classes []int16
-		var tombstones []bool
-		var dates []time.Time
-		var ids [][16]byte
+		rows := postgres.NewRows(newKey(), len(order), 128)
 		for _, k := range order {
-			if inserted[k] != statement.insert {
-				continue
+			if inserted[k] == statement.insert {
+				appendKey(rows, k, last[k])
 			}
-			c := last[k]
-			merchants, terminals = append(merchants, k.MerchantID), append(terminals, k.TerminalID)
-			batches, stans, classes = append(batches, k.BatchNo), append(stans, k.STAN), append(classes, int16(k.Class))
-			tombstones = append(tombstones, c.tombstone)
-			dates, ids = append(dates, c.record.BusinessDate.Time()), append(ids, c.record.ID)
 		}
-		if len(merchants) > 0 {
-			b.Queue(statement.sql, bucket, merchants, terminals, batches, stans, classes, tombstones, dates, ids)
+		if rows.Len() > 0 {
+			b.Queue(statement.sql, rows.Known(), bucket, rows)
 		}
 	}
+}
+
+func newKey() *postgres.RowType {
+	return &postgres.RowType{Name: "new_key", Columns: []uint32{
+		pgtype.Int4OID, pgtype.Int4OID, pgtype.Int4OID, pgtype.Int4OID, pgtype.Int2OID, pgtype.BoolOID, pgtype.DateOID, pgtype.UUIDOID,
+	}}
+}
+
+func appendKey(rows *postgres.Rows, k Key, c keyChange) {
+	rows.Begin()
+	for _, number := range []int32{k.MerchantID, k.TerminalID, k.BatchNo, k.STAN} {
+		rows.Int32(number)
+	}
+	rows.Int16(int16(k.Class))
+	rows.Bool(c.tombstone)
+	rows.Date(int32(c.record.BusinessDate))
+	rows.UUID(c.record.ID)
+	rows.End()
 }
 
 const updateRecordsSQL = `

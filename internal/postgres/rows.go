@@ -1,0 +1,221 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// RowType is a composite type of the schema. An array of rows is one parameter,
+// and Postgres takes it apart once; an array for each column costs it a function
+// and a store of its own for each.
+type RowType struct {
+	Name    string
+	Columns []uint32 // types of its columns, such as [pgtype.Int8OID]
+}
+
+// known makes a connection able to be handed rows of a type: a number tells the
+// type, and every database has numbers of its own.
+type known struct{ t *RowType }
+
+// RewriteQuery implements [pgx.QueryRewriter], which is called before a query is
+// sent. It changes nothing; a connection that knows the type is asked nothing.
+func (k known) RewriteQuery(ctx context.Context, conn *pgx.Conn, sql string, args []any) (string, []any, error) {
+	if _, ok := conn.TypeMap().TypeForName(k.t.array()); ok {
+		return sql, args, nil
+	}
+	var row, array uint32
+	if err := conn.QueryRow(ctx, `SELECT oid, typarray FROM pg_type WHERE oid = to_regtype($1)`, k.t.Name).Scan(&row, &array); err != nil {
+		return "", nil, fmt.Errorf("look up type %s: %w", k.t.Name, err)
+	}
+	conn.TypeMap().RegisterType(&pgtype.Type{Name: k.t.array(), OID: array, Codec: rowsCodec{row: row}})
+	return sql, args, nil
+}
+
+func (t *RowType) array() string { return t.Name + "[]" }
+
+// Rows is an array of rows in the binary form that Postgres reads, a value for
+// each column in their order. It is not safe for concurrent use.
+type Rows struct {
+	t      *RowType
+	bytes  []byte
+	count  int
+	begins int // of the row under way
+	column int
+	err    error
+}
+
+// errRow is a mistake in the program: a row with other columns than its type.
+var errRow = errors.New("row does not fit its type")
+
+// NewRows makes room for n rows of about so many bytes.
+func NewRows(t *RowType, n, rowBytes int) *Rows {
+	return &Rows{t: t, bytes: make([]byte, 0, n*rowBytes)}
+}
+
+// Known goes before the arguments of a query that takes the rows.
+func (r *Rows) Known() pgx.QueryRewriter { return known{r.t} }
+
+// Len is the number of rows.
+func (r *Rows) Len() int { return r.count }
+
+// GoString and String keep values out of what errors and logs say.
+func (r *Rows) GoString() string { return r.String() }
+
+func (r *Rows) String() string { return fmt.Sprintf("%d rows of %s", r.count, r.t.Name) }
+
+// Begin begins a row.
+func (r *Rows) Begin() {
+	r.begins, r.column = len(r.bytes), 0
+	r.bytes = binary.BigEndian.AppendUint32(r.bytes, 0) // its size: End
+	r.bytes = binary.BigEndian.AppendUint32(r.bytes, uint32(len(r.t.Columns)))
+}
+
+// End ends a row.
+func (r *Rows) End() {
+	if r.column != len(r.t.Columns) && r.err == nil {
+		r.err = fmt.Errorf("%w: %s has %d columns, not %d", errRow, r.t.Name, len(r.t.Columns), r.column)
+	}
+	binary.BigEndian.PutUint32(r.bytes[r.begins:], uint32(len(r.bytes)-r.begins-4))
+	r.count++
+}
+
+// head begins a value of so many bytes; -1 is NULL.
+func (r *Rows) head(size int, types ...uint32) {
+	var oid uint32
+	if r.column < len(r.t.Columns) {
+		oid = r.t.Columns[r.column]
+	}
+	fits := len(types) == 0
+	for _, t := range types {
+		fits = fits || t == oid
+	}
+	if !fits && r.err == nil {
+		r.err = fmt.Errorf("%w: column %d of %s has type %d", errRow, r.column+1, r.t.Name, oid)
+	}
+	r.column++
+	r.bytes = binary.BigEndian.AppendUint32(r.bytes, oid)
+	r.bytes = binary.BigEndian.AppendUint32(r.bytes, uint32(int32(size)))
+}
+
+// Null is no value.
+func (r *Rows) Null() { r.head(-1) }
+
+// Bool is a boolean.
+func (r *Rows) Bool(v bool) {
+	r.head(1, pgtype.BoolOID)
+	b := byte(0)
+	if v {
+		b = 1
+	}
+	r.bytes = append(r.bytes, b)
+}
+
+// Int16 is a smallint.
+func (r *Rows) Int16(v int16) {
+	r.head(2, pgtype.Int2OID)
+	r.bytes = binary.BigEndian.AppendUint16(r.bytes, uint16(v))
+}
+
+// Int32 is an integer.
+func (r *Rows) Int32(v int32) {
+	r.head(4, pgtype.Int4OID)
+	r.bytes = binary.BigEndian.AppendUint32(r.bytes, uint32(v))
+}
+
+// Int64 is a bigint.
+func (r *Rows) Int64(v int64) {
+	r.head(8, pgtype.Int8OID)
+	r.bytes = binary.BigEndian.AppendUint64(r.bytes, uint64(v))
+}
+
+// Days of 1970-01-01 to a date's.
+const daysTo2000 = 10957
+
+// Date is a date, in days since 1970-01-01.
+func (r *Rows) Date(days int32) {
+	r.head(4, pgtype.DateOID)
+	r.bytes = binary.BigEndian.AppendUint32(r.bytes, uint32(days-daysTo2000))
+}
+
+// Time is a timestamptz; parts of a microsecond are cut off.
+func (r *Rows) Time(v time.Time) {
+	r.head(8, pgtype.TimestamptzOID)
+	micros := v.Unix()*1_000_000 + int64(v.Nanosecond())/1000 - daysTo2000*86400*1_000_000
+	r.bytes = binary.BigEndian.AppendUint64(r.bytes, uint64(micros))
+}
+
+// UUID is a uuid.
+func (r *Rows) UUID(v [16]byte) {
+	r.head(len(v), pgtype.UUIDOID)
+	r.bytes = append(r.bytes, v[:]...)
+}
+
+// Bytes is a bytea; nil is NULL.
+func (r *Rows) Bytes(v []byte) {
+	if v == nil {
+		r.Null()
+		return
+	}
+	r.head(len(v), pgtype.ByteaOID)
+	r.bytes = append(r.bytes, v...)
+}
+
+// Text is a text; an empty one is NULL.
+func (r *Rows) Text(v string) {
+	if v == "" {
+		r.Null()
+		return
+	}
+	r.head(len(v), pgtype.TextOID)
+	r.bytes = append(r.bytes, v...)
+}
+
+// JSON is a jsonb; nil is NULL.
+func (r *Rows) JSON(v []byte) {
+	if v == nil {
+		r.Null()
+		return
+	}
+	r.head(len(v)+1, pgtype.JSONBOID)
+	r.bytes = append(r.bytes, 1) // the form's version
+	r.bytes = append(r.bytes, v...)
+}
+
+// rowsCodec writes [Rows] as an array of one composite type of one database.
+type rowsCodec struct {
+	pgtype.ByteaCodec
+
+	row uint32 // the type's number
+}
+
+func (rowsCodec) PreferredFormat() int16 { return pgtype.BinaryFormatCode }
+
+// PlanEncode implements [pgtype.Codec].
+func (c rowsCodec) PlanEncode(_ *pgtype.Map, _ uint32, format int16, value any) pgtype.EncodePlan {
+	if _, ok := value.(*Rows); !ok || format != pgtype.BinaryFormatCode {
+		return nil
+	}
+	return c
+}
+
+// Encode implements [pgtype.EncodePlan]: one dimension, no element that is NULL,
+// the elements' type, how many, the first one's number.
+func (c rowsCodec) Encode(value any, buf []byte) ([]byte, error) {
+	r, ok := value.(*Rows)
+	if !ok {
+		return nil, fmt.Errorf("%w: %T is no row", errRow, value)
+	}
+	if r.err != nil {
+		return nil, r.err
+	}
+	for _, v := range []uint32{1, 0, c.row, uint32(r.count), 1} {
+		buf = binary.BigEndian.AppendUint32(buf, v)
+	}
+	return append(buf, r.bytes...), nil
+}
