@@ -30,7 +30,7 @@ func TestCardChangesUnderASale(t *testing.T) {
 			t.Errorf("%s: %s, want %s", test.change, got.Reason, test.want)
 		}
 		w.sql("UPDATE card_accounts SET " + test.back + " WHERE card_id = 1")
-		for range 20 { // units, after which the lane reads cards without a lock again
+		for range 70 { // units, after which the lane reads cards without a lock again
 			w.do(switching.Approved, w.request(switching.KindBalance, 0, withCard(2)))
 		}
 	}

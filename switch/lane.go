@@ -43,13 +43,8 @@ type lane struct {
 	closed bool
 	wake   chan struct{} // holds one token: there is work, or the lane is closed
 
-	// wary is how many of the next units lock cards when they read them.
-	wary int
+	caution caution
 }
-
-// waryUnits lock cards after a unit that met another one on a card: where few
-// cards are used by many, running units twice costs more than waiting.
-const waryUnits = 16
 
 func newLane(sw *Switch) *lane {
 	return &lane{sw: sw, queues: map[int16][]*job{}, wake: make(chan struct{}, 1)}
@@ -200,14 +195,13 @@ func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (
 	}
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	u := unit{sw: l.sw, bucket: bucket, jobs: jobs, rrns: &l.rrns, doubt: doubt, lockCards: l.wary > 0}
-	l.wary = max(0, l.wary-1)
+	u := unit{sw: l.sw, bucket: bucket, jobs: jobs, rrns: &l.rrns, doubt: doubt, lockCards: l.caution.next()}
 	outcome, err := u.run(ctx)
 	if !ledger.CardsMoved(err) {
 		return outcome, err
 	}
 	l.sw.metrics.cardsMoved.Inc()
-	l.wary = waryUnits
+	l.caution.met()
 	u.lockCards = true
 	return u.run(ctx)
 }

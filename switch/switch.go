@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,8 +36,10 @@ type Options struct {
 	// for sandboxes.
 	FixedWorkingKeys func(ctx context.Context, tid string, use hsm.Use, algorithm hsm.Algorithm) (hsm.Key, error)
 
-	// Lanes that work side by side: 4, about what two cores keep busy while
-	// commits are under way. There are never more than buckets.
+	// Lanes that work side by side: as many as processors, and at least two, so
+	// that one works while another's commit is under way. More of them make
+	// smaller units, and every unit has its price. There are never more than
+	// buckets.
 	Lanes int
 	// MaxBatch requests in a unit: 256. Beyond it a commit is no cheaper per
 	// request, and the first one waits longer.
@@ -59,6 +62,9 @@ type Options struct {
 	Refresh time.Duration
 }
 
+// DefaultLanes of a switch on this machine.
+func DefaultLanes() int { return max(2, runtime.GOMAXPROCS(0)) }
+
 func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -69,7 +75,7 @@ func (o *Options) setDefaults() {
 	if o.LanePool == nil {
 		o.LanePool = o.Pool
 	}
-	setDefault(&o.Lanes, 4)
+	setDefault(&o.Lanes, DefaultLanes())
 	setDefault(&o.MaxBatch, 256)
 	setDefault(&o.Queue, 4096)
 	setDefault(&o.StoreTimeout, 3*time.Second)

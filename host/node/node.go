@@ -141,7 +141,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 func (n *Node) connect(ctx context.Context) error {
 	lanes := n.cfg.Switch.Lanes
 	if lanes == 0 {
-		lanes = 4
+		lanes = switching.DefaultLanes()
 	}
 	beside := 6 // the audit log, housekeeping, verification, sign-on, health, and one spare
 	if n.cfg.MaxDatabaseConnections > 0 {

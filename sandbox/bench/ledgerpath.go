@@ -29,7 +29,6 @@ type ledgerPath struct {
 const (
 	// underWay requests keep the lanes busy with batches as they come.
 	underWay    = 256
-	laneCount   = 4
 	lockTimeout = time.Second
 )
 
@@ -40,12 +39,12 @@ func startLedgerPath(ctx context.Context, url string, now func() time.Time) (*le
 	if p.other, err = postgres.Open(ctx, url, o); err != nil {
 		return nil, fmt.Errorf("ledger path: %w", err)
 	}
-	o.MaxConnections, o.PointLookups = laneCount, true
+	o.MaxConnections, o.PointLookups = switching.DefaultLanes(), true
 	if p.lanes, err = postgres.Open(ctx, url, o); err != nil {
 		p.other.Close()
 		return nil, fmt.Errorf("ledger path: %w", err)
 	}
-	p.sw, err = switching.Start(ctx, switching.Options{Pool: p.other, LanePool: p.lanes, Logger: slog.New(slog.DiscardHandler), Lanes: laneCount, Now: now})
+	p.sw, err = switching.Start(ctx, switching.Options{Pool: p.other, LanePool: p.lanes, Logger: slog.New(slog.DiscardHandler), Now: now})
 	if err != nil {
 		p.other.Close()
 		p.lanes.Close()
