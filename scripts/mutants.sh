@@ -72,6 +72,8 @@ mutant 'the instant of the cutoff belongs to the day that ends' TestModel \
   ledger/window.go 's/now\.Before(w\.ClosesAt)/!now.After(w.ClosesAt)/'
 mutant 'the original is not locked' TestModelRaces \
   switch/sql.go 's/FOR UPDATE OF t//'
+mutant 'a card is stored whatever has become of it' TestModelRaces \
+  ledger/card_sql.go 's/ AND c\.balance_minor = u\.read_balance_minor AND c\.held_minor = u\.read_held_minor$//;s/u\.read_pin_failures AND c\.status = u\.read_status$/u.read_pin_failures/'
 mutant 'refunds are not summed' TestModel \
   switch/decide_cancel.go 's/changed\.RefundedMinor += /changed.RefundedMinor = /'
 mutant "a void posts in today's window" TestModel \
