@@ -64,10 +64,9 @@ func (r *Rows) Known() pgx.QueryRewriter { return known{r.t} }
 // Len is the number of rows.
 func (r *Rows) Len() int { return r.count }
 
-// GoString and String keep values out of what errors and logs say.
-func (r *Rows) GoString() string { return r.String() }
-
-func (r *Rows) String() string { return fmt.Sprintf("%d rows of %s", r.count, r.t.Name) }
+// Format keeps values out of what errors and logs say. It is no String method:
+// pgx would send what that says in place of rows that do not fit.
+func (r *Rows) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%d rows of %s", r.count, r.t.Name) }
 
 // Begin begins a row.
 func (r *Rows) Begin() {
