@@ -29,13 +29,17 @@ const (
 	nameOne1   = "one approval per transaction, 1 client"
 	nameOne8   = "one approval per transaction, 8 clients"
 	namePath   = "ledger path in process"
-	nameMix    = "mix, 256 connections"
 	nameOpen   = "sales at half load"
-	nameEcho   = "echo without database, 64 connections"
 	nameBeside = "mix beside idle connections"
 )
 
 func nameSales(n int) string { return fmt.Sprintf("sales, %d connections", n) }
+
+func nameMix(n int) string { return fmt.Sprintf("mix, %d connections", n) }
+
+func nameEcho(n int) string { return fmt.Sprintf("echo without database, %d connections", n) }
+
+func nameUnionPay(n int) string { return fmt.Sprintf("UnionPay sales, %d connections", n) }
 
 // serverSettings are those of a small server, not of a test: nothing that a
 // crash would lose is waited for less.
@@ -131,7 +135,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 		return err
 	}
 	r.pool.Close() // a database that is copied must have nobody in it
-	if r.pg, err = newPgbench(ctx, r.server, r.o.Directory, r.o.Each); err != nil {
+	if r.pg, err = newPgbench(ctx, r.server, r.o.Directory, r.o.Each, r.o.wants(nameTPCB)); err != nil {
 		return err
 	}
 	if err := r.pg.prepareSingle(ctx, r.server); err != nil {
@@ -187,8 +191,13 @@ func (r *run) round(ctx context.Context) error {
 		}
 		most = max(most, o.perSecond())
 	}
-	n := min(256, r.o.Connections[len(r.o.Connections)-1])
-	if _, err := r.tcp(ctx, nameMix, stage{connections: n, step: mixed}); err != nil {
+	for _, n := range r.o.Connections {
+		if _, err := r.tcp(ctx, nameUnionPay(n), stage{connections: n, step: sell, unionPay: true}); err != nil {
+			return err
+		}
+	}
+	n := r.o.many()
+	if _, err := r.tcp(ctx, nameMix(n), stage{connections: n, step: mixed}); err != nil {
 		return err
 	}
 	// Half of the most, from as many terminals as can wait for their answers.
@@ -198,7 +207,8 @@ func (r *run) round(ctx context.Context) error {
 			return err
 		}
 	}
-	_, err := r.tcp(ctx, nameEcho, stage{connections: min(64, n), step: echo})
+	n = min(64, n)
+	_, err := r.tcp(ctx, nameEcho(n), stage{connections: n, step: echo})
 	return err
 }
 
@@ -232,7 +242,11 @@ func (r *run) tcp(ctx context.Context, name string, s stage) (outcome, error) {
 	if !r.o.wants(name) {
 		return outcome{elapsed: 1}, nil
 	}
-	return r.measured(ctx, name, func() (outcome, error) { return r.world.run(ctx, r.host.nac, s, r.o.Each) })
+	address := r.host.nac
+	if s.unionPay {
+		address = r.host.pos
+	}
+	return r.measured(ctx, name, func() (outcome, error) { return r.world.run(ctx, address, s, r.o.Each) })
 }
 
 // note keeps a rate that something else has measured.

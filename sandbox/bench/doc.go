@@ -7,7 +7,7 @@
 //	private Postgres (durable) ◀── pgbench TPC-B, one approval per transaction, one-row commits
 //	          ▲        ▲
 //	          │        └────────── units of work in process
-//	   meridian serve ◀─────────── terminals over TCP: closed loop, mix, open loop, echo, idle
+//	   meridian serve ◀─────────── terminals over TCP: NAC and UnionPay in closed loops, mix, open loop, echo, idle
 //
 // Invariants:
 //

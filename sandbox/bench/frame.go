@@ -20,7 +20,15 @@ type message struct {
 	frame []byte
 	// Offsets in frame; 0 for a field that the message has not.
 	stan, pan, amount, rrn int
-	sealed                 bool
+	// body is where that begins which the MAC is over.
+	body   int
+	sealed bool
+}
+
+// sealer makes the MAC of a message.
+type sealer interface {
+	// sum writes the MAC of data, eight bytes.
+	sum(data, into []byte)
 }
 
 const (
@@ -48,7 +56,7 @@ func referringFields() []int { return []int{2, 3, 4, 11, 14, 22, 24, 25, 37, 41,
 func echoLayout() layout { return layout{"0800", "990000", []int{3, 11, 24, 41, 42}} }
 
 func (l layout) template(t *terminal) *message {
-	m := &message{frame: append(make([]byte, lengthSize), tpdu...)}
+	m := &message{frame: append(make([]byte, lengthSize), tpdu...), body: lengthSize + len(tpdu)}
 	m.frame = append(m.frame, bcd(l.mti)...)
 	var bitmap [8]byte
 	for _, f := range l.fields {
@@ -101,7 +109,7 @@ func (l layout) template(t *terminal) *message {
 
 // fill puts in what changes and seals the message. It returns the template's
 // own bytes.
-func (m *message) fill(stan int32, pan string, amountMinor int64, rrn []byte, mac *retailMAC) []byte {
+func (m *message) fill(stan int32, pan string, amountMinor int64, rrn []byte, mac sealer) []byte {
 	putBCD(m.frame[m.stan:m.stan+3], int64(stan))
 	if m.pan != 0 {
 		putDigits(m.frame[m.pan:m.pan+(panDigits+1)/2], pan)
@@ -116,7 +124,7 @@ func (m *message) fill(stan int32, pan string, amountMinor int64, rrn []byte, ma
 		return m.frame
 	}
 	end := len(m.frame) - macBytes
-	mac.sum(m.frame[lengthSize+len(tpdu):end], m.frame[end:])
+	mac.sum(m.frame[m.body:end], m.frame[end:])
 	return m.frame
 }
 
@@ -187,13 +195,14 @@ func (r *reply) approved() bool { return r.code == [2]byte{'0', '0'} }
 
 var errReply = errors.New("an answer that this load does not read")
 
-// sizes in bytes of the fields of NAC answers up to F39; 0 is one that is not
-// read here.
+// sizes in bytes of the fields of NAC and UnionPay answers up to F39; 0 is one
+// that is not read here.
 var sizes = [40]int{3: 3, 4: 6, 7: 5, 11: 3, 12: 3, 13: 2, 14: 2, 15: 2, 22: 2, 24: 2, 25: 1, 37: 12, 38: 6, 39: 2}
 
-// readReply finds F37 and F39 in an answer that begins with its TPDU.
-func readReply(b []byte) (r reply, err error) {
-	const header = len(tpdu) + 2
+// readReply finds F37 and F39 in an answer whose MTI is behind a head of so many
+// bytes.
+func readReply(b []byte, head int) (r reply, err error) {
+	header := head + 2
 	if len(b) < header+8 {
 		return r, fmt.Errorf("%w: %d bytes", errReply, len(b))
 	}
@@ -206,7 +215,7 @@ func readReply(b []byte) (r reply, err error) {
 			continue
 		}
 		size := sizes[f]
-		if f == 2 {
+		if f == 2 || f == 32 { // digits behind how many they are
 			if at >= len(b) {
 				return r, errReply
 			}

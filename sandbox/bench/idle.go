@@ -37,7 +37,7 @@ func (r *run) idle(ctx context.Context) (bytesEach float64, err error) {
 		return 0, err
 	}
 	bytesEach = float64(after-before) / float64(max(len(conns), 1))
-	n := min(256, r.o.Connections[len(r.o.Connections)-1])
+	n := r.o.many()
 	_, err = r.tcp(ctx, nameBeside, stage{connections: n, step: mixed})
 	return bytesEach, err
 }

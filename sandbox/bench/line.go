@@ -17,7 +17,8 @@ type line struct {
 	conn     net.Conn
 	reader   *bufio.Reader
 	terminal *terminal
-	mac      *retailMAC
+	mac      sealer
+	head     int // bytes before the MTI
 	answer   []byte
 
 	sale, authorization, completion, void, refund, reversal, echo *message
@@ -36,10 +37,18 @@ func dial(ctx context.Context, address string, t *terminal) (*line, error) {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	l := &line{conn: conn, reader: bufio.NewReaderSize(conn, lineBuffer), terminal: t, answer: make([]byte, lineBuffer)}
+	if t.session != nil {
+		if err := l.asUnionPay(); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		return l, nil
+	}
 	if l.mac, err = newRetailMAC(t.key); err != nil {
 		_ = conn.Close()
 		return nil, err
 	}
+	l.head = len(tpdu)
 	l.sale = saleLayout().template(t)
 	l.authorization = layout{"0100", "000000", purchaseFields()}.template(t)
 	l.completion = layout{"0220", "000000", referringFields()}.template(t)
@@ -79,5 +88,5 @@ func (l *line) receive() (reply, error) {
 	if _, err := io.ReadFull(l.reader, l.answer[:n]); err != nil {
 		return reply{}, fmt.Errorf("receive: %w", err)
 	}
-	return readReply(l.answer[:n])
+	return readReply(l.answer[:n], l.head)
 }

@@ -26,6 +26,8 @@ type stage struct {
 	step func(l *line, r *rand.Rand, cards []string) (messages int, err error)
 	// every is the pause between two arrivals of an open loop; 0 is a closed one.
 	every time.Duration
+	// unionPay has terminals of that dialect play it.
+	unionPay bool
 }
 
 // outcome of a measurement.
@@ -50,8 +52,15 @@ func (w *world) run(ctx context.Context, address string, s stage, each time.Dura
 	for i := range lines {
 		// One terminal of each merchant before the second of any, so that load
 		// spreads over merchants as it does in the field.
-		n := len(w.terminals) / terminalsEach
-		t := w.terminals[i%n*terminalsEach+i/n]
+		terminals := w.terminals
+		if s.unionPay {
+			terminals = w.unionPay
+		}
+		n := len(terminals) / terminalsEach
+		t := terminals[i%n*terminalsEach+i/n]
+		if err := t.signIn(ctx, address, s.unionPay); err != nil {
+			return outcome{}, err
+		}
 		var err error
 		if lines[i], err = dial(ctx, address, t); err != nil {
 			return outcome{}, err

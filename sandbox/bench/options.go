@@ -71,6 +71,9 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
+// many connections are those of the mix.
+func (o *Options) many() int { return min(256, o.Connections[len(o.Connections)-1]) }
+
 // wants tells whether a measurement is part of the run.
 func (o *Options) wants(name string) bool { return o.Only == nil || o.Only.MatchString(name) }
 

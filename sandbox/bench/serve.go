@@ -26,6 +26,7 @@ import (
 type served struct {
 	command *exec.Cmd
 	nac     string
+	pos     string // of UnionPay terminals
 	ops     string
 	ended   chan struct{}
 	err     error
@@ -50,12 +51,13 @@ func serve(ctx context.Context, o *Options, databaseURL string, masterKey []byte
 master_key_file: %q
 security_module: software
 listeners:
-  - {name: nac, dialect: nac, address: "127.0.0.1:0", max_connections_per_address: %d}
-limits: {max_in_flight: 8192, max_connections: %d}
+  - {name: nac, dialect: nac, address: "127.0.0.1:0", max_connections_per_address: %[3]d}
+  - {name: unionpay, dialect: unionpay, address: "127.0.0.1:0", max_connections_per_address: %[3]d}
+limits: {max_in_flight: 8192, max_connections: %[3]d}
 admission: {concentrators: [127.0.0.0/8]}
 ops: {address: "127.0.0.1:0", pprof: true}
 log: {level: info, format: json}
-`, databaseURL, keyFile, most, most)
+`, databaseURL, keyFile, most)
 	file := filepath.Join(o.Directory, "host.yaml")
 	if err := os.WriteFile(file, []byte(configuration), 0o600); err != nil {
 		return nil, fmt.Errorf("start host: %w", err)
@@ -80,7 +82,7 @@ log: {level: info, format: json}
 	}()
 	select {
 	case addresses := <-ready:
-		s.nac, s.ops = addresses["nac"], "http://"+addresses["ops"]
+		s.nac, s.pos, s.ops = addresses["nac"], addresses["unionpay"], "http://"+addresses["ops"]
 		return s, nil
 	case <-s.ended:
 		return nil, fmt.Errorf("the host ended: %w: %s", s.err, s.tail)

@@ -16,6 +16,7 @@ import (
 
 	"meridian/internal/card"
 	"meridian/internal/hsm"
+	"meridian/internal/loadtest"
 	"meridian/internal/money"
 	"meridian/internal/vault"
 	"meridian/ledger"
@@ -40,6 +41,7 @@ const (
 type world struct {
 	vault     *vault.Vault
 	terminals []*terminal // of the NAC dialect, merchant by merchant
+	unionPay  []*terminal // of that dialect, in the same order
 	cards     []card.PAN
 	numbers   []string // the same in clear: test numbers, which the terminals send
 }
@@ -51,6 +53,7 @@ type terminal struct {
 	key            []byte
 	stan           atomic.Int32
 	settled        []original
+	session        *loadtest.POS // of a UnionPay terminal that has signed in
 }
 
 // nextSTAN counts 1 to 999,999.
@@ -69,8 +72,9 @@ INSERT INTO bin_ranges (low, high, network, route) VALUES ('6212340000000000000'
 INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id)
 SELECT m, m % $2, to_char(104110000000000 + m, 'FM000000000000000'), 'Merchant ' || m, $3, $4, 1 FROM generate_series(1, $1::int) AS m`
 	seedTerminalsSQL = `
-INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, tpdu, mac_algorithm, mak_wrapped)
-SELECT t.id, t.tid, t.merchant_id, 'nac', '6000010000', 'x919', t.key
+INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, tpdu, mac_algorithm, key_scheme, mak_wrapped, tmk_wrapped)
+SELECT t.id, t.tid, t.merchant_id, $5, '6000010000', $6, $7,
+	CASE WHEN $7 = 'static' THEN t.key END, CASE WHEN $7 = 'session' THEN t.key END
 FROM unnest($1::int[], $2::text[], $3::int[], $4::bytea[]) AS t(id, tid, merchant_id, key)`
 	seedCardsSQL = `
 INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, balance_minor)
@@ -87,8 +91,12 @@ func seed(ctx context.Context, pool *pgxpool.Pool, v *vault.Vault, o *Options, n
 	if _, err := pool.Exec(ctx, seedMerchantsSQL, o.Merchants, buckets, int16(money.CNY), calendar); err != nil {
 		return nil, fmt.Errorf("seed merchants: %w", err)
 	}
-	if err := w.seedTerminals(ctx, pool, o.Merchants); err != nil {
+	var err error
+	if w.terminals, err = w.seedTerminals(ctx, pool, o.Merchants, nacTerminals); err != nil {
 		return nil, fmt.Errorf("seed terminals: %w", err)
+	}
+	if w.unionPay, err = w.seedTerminals(ctx, pool, o.Merchants, unionPayTerminals); err != nil {
+		return nil, fmt.Errorf("seed UnionPay terminals: %w", err)
 	}
 	calendars, err := ledger.Calendars(ctx, pool)
 	if err != nil {
@@ -108,38 +116,52 @@ func seed(ctx context.Context, pool *pgxpool.Pool, v *vault.Vault, o *Options, n
 	return w, nil
 }
 
-func (w *world) seedTerminals(ctx context.Context, pool *pgxpool.Pool, merchants int) error {
+// terminalKind is what terminals of a dialect have in common.
+type terminalKind struct {
+	first          int // number
+	dialect        string
+	mac, keyScheme string
+	key            hsm.Use
+}
+
+var (
+	nacTerminals      = terminalKind{10_000_000, "nac", "x919", "static", hsm.UseMAC}
+	unionPayTerminals = terminalKind{20_000_000, "unionpay", "unionpay-ecb", "session", hsm.UseTerminalMaster}
+)
+
+// seedTerminals makes terminals of every merchant, merchant by merchant.
+func (w *world) seedTerminals(ctx context.Context, pool *pgxpool.Pool, merchants int, kind terminalKind) (list []*terminal, err error) {
 	var ids, owners []int32
 	var tids []string
 	var keys [][]byte
 	for m := 1; m <= merchants; m++ {
 		for n := range terminalsEach {
 			t := &terminal{
-				id: int32(10_000_000 + m*10 + n), merchantID: int32(m), mid: fmt.Sprintf("%015d", 104110000000000+m), key: make([]byte, keyBytes),
+				id: int32(kind.first + m*10 + n), merchantID: int32(m), mid: fmt.Sprintf("%015d", 104110000000000+m), key: make([]byte, keyBytes),
 			}
 			t.tid = fmt.Sprintf("%08d", t.id)
 			_, _ = rand.Read(t.key) // never fails: crypto/rand
-			wrapped, err := w.form(ctx, t)
+			wrapped, err := w.form(ctx, kind.key, t)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			w.terminals = append(w.terminals, t)
+			list = append(list, t)
 			ids, owners, tids, keys = append(ids, t.id), append(owners, t.merchantID), append(tids, t.tid), append(keys, wrapped.Bytes())
 		}
 	}
-	if _, err := pool.Exec(ctx, seedTerminalsSQL, ids, tids, owners, keys); err != nil {
-		return fmt.Errorf("insert: %w", err)
+	if _, err := pool.Exec(ctx, seedTerminalsSQL, ids, tids, owners, keys, kind.dialect, kind.mac, kind.keyScheme); err != nil {
+		return nil, fmt.Errorf("insert: %w", err)
 	}
-	return nil
+	return list, nil
 }
 
-// form makes a terminal's MAC key of two components, as people would, and sets
+// form makes a terminal's key of two components, as people would, and sets
 // the terminal's own to what they come to.
-func (w *world) form(ctx context.Context, t *terminal) (hsm.Key, error) {
+func (w *world) form(ctx context.Context, use hsm.Use, t *terminal) (hsm.Key, error) {
 	other := make([]byte, keyBytes)
 	_, _ = rand.Read(other) // never fails: crypto/rand
 	key, err := hsm.NewSoftware(w.vault, w.vault.FirstDataKeys()).
-		FormKey(ctx, hsm.UseMAC, hsm.TDES2, vault.NewSecret(t.key), vault.NewSecret(other))
+		FormKey(ctx, use, hsm.TDES2, vault.NewSecret(t.key), vault.NewSecret(other))
 	if err != nil {
 		return hsm.Key{}, fmt.Errorf("form key: %w", err)
 	}
