@@ -26,6 +26,7 @@ type world struct {
 	t       testing.TB
 	dataDir string
 	url     string
+	said    transcript
 }
 
 func newWorld(t testing.TB) *world {
@@ -41,7 +42,9 @@ func newWorld(t testing.TB) *world {
 	serving, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(serving) }()
+	manifest := s.Manifest()
 	t.Cleanup(func() {
+		w.said.tellsNoSecrets(t, manifest)
 		stop()
 		if err := <-ended; err != nil {
 			t.Errorf("end the sandbox: %v", err)
@@ -53,7 +56,7 @@ func newWorld(t testing.TB) *world {
 // call runs a command on the sandbox's data.
 func (w *world) call(arguments ...string) outcome {
 	w.t.Helper()
-	return call(w.t, append(arguments, "--data-dir", w.dataDir)...)
+	return w.said.add(call(w.t, append(arguments, "--data-dir", w.dataDir)...))
 }
 
 // execSQL runs a statement as the database's owner, also while a test cleans up.
