@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -31,6 +30,10 @@ type observation struct {
 	evaluate time.Duration
 	native   bool // histograms
 }
+
+// asLongAsRead runs a program until standard input ends: when the test says so, or
+// when the test's process is gone, however it went.
+const asLongAsRead = `"$@" </dev/null & exec 2>/dev/null; read -r _; kill $!; wait $!`
 
 // startPrometheus runs one until the test ends.
 func startPrometheus(t *testing.T, l *lab, o observation) *prometheusServer {
@@ -55,7 +58,11 @@ scrape_configs:
 	if err := os.WriteFile(path, []byte(configuration), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	process := exec.Command(program(t, "prometheus"), arguments...)
+	process := exec.Command("bash", slices.Concat([]string{"-c", asLongAsRead, "bash", program(t, "prometheus")}, arguments)...)
+	life, err := process.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	log, err := process.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +76,7 @@ scrape_configs:
 		followLog(t, log, listening)
 	}()
 	t.Cleanup(func() {
-		_ = process.Process.Signal(syscall.SIGTERM)
+		_ = life.Close()
 		<-ended // its log is read to the end before it is waited for
 		_ = process.Wait()
 	})
