@@ -38,8 +38,13 @@ type generation struct {
 
 	firstUsed atomic.Int64 // nanoseconds since 1970; 0 for never
 
-	mu  sync.Mutex
-	mac hsm.MAC // made when it is first needed
+	mu sync.Mutex
+	// alone is the verifier of messages under this generation, made when it is first
+	// needed; a slice, as most terminals have no other.
+	alone []Verifier
+
+	readPIN sync.Once
+	pinKeys []hsm.Key // what pik holds: one, or none that can be used
 }
 
 // NewKeySet is what a host knows of a terminal that has no other keys than those
@@ -92,12 +97,15 @@ func (s *KeySet) Verifiers(ctx context.Context, ksn []byte) ([]Verifier, error) 
 	var list []Verifier
 	var broken error
 	for _, g := range s.live() {
-		mac, err := g.macOf(ctx, s.ring.module, s.terminal.MACAlgorithm)
-		if err != nil {
+		alone, err := g.verifier(ctx, s.ring.module, s.terminal.MACAlgorithm)
+		switch {
+		case err != nil:
 			broken = errors.Join(broken, fmt.Errorf("MAC key of generation %d: %w", g.number, err))
-			continue
+		case list == nil:
+			list = alone
+		default:
+			list = append(list, alone...) // a copy: alone has no room
 		}
-		list = append(list, Verifier{Request: mac, Answer: mac, generation: g})
 	}
 	return list, broken
 }
@@ -105,20 +113,35 @@ func (s *KeySet) Verifiers(ctx context.Context, ksn []byte) ([]Verifier, error) 
 // noMAC as the algorithm of a terminal without.
 const noMAC = "none"
 
-// macOf makes the generation's algorithm once. What fails is tried again: a
+// verifier makes the generation's algorithm once. What fails is tried again: a
 // module may be away for a moment.
-func (g *generation) macOf(ctx context.Context, module hsm.Module, algorithm string) (hsm.MAC, error) {
+func (g *generation) verifier(ctx context.Context, module hsm.Module, algorithm string) ([]Verifier, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.mac != nil {
-		return g.mac, nil
+	if g.alone != nil {
+		return g.alone, nil
 	}
 	key, err := hsm.ParseKey(g.mak, hsm.UseMAC)
 	if err != nil {
 		return nil, err
 	}
-	g.mac, err = module.MAC(ctx, key, algorithm)
-	return g.mac, err
+	mac, err := module.MAC(ctx, key, algorithm)
+	if err != nil {
+		return nil, err
+	}
+	g.alone = []Verifier{{Request: mac, Answer: mac, generation: g}}
+	return g.alone, nil
+}
+
+// pins are the generation's PIN keys. A terminal without one is the rule, and
+// what is no key stays none: it is read once, not with every message.
+func (g *generation) pins() []hsm.Key {
+	g.readPIN.Do(func() {
+		if key, err := hsm.ParseKey(g.pik, hsm.UsePIN); err == nil {
+			g.pinKeys = []hsm.Key{key}
+		}
+	})
+	return g.pinKeys
 }
 
 // Verified notes that a message's MAC was right, and returns what the message
@@ -128,7 +151,7 @@ func (s *KeySet) Verified(v *Verifier) Credentials {
 		return Credentials{SignedIn: true, PINKeys: []hsm.Key{s.base}, KSN: v.ksn, Counts: true}
 	}
 	s.ring.used(s, v.generation)
-	return s.credentials([]*generation{v.generation})
+	return Credentials{SignedIn: s.SignedIn(), PINKeys: v.generation.pins()}
 }
 
 // Unverified are the credentials of a message that carries no MAC: whatever key
@@ -141,14 +164,12 @@ func (s *KeySet) Unverified(ksn []byte) Credentials {
 		}
 		return c
 	}
-	return s.credentials(s.live())
-}
-
-func (s *KeySet) credentials(of []*generation) Credentials {
 	c := Credentials{SignedIn: s.SignedIn()}
-	for _, g := range of {
-		if key, err := hsm.ParseKey(g.pik, hsm.UsePIN); err == nil {
-			c.PINKeys = append(c.PINKeys, key)
+	for _, g := range s.live() {
+		if c.PINKeys == nil {
+			c.PINKeys = g.pins()
+		} else {
+			c.PINKeys = append(c.PINKeys, g.pins()...) // a copy: there is no room
 		}
 	}
 	return c
