@@ -34,13 +34,16 @@ func (x *exchange) needsKeys(t *switching.Terminal) bool {
 	return t.MACAlgorithm != noMAC || t.Scheme == switching.SchemeSession || t.Scheme.Derives() || x.request.Has(fieldPIN)
 }
 
+// step is where an exchange goes on once it has keys.
+type step func(x *exchange, ctx context.Context, fresh bool)
+
 // withKeys goes on with the terminal's keys, if there is use for them; fresh
 // tells that there are none newer. When they cannot be had the message is
 // answered 96 or 91, without a MAC.
-func (x *exchange) withKeys(ctx context.Context, next func(ctx context.Context, fresh bool)) {
+func (x *exchange) withKeys(ctx context.Context, next step) {
 	t := x.attempt.Terminal
 	if t == nil || !x.needsKeys(t) {
-		next(ctx, true)
+		next(x, ctx, true)
 		return
 	}
 	x.readSerial()
@@ -55,7 +58,7 @@ func (x *exchange) readSerial() {
 }
 
 // readKeys reads the terminal's keys; newer ones than those that are at hand.
-func (x *exchange) readKeys(ctx context.Context, next func(ctx context.Context, fresh bool)) {
+func (x *exchange) readKeys(ctx context.Context, next step) {
 	x.pipeline.o.Switch.Keys(x.attempt.Terminal, x.keys, func(set *switching.KeySet, fresh bool, err error) {
 		defer x.contain("verifying a message")
 		if err != nil {
@@ -65,7 +68,7 @@ func (x *exchange) readKeys(ctx context.Context, next func(ctx context.Context, 
 			return
 		}
 		x.keys = set
-		next(ctx, fresh)
+		next(x, ctx, fresh)
 	})
 }
 
@@ -101,7 +104,7 @@ func (x *exchange) authenticate(ctx context.Context, fresh bool) {
 	}
 	if t.MACAlgorithm == noMAC || !x.dialect.Authenticated(x.request.MTI()) {
 		if !fresh && !x.keys.SignedIn() {
-			x.readKeys(ctx, x.authenticate) // it may have signed in at another host just now
+			x.readKeys(ctx, (*exchange).authenticate) // it may have signed in at another host just now
 			return
 		}
 		x.credentials = x.keys.Unverified(x.ksn)
@@ -115,7 +118,7 @@ func (x *exchange) authenticate(ctx context.Context, fresh bool) {
 	case errors.Is(err, wire.ErrMACMissing), errors.Is(err, switching.ErrKSN):
 		x.macFailed(macMissing)
 	case !fresh:
-		x.readKeys(ctx, x.authenticate)
+		x.readKeys(ctx, (*exchange).authenticate)
 	case !x.keys.SignedIn():
 		x.denied(switching.SignInRequired)
 	case errors.Is(err, wire.ErrMACWrong):

@@ -28,6 +28,9 @@ type Message struct {
 	// Payload starts at the MTI. It belongs to the handler until it answers and
 	// may be used again for another message after that: copy what is kept.
 	Payload []byte
+	// Room is memory for an answer's payload, to append to; empty, and perhaps without
+	// any. It belongs to the handler as long as Payload does.
+	Room []byte
 	// Received is when the last byte of the frame had been read.
 	Received time.Time
 }
@@ -36,7 +39,7 @@ type Message struct {
 type Answer struct {
 	// Payload starts at the MTI; framing, the swapped TPDU and the request's
 	// application header are added by the session. It belongs to the session from here on, and may be (a part of) the
-	// request's own payload. Nil sends nothing and frees the place.
+	// request's own payload or in its room. Nil sends nothing and frees the place.
 	Payload []byte
 	// Demand is what the answer's application header asks the terminal for, where
 	// the framing has one.

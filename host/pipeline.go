@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -26,6 +27,7 @@ type Pipeline struct {
 	log     *slog.Logger
 	lines   *lines // about single messages
 	metrics *pipelineMetrics
+	pages   sync.Pool // *pages
 }
 
 // Submitter is the switch as the pipeline needs it. Submit calls done once, from
@@ -68,12 +70,18 @@ func NewPipeline(o PipelineOptions) *Pipeline {
 	return &Pipeline{o: o, log: o.Logger, lines: newLines(o.Logger), metrics: newPipelineMetrics(o.Registerer, maps.Keys(o.Dialects))}
 }
 
+// pages are what a message and its answer are read from and written on. They serve
+// one exchange after the other, wiped: what an exchange's request and answer have
+// beyond it are copies.
+type pages struct{ request, answer wire.Message }
+
 // exchange is one message and its answer.
 type exchange struct {
 	pipeline *Pipeline
 	dialect  dialect.Dialect
 	message  *Message
-	request  *wire.Message
+	pages    *pages        // nil once the answer is sent
+	request  *wire.Message // of the pages
 	attempt  Attempt
 	answer   func(Answer)
 	// certificate of the peer; zero without one.
@@ -86,14 +94,15 @@ type exchange struct {
 	// submitted is what the switch was asked; nil before it was.
 	submitted *switching.Request
 	network   string // of its card, as metrics have it
+	response  switching.Response
 	sent      bool
 }
 
 // Handle takes one message. It answers from here, or from a lane's goroutine.
 func (p *Pipeline) Handle(ctx context.Context, m *Message, answer func(Answer)) {
-	x := &exchange{pipeline: p, dialect: p.o.Dialects[m.Listener], message: m, answer: answer}
-	var err error
-	if x.request, err = x.dialect.Spec().Parse(m.Payload); err != nil {
+	x := &exchange{pipeline: p, dialect: p.o.Dialects[m.Listener], message: m, answer: answer, pages: p.take()}
+	x.request = &x.pages.request
+	if err := x.dialect.Spec().ParseInto(x.request, m.Payload); err != nil {
 		x.unparsable(ctx, err)
 		return
 	}
@@ -107,7 +116,7 @@ func (p *Pipeline) Handle(ctx context.Context, m *Message, answer func(Answer)) 
 	case !x.certified():
 		x.denied(switching.SecurityViolation)
 	default:
-		x.withKeys(ctx, x.authenticate)
+		x.withKeys(ctx, (*exchange).authenticate)
 	}
 }
 
@@ -120,6 +129,29 @@ func (x *exchange) certified() bool {
 		return true
 	}
 	return x.message.Certificate != nil && bytes.Equal(t.CertificateSHA256, x.certificate[:])
+}
+
+func (p *Pipeline) take() *pages {
+	if used, ok := p.pages.Get().(*pages); ok {
+		return used
+	}
+	return &pages{}
+}
+
+// maxPageBytes of a message are kept for the next one: far above a sale's, and
+// below those of a frame that somebody made as long as he could.
+const maxPageBytes = 16 << 10
+
+// release gives the pages to the next exchange.
+func (x *exchange) release() {
+	used := x.pages
+	x.pages, x.request = nil, nil
+	if used == nil || used.request.MemoryBytes() > maxPageBytes || used.answer.MemoryBytes() > maxPageBytes {
+		return
+	}
+	used.request.Wipe()
+	used.answer.Wipe()
+	x.pipeline.pages.Put(used)
 }
 
 // authenticated goes on with a message whose MAC was right, or whose terminal or
@@ -138,7 +170,10 @@ func (x *exchange) authenticated(sealed bool) {
 	request.Credentials.Stranger = x.attempt.Terminal == nil
 	x.submitted, x.network = request, networkOf(x.pipeline.o.Switch, request)
 	x.pipeline.metrics.requested(x)
-	x.pipeline.o.Switch.Submit(request, func(r switching.Response) { x.decided(&r) })
+	x.pipeline.o.Switch.Submit(request, func(r switching.Response) {
+		x.response = r
+		x.decided(&x.response)
+	})
 }
 
 // identify says for the guard who sends the message, by what it claims.
@@ -205,8 +240,8 @@ func (x *exchange) decided(r *switching.Response) {
 // reply builds the answer and hands it to the session.
 func (x *exchange) reply(r *switching.Response) {
 	defer x.contain("building an answer") // a lane's goroutine runs this
-	m := x.dialect.Answer(x.request, r)
-	if m == nil {
+	m := &x.pages.answer
+	if !x.dialect.Answer(m, x.request, r) {
 		x.pipeline.metrics.answered(x, nil, r)
 		x.send(Answer{})
 		return
@@ -227,6 +262,7 @@ func (x *exchange) contain(doing string) {
 	if cause := recover(); cause != nil {
 		x.pipeline.log.Error("handling a message panicked", "doing", doing, "panic", fmt.Sprintf("%T", cause), "mti", x.attempt.MTI)
 		x.pipeline.metrics.panics.Inc()
+		x.pages = nil // somebody may be reading them still
 		x.send(Answer{})
 	}
 }
@@ -242,13 +278,14 @@ func (x *exchange) send(a Answer) {
 	if x.submitted != nil && x.submitted.PIN != nil {
 		clear(x.submitted.PIN.Block)
 	}
+	x.release()
 	x.answer(a)
 }
 
 func (x *exchange) pack(m *wire.Message) ([]byte, error) {
-	spec := x.dialect.Spec()
+	spec, room := x.dialect.Spec(), x.message.Room[:0]
 	if !x.dialect.Authenticated(m.MTI()) {
-		return spec.Pack(m)
+		return spec.AppendPack(room, m)
 	}
 	if x.seal == nil && x.keys != nil {
 		if mac := x.keys.Seal(context.Background(), x.ksn); mac != nil {
@@ -256,9 +293,9 @@ func (x *exchange) pack(m *wire.Message) ([]byte, error) {
 		}
 	}
 	if x.seal == nil {
-		return spec.Pack(m)
+		return spec.AppendPack(room, m)
 	}
-	return spec.PackWithMAC(m, x.seal)
+	return spec.AppendPackWithMAC(room, m, x.seal)
 }
 
 // refuse answers without the switch.
@@ -290,8 +327,7 @@ func (x *exchange) unparsable(ctx context.Context, err error) {
 		parse = &wire.ParseError{Field: wire.NoField, Reason: "unreadable"}
 	}
 	x.log(slog.LevelWarn, "message cannot be parsed", "mti", parse.MTI, "field", parse.Field, "offset", parse.Offset, "reason", parse.Reason)
-	x.request = x.dialect.Spec().Readable(x.message.Payload)
-	if x.request == nil || !x.dialect.Answers(x.request.MTI()) {
+	if !x.dialect.Answers(x.request.MTI()) { // the request is what could be read
 		x.send(Answer{})
 		return
 	}
@@ -299,13 +335,16 @@ func (x *exchange) unparsable(ctx context.Context, err error) {
 	if !x.passes(x.pipeline.o.Guard.Allow(x.attempt)) {
 		return
 	}
-	x.withKeys(ctx, func(ctx context.Context, _ bool) {
-		if err := x.sealable(ctx); err != nil {
-			x.notVerifiable(err)
-			return
-		}
-		x.refuse(switching.FormatError)
-	})
+	x.withKeys(ctx, (*exchange).refuseFormat)
+}
+
+// refuseFormat answers a message that could not be parsed.
+func (x *exchange) refuseFormat(ctx context.Context, _ bool) {
+	if err := x.sealable(ctx); err != nil {
+		x.notVerifiable(err)
+		return
+	}
+	x.refuse(switching.FormatError)
 }
 
 // log says where the message came from. What is logged of it is never a value, and

@@ -612,10 +612,13 @@ func TestPipelineUnparsableOfATerminalWithABrokenKey(t *testing.T) {
 type oddDialect struct {
 	dialect.Dialect
 
-	answer func() *wire.Message
+	answer func(*wire.Message)
 }
 
-func (d oddDialect) Answer(*wire.Message, *switching.Response) *wire.Message { return d.answer() }
+func (d oddDialect) Answer(answer, _ *wire.Message, _ *switching.Response) bool {
+	d.answer(answer)
+	return true
+}
 
 // TestPipelineContainsFaultsOfAnswers: the lane that answers goes on, and the
 // message's place is free again.
@@ -624,9 +627,9 @@ func TestPipelineContainsFaultsOfAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, answer := range map[string]func() *wire.Message{
-		"panics":          func() *wire.Message { panic(pipelinePAN) },
-		"cannot be built": func() *wire.Message { m := wire.NewMessage("0210"); m.Set(39, "one"); return m },
+	for name, answer := range map[string]func(*wire.Message){
+		"panics":          func(*wire.Message) { panic(pipelinePAN) },
+		"cannot be built": func(m *wire.Message) { m.Reset("0210"); m.Set(39, "one") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newPipelineRig(t, oddDialect{base, answer})

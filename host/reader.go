@@ -182,7 +182,8 @@ func (s *session) readFrame() (*place, error) {
 			Certificate: s.certificate,
 			TPDU:        frame.TPDU,
 			Header:      frame.Header,
-			Payload:     frame.Payload,
+			Payload:     frame.Payload[:len(frame.Payload):len(frame.Payload)],
+			Room:        frame.Payload[len(frame.Payload):],
 			Received:    received,
 		},
 	}, nil

@@ -11,32 +11,29 @@ import (
 var repeatedInAnswer = []int{3, 4, 11, 24, 41, 42, 49, 70}
 
 // Answer builds the answer to a request.
-func (d *iso87) Answer(request *wire.Message, r *switching.Response) *wire.Message {
+func (d *iso87) Answer(m, request *wire.Message, r *switching.Response) bool {
 	mti, ok := answerMTI(request.MTI())
 	if !ok || r.Reason == 0 {
-		return nil
+		return false
 	}
-	m := wire.NewMessage(mti)
+	m.Reset(mti)
 	for _, field := range repeatedInAnswer {
-		if request.Has(field) {
-			m.Set(field, request.Get(field))
-		}
+		m.Copy(field, request)
 	}
 	d.times(m, request, r)
 	m.Set(39, codeOf(r.Reason))
 	if kind, refusal := kindOf(request); refusal == nil && aboutBatch(kind) {
 		answerBatch(m, request, kind)
-		return m
+		return true
 	}
 	if r.RRN != 0 {
-		m.Set(37, fmt.Sprintf("%012d", r.RRN))
+		setDigits(m, 37, r.RRN, rrnDigits)
 	}
 	if r.Approved() && r.AuthCode != "" {
 		m.Set(38, r.AuthCode)
 	}
 	if r.HasBusinessDate {
-		day := r.BusinessDate.Time()
-		m.Set(15, fmt.Sprintf("%02d%02d", day.Month(), day.Day()))
+		setMonthAndDay(m, 15, r.BusinessDate.Time())
 	}
 	if r.HasBalance {
 		m.Set(54, availableBalance(r))
@@ -44,23 +41,25 @@ func (d *iso87) Answer(request *wire.Message, r *switching.Response) *wire.Messa
 	if r.Rule != 0 {
 		m.Set(63, verdictText(r))
 	}
-	return m
+	return true
 }
 
 // times puts in F7, F12 and F13: the host's own for terminals that set their
 // clock by them, else what the first transmission carried.
 func (d *iso87) times(m, request *wire.Message, r *switching.Response) {
 	if d.hostTime && !r.AcceptedAt.IsZero() {
-		at := r.AcceptedAt
-		m.Set(12, at.Format("150405"))
-		m.Set(13, at.Format("0102"))
+		setTimeOfDay(m, 12, r.AcceptedAt)
+		setMonthAndDay(m, 13, r.AcceptedAt)
+	}
+	if len(d.echoed) == 0 && len(r.Echo) == 0 {
+		return
 	}
 	echo := r.Echo
 	if !stored(r) {
 		echo = d.echo(request)
 	}
 	for len(echo) >= 2 && len(echo) >= 2+int(echo[1]) {
-		m.Set(int(echo[0]), string(echo[2:2+int(echo[1])]))
+		m.SetText(int(echo[0]), echo[2:2+int(echo[1])])
 		echo = echo[2+int(echo[1]):]
 	}
 }

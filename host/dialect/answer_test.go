@@ -127,7 +127,7 @@ func TestAnswers(t *testing.T) {
 							response.Echo = asked.Echo
 						}
 					}
-					answer := d.Answer(request, &response)
+					answer := answerTo(d, request, &response)
 					want := test.want.but(nil)
 					for _, field := range repeatedFields {
 						if v, ok := test.request[field]; ok {
@@ -272,7 +272,7 @@ func TestCodes(t *testing.T) {
 		t.Run(d.Name(), func(t *testing.T) {
 			request := received(t, d, "0200", withCard)
 			for _, reason := range switching.Reasons() {
-				code := d.Answer(request, &switching.Response{Reason: reason}).Get(39)
+				code := answerTo(d, request, &switching.Response{Reason: reason}).Get(39)
 				switch want, listed := codes[reason]; {
 				case listed && code != want:
 					t.Errorf("%s is answered %s, want %s", reason, code, want)
@@ -283,7 +283,7 @@ func TestCodes(t *testing.T) {
 				}
 			}
 			// One that is not known here is a decline all the same.
-			if code := d.Answer(request, &switching.Response{Reason: 250}).Get(39); code != "96" {
+			if code := answerTo(d, request, &switching.Response{Reason: 250}).Get(39); code != "96" {
 				t.Errorf("an unknown reason is answered %q", code)
 			}
 		})
@@ -294,7 +294,7 @@ func TestCodes(t *testing.T) {
 func TestSilence(t *testing.T) {
 	for _, d := range both(t) {
 		t.Run(d.Name(), func(t *testing.T) {
-			if got := d.Answer(received(t, d, "0200", withCard), &switching.Response{}); got != nil {
+			if got := answerTo(d, received(t, d, "0200", withCard), &switching.Response{}); got != nil {
 				t.Errorf("answered %s without a reason", got.MTI())
 			}
 		})
@@ -315,13 +315,13 @@ func TestRepeatIsAnsweredByteForByte(t *testing.T) {
 						t.Fatal(refusal)
 					}
 					response := outcome(reason, func(r *switching.Response) { r.Echo = asked.Echo })
-					want := pack(t, d, d.Answer(sent, response))
+					want := pack(t, d, answerTo(d, sent, response))
 					for _, repeat := range []fields{first, withCard, first.but(later)} {
 						for _, mti := range []string{"0200", "0201"} {
 							again := *response
 							again.Stored = true
 							again.Echo = slices.Clone(asked.Echo)
-							if got := pack(t, d, d.Answer(received(t, d, mti, repeat), &again)); !bytes.Equal(got, want) {
+							if got := pack(t, d, answerTo(d, received(t, d, mti, repeat), &again)); !bytes.Equal(got, want) {
 								t.Fatalf("%s: repeat %s %v is answered\n%q\nfirst\n%q", name, mti, repeat, got, want)
 							}
 						}
@@ -340,9 +340,9 @@ func TestAnswerOfTheAbandoned(t *testing.T) {
 			for _, first := range []fields{withCard, withCard.but(transmission)} {
 				sent := received(t, d, "0200", first)
 				asked, _ := d.Request(sent)
-				want := pack(t, d, d.Answer(sent, &switching.Response{Reason: switching.SystemMalfunction}))
+				want := pack(t, d, answerTo(d, sent, &switching.Response{Reason: switching.SystemMalfunction}))
 				again := received(t, d, "0201", first.but(fields{7: "0310150612"}))
-				got := pack(t, d, d.Answer(again, &switching.Response{Reason: switching.SystemMalfunction, Stored: true, Echo: asked.Echo}))
+				got := pack(t, d, answerTo(d, again, &switching.Response{Reason: switching.SystemMalfunction, Stored: true, Echo: asked.Echo}))
 				if !bytes.Equal(got, want) {
 					t.Errorf("answered\n%q\nfirst\n%q", got, want)
 				}

@@ -143,7 +143,5 @@ func answerBatch(m, request *wire.Message, kind switching.Kind) {
 	if kind == switching.KindUpload {
 		field = 37
 	}
-	if request.Has(field) {
-		m.Set(field, request.Get(field))
-	}
+	m.Copy(field, request)
 }

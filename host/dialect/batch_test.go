@@ -74,7 +74,7 @@ func TestPublishedSettlements(t *testing.T) {
 		}
 		// What a record's answer has besides is not told about a batch.
 		c.response.RRN, c.response.HasBusinessDate = 632600000001, true
-		got, err := d.Spec().Pack(d.Answer(m, &c.response))
+		got, err := d.Spec().Pack(answerTo(d, m, &c.response))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +128,7 @@ func TestTotals(t *testing.T) {
 					t.Errorf("F63 %q: %+v, refusal %v", f63, r, refusal)
 				}
 				if refusal != nil {
-					answer := d.Answer(m, &switching.Response{Reason: refusal.Reason})
+					answer := answerTo(d, m, &switching.Response{Reason: refusal.Reason})
 					if answer.MTI() != "0510" || answer.Get(39) != "30" {
 						t.Errorf("F63 %q answered %s %s", f63, answer.MTI(), answer.Get(39))
 					}
@@ -187,7 +187,7 @@ func TestUploads(t *testing.T) {
 					if r.Kind != switching.KindUpload || r.UploadedKind != c.kind || r.Original != c.want || r.STAN != 50 || r.AmountMinor != 12_34 {
 						t.Errorf("%s: %+v", name, r)
 					}
-					answer := d.Answer(m, &switching.Response{Reason: switching.Approved, RRN: 632600000099, Became: switching.KindUpload})
+					answer := answerTo(d, m, &switching.Response{Reason: switching.Approved, RRN: 632600000099, Became: switching.KindUpload})
 					if answer.MTI() != "0330" || answer.Get(39) != "00" || answer.Get(37) != m.Get(37) || answer.Get(11) != "000050" {
 						t.Errorf("%s answered %s %v", name, answer.MTI(), answer.Fields())
 					}

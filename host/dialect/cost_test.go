@@ -47,7 +47,7 @@ func costOf(d dialect.Dialect, payload []byte) uint64 {
 		if _, refusal := d.Request(m); refusal == nil {
 			reason = switching.Approved
 		}
-		if answer := d.Answer(m, &switching.Response{Reason: reason}); answer != nil {
+		if answer := answerTo(d, m, &switching.Response{Reason: reason}); answer != nil {
 			_, _ = d.Spec().Pack(answer)
 		}
 	}

@@ -20,10 +20,12 @@ type Dialect interface {
 	// Request is what a message asks for. A Refusal is not for the switch: it
 	// is answered as it is.
 	Request(m *wire.Message) (*switching.Request, *Refusal)
-	// Answer to a request message, or to as much of it as could be read; nil if
-	// its type is not answered, and for a response that says nothing.
-	Answer(request *wire.Message, r *switching.Response) *wire.Message
-	// TerminalID and MerchantID of a message, before its MAC was checked.
+	// Answer makes a message the answer to a request message, or to as much of it as
+	// could be read. It is false if the request's type is not answered, and for a
+	// response that says nothing.
+	Answer(answer, request *wire.Message, r *switching.Response) bool
+	// TerminalID and MerchantID of a message, before its MAC was checked. Like all
+	// that a Request has of a message, they are copies.
 	TerminalID(m *wire.Message) string
 	MerchantID(m *wire.Message) string
 	// Authenticated tells whether messages of this type carry a MAC.

@@ -8,6 +8,7 @@ import (
 	"meridian/host/dialect"
 	"meridian/host/wire"
 	"meridian/internal/card"
+	"meridian/switch"
 )
 
 const (
@@ -81,4 +82,16 @@ func received(t testing.TB, d dialect.Dialect, mti string, f fields) *wire.Messa
 		t.Fatal(err)
 	}
 	return parsed
+}
+
+// answerTo is a dialect's answer, in a message that was used for another one
+// before; nil where there is none.
+func answerTo(d dialect.Dialect, request *wire.Message, r *switching.Response) *wire.Message {
+	m := wire.NewMessage("0110")
+	m.Set(2, testPAN)
+	m.Set(62, "of another message")
+	if !d.Answer(m, request, r) {
+		return nil
+	}
+	return m
 }

@@ -1,7 +1,6 @@
 package dialect
 
 import (
-	"strconv"
 	"strings"
 
 	"meridian/host/wire"
@@ -99,12 +98,6 @@ func settleAdvice(_ *wire.Message, r *switching.Request) *Refusal {
 		return noCard()
 	}
 	return nil
-}
-
-// digits reads decimal digits and nothing else: no sign, no space.
-func digits(s string) (int64, bool) {
-	v, err := strconv.ParseUint(s, 10, 63)
-	return int64(v), err == nil
 }
 
 // echo packs the fields that belong to this transmission: number, length, value.

@@ -119,7 +119,7 @@ func TestMessageTypes(t *testing.T) {
 				is1987 := mti[0] == '0' && mti[1] >= '1' && mti[1] <= '8'
 				isRequest := (mti[2] == '0' || mti[2] == '2') && mti[3] <= '5'
 				m := received(t, d, mti, withCard)
-				answer := d.Answer(m, &switching.Response{Reason: switching.Approved})
+				answer := answerTo(d, m, &switching.Response{Reason: switching.Approved})
 				if got, want := answer != nil, is1987 && isRequest; got != want || d.Answers(mti) != want {
 					t.Fatalf("%s: answered %t, Answers says %t, want %t", mti, got, d.Answers(mti), want)
 				}

@@ -19,7 +19,9 @@ type unionPay struct {
 	token      func(card.PAN) [16]byte
 	decrypt    func(terminalID, track string) (string, error)
 	acquirerID string
-	profile    Profile
+	// parties is F44 of an answer: issuer and acquirer, eleven characters each.
+	parties string
+	profile Profile
 }
 
 // An institution's number has 8 to 11 digits.
@@ -39,6 +41,7 @@ func newUnionPay(o Options) (Dialect, error) {
 	if n := len(d.acquirerID); n < minAcquirerDigits || n > maxAcquirerDigits || strings.Trim(d.acquirerID, "0123456789") != "" {
 		return nil, fmt.Errorf("dialect unionpay: acquirer %q is not 8 to 11 digits", d.acquirerID)
 	}
+	d.parties = fmt.Sprintf("%-11s%-11s", d.acquirerID, d.acquirerID)
 	if o.Profile == "" {
 		o.Profile = DefaultProfile
 	}

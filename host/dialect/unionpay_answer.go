@@ -30,102 +30,104 @@ var (
 )
 
 // Answer builds the answer to a request.
-func (d *unionPay) Answer(request *wire.Message, r *switching.Response) *wire.Message {
+func (d *unionPay) Answer(m, request *wire.Message, r *switching.Response) bool {
 	mti, ok := answerMTI(request.MTI())
 	if !ok || r.Reason == 0 {
-		return nil
+		return false
 	}
 	op, _, _ := operationOf(request)
 	if op == nil {
-		op = &operation{answer: refusedAnswer}
+		op = &refusedOperation
 	}
-	a := &unionPayAnswer{dialect: d, request: request, op: op, response: r}
-	m := wire.NewMessage(mti)
+	a := unionPayAnswer{dialect: d, message: m, request: request, op: op, response: r}
+	m.Reset(mti)
 	for _, field := range op.answer {
-		if value := a.field(field); value != "" {
-			m.Set(field, value)
-		}
+		a.put(field)
 	}
-	return m
+	return true
 }
 
 // unionPayAnswer is one answer being built.
 type unionPayAnswer struct {
 	dialect  *unionPay
+	message  *wire.Message
 	request  *wire.Message
 	op       *operation
 	response *switching.Response
 }
 
-// field is the value of a field of the answer; empty where it has none.
-func (a *unionPayAnswer) field(n int) string {
+// put makes a field of the answer; not one that has no value.
+func (a *unionPayAnswer) put(n int) {
 	r := a.response
 	switch n {
-	case 12, 13:
-		return a.time(n)
+	case 12:
+		if !r.AcceptedAt.IsZero() {
+			setTimeOfDay(a.message, n, r.AcceptedAt)
+		}
+	case 13:
+		if !r.AcceptedAt.IsZero() {
+			setMonthAndDay(a.message, n, r.AcceptedAt)
+		}
 	case 15:
-		if !r.HasBusinessDate {
-			return ""
+		if r.HasBusinessDate {
+			setMonthAndDay(a.message, n, r.BusinessDate.Time())
 		}
-		day := r.BusinessDate.Time()
-		return fmt.Sprintf("%02d%02d", day.Month(), day.Day())
-	case 32:
-		return a.dialect.acquirerID
 	case 37:
-		return a.rrn()
-	case 38:
-		if !r.Approved() {
-			return ""
-		}
-		return r.AuthCode
-	case 39:
-		return a.code()
-	case 44: // issuer and acquirer, eleven characters each
-		return fmt.Sprintf("%-11s%-11s", a.dialect.acquirerID, a.dialect.acquirerID)
-	case 48:
-		return a.totals()
-	case 54:
-		if !r.HasBalance {
-			return ""
-		}
-		return availableBalance(r)
+		a.rrn()
 	case 60:
-		return a.field60()
-	case 62:
-		return a.private()
-	case 63:
-		return a.text()
-	default:
-		return a.request.Get(n)
+		a.field60()
+	case 32, 38, 39, 44, 48, 54, 62, 63:
+		if value := a.text(n); value != "" {
+			a.message.Set(n, value)
+		}
+	default: // as it was sent
+		if len(a.request.View(n)) > 0 {
+			a.message.Copy(n, a.request)
+		}
 	}
 }
 
-func (a *unionPayAnswer) time(n int) string {
-	at := a.response.AcceptedAt
+// text is the value of a field whose characters the host chooses; empty where it
+// has none.
+func (a *unionPayAnswer) text(n int) string {
+	r := a.response
 	switch {
-	case at.IsZero():
-		return ""
-	case n == 12:
-		return at.Format("150405")
+	case n == 32:
+		return a.dialect.acquirerID
+	case n == 38 && r.Approved():
+		return r.AuthCode
+	case n == 39:
+		return a.code()
+	case n == 44:
+		return a.dialect.parties
+	case n == 48:
+		return a.totals()
+	case n == 54 && r.HasBalance:
+		return availableBalance(r)
+	case n == 62:
+		return a.private()
+	case n == 63:
+		return a.shown()
 	default:
-		return at.Format("0102")
+		return ""
 	}
 }
 
 // rrn is F37. What rests on no record has the time and the trace number there, as
 // hosts do: a terminal prints it and refers to nothing by it.
-func (a *unionPayAnswer) rrn() string {
-	if a.response.RRN != 0 {
-		return fmt.Sprintf("%012d", a.response.RRN)
+func (a *unionPayAnswer) rrn() {
+	r := a.response
+	switch {
+	case r.RRN != 0:
+		setDigits(a.message, 37, r.RRN, rrnDigits)
+	case r.AcceptedAt.IsZero() || !a.op.network():
+	default:
+		trace := a.request.Get(11)
+		if trace == "" {
+			trace = "000000"
+		}
+		a.message.Set(37, r.AcceptedAt.Format("150405")+trace)
 	}
-	if a.response.AcceptedAt.IsZero() || !a.op.network() {
-		return ""
-	}
-	trace := a.request.Get(11)
-	if trace == "" {
-		trace = "000000"
-	}
-	return a.response.AcceptedAt.Format("150405") + trace
 }
 
 // code is F39. An answer to a settlement tells the outcome in F48 instead, unless
@@ -183,12 +185,16 @@ func (a *unionPayAnswer) totals() string {
 }
 
 // field60 comes back as it was sent, save that a sign-in is told its batch.
-func (a *unionPayAnswer) field60() string {
-	f60 := a.request.Get(60)
-	if a.response.BatchNo == 0 || len(f60) < typeDigits+batchDigits {
-		return f60
+func (a *unionPayAnswer) field60() {
+	f60 := a.request.View(60)
+	if len(f60) == 0 {
+		return
 	}
-	return fmt.Sprintf("%s%06d%s", f60[:typeDigits], a.response.BatchNo, f60[typeDigits+batchDigits:])
+	if a.response.BatchNo == 0 || len(f60) < typeDigits+batchDigits {
+		a.message.Copy(60, a.request)
+		return
+	}
+	a.message.Set(60, fmt.Sprintf("%s%06d%s", f60[:typeDigits], a.response.BatchNo, f60[typeDigits+batchDigits:]))
 }
 
 // private is F62.

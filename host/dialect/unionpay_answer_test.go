@@ -99,7 +99,7 @@ func TestUnionPayAnswerBitmaps(t *testing.T) {
 			if _, refusal := d.Request(request); refusal != nil {
 				t.Fatalf("the request is refused: %s", refusal)
 			}
-			answer := d.Answer(request, c.response)
+			answer := answerTo(d, request, c.response)
 			want := fieldsOf(t, c.want)
 			got := answer.Fields()
 			if d.Authenticated(answer.MTI()) {
@@ -137,7 +137,7 @@ func TestUnionPayAnswerFields(t *testing.T) {
 	d := unionPay(t)
 	chip := unionPaySale.but(fields{22: "052", 23: "001"})
 	request := received(t, d, "0200", chip)
-	answer := d.Answer(request, outcome(switching.Approved, func(r *switching.Response) { r.Network = "unionpay" }))
+	answer := answerTo(d, request, outcome(switching.Approved, func(r *switching.Response) { r.Network = "unionpay" }))
 	want := fields{
 		2: testPAN, 3: "000000", 4: "000000001500", 11: "000042", 12: "230509", 13: "0310", 14: "3012", 15: "0311", 23: "001", 25: "00",
 		32: "48031000", 37: "606900000042", 38: "012345", 39: "00", 41: "10000001", 42: "104110000000001",
@@ -157,26 +157,26 @@ func TestUnionPayAnswerFields(t *testing.T) {
 	// The request's own track, PIN and chip data never come back.
 	full := received(t, d, "0200", chip.but(fields{35: testTrack2, 52: "0123456789ABCDEF", 55: "9F3602001B", 26: "12"}))
 	for _, field := range []int{26, 35, 52, 55} {
-		if d.Answer(full, outcome(switching.Approved)).Has(field) {
+		if answerTo(d, full, outcome(switching.Approved)).Has(field) {
 			t.Errorf("the answer has F%d", field)
 		}
 	}
 	// A decline has no authorization code.
-	if declined := d.Answer(request, outcome(switching.InsufficientFunds)); declined.Has(38) || declined.Get(39) != "51" {
+	if declined := answerTo(d, request, outcome(switching.InsufficientFunds)); declined.Has(38) || declined.Get(39) != "51" {
 		t.Errorf("declined: fields %v, F39 %s", declined.Fields(), declined.Get(39))
 	}
 	balances := received(t, d, "0200", unionPaySale.but(fields{3: "310000", 4: "", 60: "01000007000500"}))
-	if got := d.Answer(balances, outcome(switching.Approved, balance(-12_34, 156))).Get(54); got != "0002156D000000001234" {
+	if got := answerTo(d, balances, outcome(switching.Approved, balance(-12_34, 156))).Get(54); got != "0002156D000000001234" {
 		t.Errorf("F54 is %s", got)
 	}
 	for scheme, network := range map[string]string{"VIS": "visa", "MCC": "mastercard", "MAE": "maestro", "JCB": "jcb", "AMX": "amex", "   ": "giftcards"} {
-		answer := d.Answer(request, outcome(switching.Approved, func(r *switching.Response) { r.Network = network }))
+		answer := answerTo(d, request, outcome(switching.Approved, func(r *switching.Response) { r.Network = network }))
 		if got, _ := text63(t, answer); got != scheme {
 			t.Errorf("network %s is %q", network, got)
 		}
 	}
 	refund := received(t, d, "0220", unionPaySale.but(fields{3: "200000", 60: "25000007000500", 63: "VIS"}).but(unionPayReference))
-	if got, _ := text63(t, d.Answer(refund, outcome(switching.Approved))); got != "VIS" {
+	if got, _ := text63(t, answerTo(d, refund, outcome(switching.Approved))); got != "VIS" {
 		t.Errorf("a refund that says its scheme is answered %q", got)
 	}
 }
@@ -201,7 +201,7 @@ func TestUnionPayRepeats(t *testing.T) {
 			if _, refusal := d.Request(request); refusal != nil {
 				t.Fatal(refusal)
 			}
-			payload, err := d.Spec().Pack(d.Answer(request, &response))
+			payload, err := d.Spec().Pack(answerTo(d, request, &response))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -234,7 +234,7 @@ func TestUnionPaySettlementAnswers(t *testing.T) {
 	} {
 		d := unionPay(t, profile(c.profile))
 		request := received(t, d, "0500", terminalFields.but(fields{48: c.f48, 60: "00000007201", 63: "01 "}))
-		answer := d.Answer(request, outcome(c.reason))
+		answer := answerTo(d, request, outcome(c.reason))
 		if answer.Get(48) != c.want || answer.Get(39) != c.f39 || answer.Get(63) != "01 " {
 			t.Errorf("%s: F48 %s, F39 %q", name, answer.Get(48), answer.Get(39))
 		}
@@ -258,7 +258,7 @@ func TestUnionPayWorkingKeys(t *testing.T) {
 		"refused": {"003", outcome(switching.TerminalLocked), ""},
 	} {
 		request := received(t, d, "0800", terminalFields.but(fields{60: "00000001" + c.code, 63: "01 "}))
-		answer := d.Answer(request, c.response)
+		answer := answerTo(d, request, c.response)
 		if got := strings.ToUpper(hex.EncodeToString(answer.Bytes(62))); got != c.want {
 			t.Errorf("%s: F62 is %s", name, got)
 		}
@@ -269,7 +269,7 @@ func TestUnionPayWorkingKeys(t *testing.T) {
 	single001 := outcome(switching.Approved, issued(8, hsm.UseMAC), func(r *switching.Response) {
 		r.Keys = append(r.Keys, switching.IssuedKey{Use: hsm.UsePIN, Cryptogram: []byte("12345678"), CheckValue: []byte("abcd")})
 	})
-	answer := d.Answer(received(t, d, "0800", terminalFields.but(fields{60: "00000001001"})), single001)
+	answer := answerTo(d, received(t, d, "0800", terminalFields.but(fields{60: "00000001001"})), single001)
 	if got, want := string(answer.Bytes(62)), "12345678abcd"+strings.Repeat("\x02", 8)+"\xC2\xC2\xC2\xC2"; got != want {
 		t.Errorf("001: F62 is % X", got)
 	}
@@ -324,7 +324,7 @@ func TestUnionPayDownloads(t *testing.T) {
 		if _, refusal := d.Request(request); refusal != nil {
 			t.Fatalf("%s: %s", name, refusal)
 		}
-		if got := string(d.Answer(request, c.response).Bytes(62)); got != c.want {
+		if got := string(answerTo(d, request, c.response).Bytes(62)); got != c.want {
 			t.Errorf("%s: F62 is %q, want %q", name, got, c.want)
 		}
 	}
@@ -354,13 +354,13 @@ func TestUnionPayAnswersToTheUnreadable(t *testing.T) {
 		"an unknown message": {11: "000042", 41: "10000001", 60: "99000001"},
 	} {
 		for _, mti := range []string{"0200", "0500", "0320", "0800"} {
-			answer := d.Answer(received(t, d, mti, f), &switching.Response{Reason: switching.FormatError})
+			answer := answerTo(d, received(t, d, mti, f), &switching.Response{Reason: switching.FormatError})
 			if answer == nil || answer.Get(39) != "30" || answer.Get(11) != f[11] {
 				t.Errorf("%s: %s is answered %v", name, mti, answer)
 			}
 		}
 	}
-	if d.Answer(received(t, d, "0200", unionPaySale), &switching.Response{}) != nil {
+	if answerTo(d, received(t, d, "0200", unionPaySale), &switching.Response{}) != nil {
 		t.Error("a response that says nothing is answered")
 	}
 	if d.Answers("0210") || d.Answers("0110") || !d.Answers("0200") || !d.Answers("0620") {

@@ -59,7 +59,7 @@ func TestUnionPayCodes(t *testing.T) {
 		d := unionPay(t, profile(name))
 		request := received(t, d, "0200", unionPaySale)
 		for _, reason := range switching.Reasons() {
-			answer := d.Answer(request, outcome(reason))
+			answer := answerTo(d, request, outcome(reason))
 			code := answer.Get(39)
 			c, ok := dialect.ResponseCodes[code]
 			if !ok {
@@ -113,7 +113,7 @@ func TestUnionPayTexts(t *testing.T) {
 		"too many refunds":      {"0220", refund, outcome(switching.ExceedsCountLimit, became(switching.KindRefund, 25)), "交易失败"},
 	} {
 		d := unionPay(t)
-		_, got := text63(t, d.Answer(received(t, d, c.mti, c.request), c.response))
+		_, got := text63(t, answerTo(d, received(t, d, c.mti, c.request), c.response))
 		if got != texts[c.want] || got == "" {
 			t.Errorf("%s: shows % X, want %s", name, got, c.want)
 		}
@@ -147,7 +147,7 @@ func TestUnionPayProfiles(t *testing.T) {
 	} {
 		for name, want := range map[string]string{"cup": c.cup, "spp": c.spp, "posp": c.posp} {
 			d := unionPay(t, profile(name))
-			if got := d.Answer(received(t, d, c.mti, c.request), c.response).Get(39); got != want {
+			if got := answerTo(d, received(t, d, c.mti, c.request), c.response).Get(39); got != want {
 				t.Errorf("%s with profile %s: %s, want %s", c.name, name, got, want)
 			}
 		}

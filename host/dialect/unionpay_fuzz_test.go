@@ -42,7 +42,7 @@ func FuzzUnionPay(f *testing.F) {
 			response.RRN, response.HasBusinessDate = 0, false
 		}
 		response.Data = payload[:min(len(payload), 900)]
-		answer := d.Answer(m, response)
+		answer := answerTo(d, m, response)
 		if answer == nil {
 			t.Fatalf("%s has no answer", m.MTI())
 		}

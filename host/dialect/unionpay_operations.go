@@ -43,7 +43,7 @@ type financialKey struct{ class, transaction, messageType string }
 
 // financialOperations are the transactions. What is not here is not supported:
 // points, purses, reservations, top-ups.
-var financialOperations = map[financialKey]operation{
+var financialOperations = pointers(map[financialKey]operation{
 	{"020", "31", "01"}: {kind: switching.KindBalance, answer: balanceAnswer},
 	{"020", "00", "22"}: {kind: switching.KindSale, reversible: true, answer: saleAnswer},
 	{"020", "20", "23"}: {kind: switching.KindVoid, of: switching.KindSale, reversible: true, answer: saleAnswer},
@@ -61,6 +61,17 @@ var financialOperations = map[financialKey]operation{
 	{"020", "00", "36"}: {kind: switching.KindAdvice, answer: saleAnswer}, // a chip's, uploaded
 	{"022", "00", "32"}: {kind: switching.KindAdjustment, of: switching.KindSale, answer: saleAnswer},
 	{"022", "00", "34"}: {kind: switching.KindAdjustment, of: switching.KindSale, answer: saleAnswer}, // with a tip
+})
+
+// pointers lets every message of a kind have the one operation, which is not
+// changed, in place of a copy.
+func pointers[K comparable](table map[K]operation) map[K]*operation {
+	shared := make(map[K]*operation, len(table))
+	for key := range table {
+		op := table[key]
+		shared[key] = &op
+	}
+	return shared
 }
 
 // reversibleTypes are the message types that a reversal may repeat, with their F3;
@@ -73,11 +84,17 @@ var reversibleTypes = func() map[[2]string]bool {
 	return types
 }()
 
+// refusedOperation is that of a message which asks for nothing known.
+var refusedOperation = operation{answer: refusedAnswer}
+
+// reversalOf is the operation of every reversal.
+var reversalOf = operation{kind: switching.KindReversal, answer: reversalAnswer}
+
 // networkKey is class and network management information (F60.3).
 type networkKey struct{ class, code string }
 
 // networkOperations are told by F60.3 alone.
-var networkOperations = map[networkKey]operation{
+var networkOperations = pointers(map[networkKey]operation{
 	{"080", "001"}: {kind: switching.KindLogon, keys: switching.KeysSingle, answer: signInAnswer},
 	{"080", "003"}: {kind: switching.KindLogon, keys: switching.KeysDouble, answer: signInAnswer},
 	{"080", "004"}: {kind: switching.KindLogon, keys: switching.KeysWithTrack, answer: signInAnswer},
@@ -106,7 +123,7 @@ var networkOperations = map[networkKey]operation{
 	{"032", "204"}: {kind: switching.KindUpload, noted: true, answer: uploadAnswer},
 	{"032", "206"}: {kind: switching.KindUpload, noted: true, answer: uploadAnswer},
 	{"062", "951"}: {kind: switching.KindScript, answer: scriptAnswer},
-}
+})
 
 // operationOf says what a message asks for.
 func operationOf(m *wire.Message) (*operation, field60, *Refusal) {
@@ -141,7 +158,7 @@ func financialOperation(m *wire.Message, class string, f60 field60) (*operation,
 	if !ok {
 		return nil, noTransaction(f60.messageType)
 	}
-	return &op, condition(m, op.preauth)
+	return op, condition(m, op.preauth)
 }
 
 // reversalOperation: a reversal has its original's F3, F25 and F60.1.
@@ -157,7 +174,7 @@ func reversalOperation(m *wire.Message, f60 field60) (*operation, *Refusal) {
 	case !reversible: // 12 ends the terminal's attempts
 		return nil, &Refusal{Reason: switching.InvalidTransaction, Field: 60, Problem: "transaction is not reversible: it is repeated until it is answered"}
 	}
-	return &operation{kind: switching.KindReversal, answer: reversalAnswer}, nil
+	return &reversalOf, nil
 }
 
 // networkOperation: by F60.3; and single notices (refund, offline sale, …) of an
@@ -174,7 +191,7 @@ func networkOperation(class string, f60 field60) (*operation, *Refusal) {
 	if !ok {
 		return nil, unsupported(60, "network management code is not supported")
 	}
-	return &op, nil
+	return op, nil
 }
 
 func transactionType(m *wire.Message) (string, *Refusal) {

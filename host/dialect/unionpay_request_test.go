@@ -305,7 +305,7 @@ func TestUnionPayTracks(t *testing.T) {
 		t.Fatalf("card %s/%s, %v", r.PAN, r.Expiry, refusal)
 	}
 	// The answer has the card, which the terminal cannot tell from its track.
-	answer := d.Answer(m, outcome(switching.Approved))
+	answer := answerTo(d, m, outcome(switching.Approved))
 	if answer.Get(2) != testPAN || answer.Get(14) != "3012" || answer.Has(35) {
 		t.Errorf("answer has fields %v", answer.Fields())
 	}

@@ -39,8 +39,8 @@ const (
 // unknownScheme is 63.1 of a card that is of no scheme, or not known.
 const unknownScheme = "   "
 
-// text is F63. A settlement's comes back as it was sent: it is the operator.
-func (a *unionPayAnswer) text() string {
+// shown is F63. A settlement's comes back as it was sent: it is the operator.
+func (a *unionPayAnswer) shown() string {
 	if a.op.kind == switching.KindSettlement {
 		return a.request.Get(63)
 	}
@@ -50,7 +50,7 @@ func (a *unionPayAnswer) text() string {
 	} else if sent := a.request.Get(63); len(sent) >= schemeBytes && isScheme(sent[:schemeBytes]) {
 		scheme = sent[:schemeBytes] // a refund says its original's
 	}
-	return scheme + lines(a.words())
+	return scheme + laidOut[a.words()]
 }
 
 func isScheme(s string) bool {
@@ -80,6 +80,19 @@ func (a *unionPayAnswer) words() string {
 		return shownFor(a.dialect.profile.code(a.op.kind, r))
 	}
 }
+
+// laidOut are the texts that answers have, as lines: they are few, and one is in
+// every answer.
+var laidOut = func() map[string]string {
+	laid := map[string]string{}
+	for _, text := range []string{textSettledRefund, textSameDayVoid, textReview, textBecameRefund, textBecameVoid} {
+		laid[text] = lines(text)
+	}
+	for code := range responseCodes {
+		laid[shownFor(code)] = lines(shownFor(code))
+	}
+	return laid
+}()
 
 // lines lays a text out in the second and third line: the issuer, which is the
 // host itself, says nothing of its own. No character is cut in two.

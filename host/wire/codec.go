@@ -1,10 +1,17 @@
 package wire
 
-import (
-	"strings"
+import "github.com/moov-io/iso8583/encoding"
 
-	"github.com/moov-io/iso8583/encoding"
-)
+// span is a part of a message's memory: what a frame's bytes become are places in
+// it, and no values of their own.
+type span struct{ start, end int32 }
+
+func (s span) of(memory []byte) []byte { return memory[s.start:s.end] }
+
+func (s span) empty() bool { return s.start == s.end }
+
+// tail is what was appended to memory since it was start long.
+func tail(memory []byte, start int) span { return span{int32(start), int32(len(memory))} }
 
 // codec is the encoding of one kind of field value. Values are characters, or
 // raw bytes where kind is KindBinary. The unit of its lengths is the one the
@@ -15,13 +22,13 @@ type codec interface {
 	name() string
 	// wireBytes is what a value of so many units takes on the wire.
 	wireBytes(units int) int
-	// decode reads a value from exactly wireBytes(units) bytes. Where value and
-	// wire differ the value is built in arena, which has room for two bytes per
-	// byte of the message. canonical is false when encode(value) would give other
-	// bytes than wire.
-	decode(arena *strings.Builder, wire string, units int) (value string, canonical bool, f *fault)
+	// decode reads a value from wire, which is exactly wireBytes(units) bytes of
+	// memory. The value is where it stands or, where value and wire differ, is
+	// appended to memory, two bytes per byte of wire at most. canonical is false when
+	// encode(value) would give other bytes than wire.
+	decode(memory []byte, wire span, units int) (grown []byte, value span, canonical bool, f *fault)
 	// encode appends the canonical wire form of value.
-	encode(dst []byte, value string) ([]byte, *fault)
+	encode(dst, value []byte) ([]byte, *fault)
 }
 
 // moovEncoder plugs a codec into moov's specs.
@@ -31,7 +38,7 @@ var _ encoding.Encoder = moovEncoder{}
 
 // Encode implements moov's encoding.Encoder.
 func (e moovEncoder) Encode(value []byte) ([]byte, error) {
-	out, f := e.encode(make([]byte, 0, e.wireBytes(len(value))), string(value))
+	out, f := e.encode(make([]byte, 0, e.wireBytes(len(value))), value)
 	if f != nil {
 		return nil, f
 	}
@@ -47,12 +54,11 @@ func (e moovEncoder) Decode(wire []byte, length int) ([]byte, int, error) {
 	if size > len(wire) {
 		return nil, 0, &fault{reason: reasonTruncated}
 	}
-	var arena strings.Builder
-	value, _, f := e.decode(&arena, string(wire[:size]), length)
+	memory, value, _, f := e.decode(append([]byte(nil), wire[:size]...), span{0, int32(size)}, length)
 	if f != nil {
 		return nil, 0, f
 	}
-	return []byte(value), size, nil
+	return value.of(memory), size, nil
 }
 
 const (

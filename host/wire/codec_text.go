@@ -1,6 +1,9 @@
 package wire
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // charset is a character encoding that travels as it is: one byte a character,
 // each one checked.
@@ -38,20 +41,20 @@ func (c *charset) kind() Kind              { return c.of }
 func (c *charset) name() string            { return c.label }
 func (c *charset) wireBytes(units int) int { return units }
 
-func (c *charset) check(value string) *fault {
-	for i := range len(value) {
-		if !c.allowed[value[i]] {
+func (c *charset) check(value []byte) *fault {
+	for i, b := range value {
+		if !c.allowed[b] {
 			return &fault{at: i, reason: c.reason}
 		}
 	}
 	return nil
 }
 
-func (c *charset) decode(_ *strings.Builder, wire string, _ int) (string, bool, *fault) {
-	return wire, true, c.check(wire)
+func (c *charset) decode(memory []byte, wire span, _ int) ([]byte, span, bool, *fault) {
+	return memory, wire, true, c.check(wire.of(memory))
 }
 
-func (c *charset) encode(dst []byte, value string) ([]byte, *fault) {
+func (c *charset) encode(dst, value []byte) ([]byte, *fault) {
 	if f := c.check(value); f != nil {
 		return dst, f
 	}
@@ -66,26 +69,34 @@ func (asciiTrack) kind() Kind              { return KindTrack }
 func (asciiTrack) name() string            { return "z.ASCII" }
 func (asciiTrack) wireBytes(units int) int { return units }
 
-func (asciiTrack) decode(_ *strings.Builder, wire string, _ int) (string, bool, *fault) {
-	if f := trackChars.check(wire); f != nil {
-		return "", false, f
+func (asciiTrack) decode(memory []byte, wire span, _ int) ([]byte, span, bool, *fault) {
+	track := wire.of(memory)
+	if f := trackChars.check(track); f != nil {
+		return memory, span{}, false, f
 	}
-	value := strings.ReplaceAll(wire, "D", "=") // no copy where there is none
-	return value, value == wire, nil
+	if bytes.IndexByte(track, 'D') < 0 {
+		return memory, wire, true, nil
+	}
+	start := len(memory)
+	memory = appendTrack(memory, track)
+	return memory, tail(memory, start), false, nil
 }
 
-func (asciiTrack) encode(dst []byte, value string) ([]byte, *fault) {
+func (asciiTrack) encode(dst, value []byte) ([]byte, *fault) {
 	if f := trackChars.check(value); f != nil {
 		return dst, f
 	}
-	for i := range len(value) {
-		b := value[i]
+	return appendTrack(dst, value), nil
+}
+
+func appendTrack(dst, value []byte) []byte {
+	for _, b := range value {
 		if b == 'D' {
 			b = '='
 		}
 		dst = append(dst, b)
 	}
-	return dst, nil
+	return dst
 }
 
 // amount is x+n: a sign character and digits, which travel in the codec given.
@@ -95,37 +106,39 @@ type amount struct {
 }
 
 var (
-	asciiAmount = amount{"x+n.ASCII", asciiNumeric}
-	bcdAmount   = amount{"x+n.BCD", bcdLeft}
+	asciiAmount = &amount{"x+n.ASCII", asciiNumeric}
+	bcdAmount   = &amount{"x+n.BCD", bcdLeft}
 )
 
 // signs are credit, debit and unsigned; jPOS fills an amount that has no sign
 // with 0.
 const signs = "CD0"
 
-func (a amount) kind() Kind              { return KindAmount }
-func (a amount) name() string            { return a.label }
-func (a amount) wireBytes(units int) int { return min(units, 1) + a.digits.wireBytes(max(units-1, 0)) }
+func (a *amount) kind() Kind              { return KindAmount }
+func (a *amount) name() string            { return a.label }
+func (a *amount) wireBytes(units int) int { return min(units, 1) + a.digits.wireBytes(max(units-1, 0)) }
 
-func (a amount) decode(arena *strings.Builder, wire string, units int) (string, bool, *fault) {
+func (a *amount) decode(memory []byte, wire span, units int) ([]byte, span, bool, *fault) {
 	if units == 0 {
-		return "", true, nil
+		return memory, wire, true, nil
 	}
-	if strings.IndexByte(signs, wire[0]) < 0 {
-		return "", false, &fault{reason: reasonSign}
+	sign := memory[wire.start]
+	if strings.IndexByte(signs, sign) < 0 {
+		return memory, span{}, false, &fault{reason: reasonSign}
 	}
-	digits, canonical, f := a.digits.decode(arena, wire[1:], units-1)
-	if f != nil {
-		return "", false, &fault{at: f.at + 1, reason: f.reason}
+	start := len(memory)
+	grown, digits, canonical, f := a.digits.decode(append(memory, sign), span{wire.start + 1, wire.end}, units-1)
+	switch {
+	case f != nil:
+		return memory, span{}, false, &fault{at: f.at + 1, reason: f.reason}
+	case digits.start == wire.start+1: // as they stand, behind their sign
+		return memory, wire, canonical, nil
 	}
-	start := arena.Len()
-	arena.WriteByte(wire[0])
-	arena.WriteString(digits)
-	return arena.String()[start:], canonical, nil
+	return grown, tail(grown, start), canonical, nil
 }
 
-func (a amount) encode(dst []byte, value string) ([]byte, *fault) {
-	if value == "" {
+func (a *amount) encode(dst, value []byte) ([]byte, *fault) {
+	if len(value) == 0 {
 		return dst, nil
 	}
 	if strings.IndexByte(signs, value[0]) < 0 {

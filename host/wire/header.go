@@ -40,7 +40,7 @@ const useTypes = 6
 // ParseHeader reads a header as [Header.String] writes it: twelve digits that a
 // terminal could send.
 func ParseHeader(digits string) (Header, error) {
-	packed, f := unhex(digits)
+	packed, f := unhex([]byte(digits))
 	if f != nil || len(digits) != headerDigits {
 		return Header{}, fmt.Errorf("application header: want %d digits", headerDigits)
 	}

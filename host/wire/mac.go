@@ -44,13 +44,14 @@ func (s *Spec) macSize(fieldNumber int) (int, error) {
 // *[ParseError] when there are no whole bitmaps; any other error says that the
 // algorithm could not compute, and nothing about the message.
 func (s *Spec) VerifyMAC(payload []byte, alg MACAlgorithm) error {
-	p := parser{spec: s, wire: string(payload)}
-	if err := p.readMTI(); err != nil {
-		return err
+	mti, offset, at, reason := s.readMTI(payload)
+	if reason != "" {
+		return &ParseError{Field: 0, Offset: at, Reason: reason}
 	}
-	present, parseErr := p.readBitmaps()
-	if parseErr != nil {
-		return parseErr
+	present, offset, fault := s.readBitmaps(payload, offset)
+	if fault != nil {
+		fault.MTI = mti
+		return fault
 	}
 	last := present.without(secondaryBitmap).last()
 	if last != primaryMAC && last != secondaryMAC {
@@ -60,27 +61,31 @@ func (s *Spec) VerifyMAC(payload []byte, alg MACAlgorithm) error {
 	if err != nil {
 		return err
 	}
-	at := len(payload) - size
-	if at < p.offset {
+	if at = len(payload) - size; at < offset {
 		return ErrMACMissing
 	}
 	want, err := alg.Sum(payload[:at])
 	if err != nil {
 		return fmt.Errorf("compute MAC with %s: %w", alg.Name(), err)
 	}
-	got, f := s.macBytes(payload[at:])
-	if f != nil || subtle.ConstantTimeCompare(want[:], got) != 1 {
+	var got [macBytes]byte
+	if !readMAC(&got, payload[at:]) || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
 		return ErrMACWrong
 	}
 	return nil
 }
 
-// macBytes reads a MAC off the wire.
-func (s *Spec) macBytes(wire []byte) ([]byte, *fault) {
+// readMAC reads a MAC off the wire, where it stands in bytes or in hex digits.
+func readMAC(mac *[macBytes]byte, wire []byte) bool {
 	if len(wire) == macBytes {
-		return wire, nil
+		copy(mac[:], wire)
+		return true
 	}
-	return unhex(string(wire))
+	if len(wire) != 2*macBytes || checkHex(wire) != nil {
+		return false
+	}
+	appendUnhex(mac[:0], wire)
+	return true
 }
 
 // PackWithMAC packs a message with its MAC, which it also puts into m: in F128
@@ -88,30 +93,37 @@ func (s *Spec) macBytes(wire []byte) ([]byte, *fault) {
 // replaced. The message is packed once, with a placeholder whose bytes are then
 // overwritten, so the MAC is over exactly the bytes that leave.
 func (s *Spec) PackWithMAC(m *Message, alg MACAlgorithm) ([]byte, error) {
+	return s.AppendPackWithMAC(nil, m, alg)
+}
+
+// AppendPackWithMAC is PackWithMAC onto dst, which it returns unchanged with an
+// error. The MAC is over what is appended.
+func (s *Spec) AppendPackWithMAC(dst []byte, m *Message, alg MACAlgorithm) ([]byte, error) {
 	if alg == nil {
-		return nil, errors.New("pack with MAC: no algorithm")
+		return dst, errors.New("pack with MAC: no algorithm")
 	}
 	m.Unset(primaryMAC)
 	m.Unset(secondaryMAC)
 	target := primaryMAC
-	if m.fieldSet().last() > primaryMAC {
+	if m.set.last() > primaryMAC {
 		target = secondaryMAC
 	}
 	size, err := s.macSize(target)
 	if err != nil {
-		return nil, fmt.Errorf("pack with MAC: %w", err)
+		return dst, fmt.Errorf("pack with MAC: %w", err)
 	}
-	m.SetBytes(target, make([]byte, macBytes))
-	packed, err := s.Pack(m)
+	var placeholder [macBytes]byte
+	m.SetBytes(target, placeholder[:])
+	packed, err := s.AppendPack(dst, m)
 	if err != nil {
 		m.Unset(target)
-		return nil, err
+		return dst, err
 	}
 	at := len(packed) - size
-	sum, err := alg.Sum(packed[:at])
+	sum, err := alg.Sum(packed[len(dst):at])
 	if err != nil {
 		m.Unset(target)
-		return nil, fmt.Errorf("compute MAC with %s: %w", alg.Name(), err)
+		return dst, fmt.Errorf("compute MAC with %s: %w", alg.Name(), err)
 	}
 	m.SetBytes(target, sum[:])
 	if size == macBytes {

@@ -25,20 +25,21 @@ func (s *Spec) MaskedFields(m *Message) []MaskedField {
 	masked := make([]MaskedField, 0, len(m.items))
 	for i := range m.items {
 		it := &m.items[i]
-		info := s.Describe(it.field)
-		f := MaskedField{Field: it.field, Name: info.Name}
-		value := m.Get(it.field)
+		number := int(it.field)
+		info := s.Describe(number)
+		f := MaskedField{Field: number, Name: info.Name}
+		value := m.Get(number)
 		switch {
-		case it.field == 2:
+		case number == 2:
 			f.Value, f.Hidden = MaskPAN(value), true
-		case it.field == 55:
-			f.Value, f.Hidden = maskICC(m.Bytes(it.field), lengthNote(it))
+		case number == 55:
+			f.Value, f.Hidden = maskICC(m.Bytes(number), lengthNote(it))
 		case info.Kind == KindOther, info.Kind == KindUndefined:
 			f.Value, f.Hidden = lengthNote(it), true
-		case shownFields[it.field] && clean(value):
+		case shownFields[number] && clean(value):
 			f.Value = value
 		default:
-			if shown := s.private(m.mti, it.field, value); shown != "" {
+			if shown := s.private(m.mti, number, value); shown != "" {
 				f.Value, f.Hidden = shown, shown != value
 			} else {
 				f.Value, f.Hidden = lengthNote(it), true
@@ -137,9 +138,9 @@ const (
 func isAnswer(mti string) bool { return (mti[2]-'0')%2 == 1 }
 
 // clean tells whether a value can be printed as it is.
-func clean(value string) bool { return text.check(value) == nil }
+func clean(value string) bool { return text.check([]byte(value)) == nil }
 
-func isDigits(value string) bool { return asciiNumeric.check(value) == nil }
+func isDigits(value string) bool { return asciiNumeric.check([]byte(value)) == nil }
 
 // lengthNote says how much a hidden field holds.
 func lengthNote(it *item) string {
@@ -147,7 +148,7 @@ func lengthNote(it *item) string {
 	if it.form == formBytes {
 		unit = "bytes"
 	}
-	return fmt.Sprintf("(%d %s)", len(it.value), unit)
+	return fmt.Sprintf("(%d %s)", it.value.end-it.value.start, unit)
 }
 
 // minPANDigits is the shortest PAN whose first 6 and last 4 leave something

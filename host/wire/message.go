@@ -3,25 +3,36 @@ package wire
 import (
 	"math/bits"
 	"slices"
-	"sort"
 )
 
 const mtiDigits = 4
 
-// Message is a message type indicator and fields. It owns its memory: nothing in
-// it refers to the bytes it was parsed from. It is not safe for concurrent use.
+// Message is a message type indicator and fields. Its values are places in one
+// block of memory of its own: nothing in it refers to the bytes it was parsed from,
+// and parsing into it again, or Reset, uses the same memory for other values. It is
+// not safe for concurrent use.
+//
+// Get and Bytes copy, so what they give can be kept. View does not: what it gives
+// is the message's memory, for a look.
 //
 // Values are characters, or raw bytes for binary fields. A message made by hand
 // knows no spec, so a field holds what it was given as: characters after Set,
 // raw bytes after SetBytes; Pack converts (hex to bytes and back) where the
 // spec's field wants the other.
 type Message struct {
-	mti   string
-	items []item // in ascending order of field
-	// spec, bitmap and each item's wire are how the message was received where
-	// the spec allows more than one way; they hold for packing in the same spec.
+	mti    string
+	set    fieldSet
+	items  []item // of the set, in ascending order of field
+	memory []byte
+	// misfit is a field that was set and that no bitmap has, 0 for none: it keeps the
+	// message from being packed.
+	misfit int
+	// spec, bitmap (of the fields came) and each item's wire are how the message was
+	// received where the spec allows more than one way; they hold for packing in the
+	// same spec.
 	spec   *Spec
-	bitmap string
+	came   fieldSet
+	bitmap span
 }
 
 // form says what an item's value is.
@@ -33,24 +44,44 @@ const (
 	formHexText             // characters that may carry raw bytes as hex
 )
 
+// item is a field's value in the message's memory.
 type item struct {
-	field int
-	form  form
-	value string
+	value span
 	// wire is the value as received where that is not its canonical encoding.
-	wire string
+	wire  span
+	field uint8
+	form  form
 }
 
 // NewMessage returns an empty message of a type such as "0210".
 func NewMessage(mti string) *Message { return &Message{mti: mti} }
 
+// Reset makes the message an empty one of a type, and keeps its memory: what View
+// gave before is something else from then on.
+func (m *Message) Reset(mti string) {
+	m.mti, m.set, m.misfit, m.spec, m.bitmap = mti, fieldSet{}, 0, nil, span{}
+	m.items, m.memory = m.items[:0], m.memory[:0]
+}
+
+// Wipe is Reset that leaves nothing of any value in the memory.
+func (m *Message) Wipe() {
+	clear(m.memory[:cap(m.memory)])
+	m.Reset("")
+}
+
+// MemoryBytes is how much memory the message's values have, used or not.
+func (m *Message) MemoryBytes() int { return cap(m.memory) }
+
 // MTI returns the message type indicator, four digits.
 func (m *Message) MTI() string { return m.mti }
 
-// find returns the item's index, or where it belongs.
+// find returns the item's index, or where it belongs. Items are in the order of
+// the set's bits.
 func (m *Message) find(field int) (int, bool) {
-	i := sort.Search(len(m.items), func(i int) bool { return m.items[i].field >= field })
-	return i, i < len(m.items) && m.items[i].field == field
+	if field < 1 || field > lastField {
+		return 0, false
+	}
+	return m.set.before(field), m.set.has(field)
 }
 
 // Has tells whether the field is present; an empty LLVAR value is.
@@ -60,37 +91,56 @@ func (m *Message) Has(field int) bool {
 }
 
 // Get returns a field's characters, upper-case hex for a binary one, and "" for
-// an absent one. Field 0 is the MTI.
+// an absent one. Field 0 is the MTI. The string is a copy.
 func (m *Message) Get(field int) string {
 	if field == 0 {
 		return m.mti
 	}
+	return string(m.characters(field))
+}
+
+func (m *Message) characters(field int) []byte {
 	i, ok := m.find(field)
 	switch {
 	case !ok:
-		return ""
+		return nil
 	case m.items[i].form == formBytes:
-		return string(appendHex(nil, m.items[i].value))
+		return appendHex(nil, m.items[i].value.of(m.memory))
 	}
-	return m.items[i].value
+	return m.items[i].value.of(m.memory)
+}
+
+// View returns a field's characters, raw bytes for a binary one, and nil for an
+// absent one, where they are in the message's memory: valid until the message is
+// parsed into, Reset or Wiped, and not to be changed. Whoever keeps a value takes
+// Get's or Bytes' copy.
+func (m *Message) View(field int) []byte {
+	i, ok := m.find(field)
+	if !ok {
+		return nil
+	}
+	value := m.items[i].value.of(m.memory)
+	return value[:len(value):len(value)]
 }
 
 // Bytes returns a binary field's raw bytes and another field's characters; nil
 // when it is absent. A character field that carries hex (F55 in ASCII) gives the
-// bytes behind it, and nil when it holds something else than hex.
+// bytes behind it, and nil when it holds something else than hex. The bytes are a
+// copy.
 func (m *Message) Bytes(field int) []byte {
 	i, ok := m.find(field)
 	if !ok {
 		return nil
 	}
+	value := m.items[i].value.of(m.memory)
 	if m.items[i].form == formHexText {
-		b, f := unhex(m.items[i].value)
+		b, f := unhex(value)
 		if f != nil {
 			return nil
 		}
 		return b
 	}
-	return []byte(m.items[i].value)
+	return append(make([]byte, 0, len(value)), value...)
 }
 
 // Set puts characters into a field, hex digits for a binary one. Whether the
@@ -100,27 +150,60 @@ func (m *Message) Set(field int, value string) {
 		m.mti = value
 		return
 	}
-	m.put(item{field: field, form: formText, value: value})
+	start := len(m.memory)
+	m.memory = append(m.memory, value...)
+	m.put(field, formText, tail(m.memory, start))
+}
+
+// SetText is Set with characters that are not a string. They are copied.
+func (m *Message) SetText(field int, value []byte) {
+	start := len(m.memory)
+	m.memory = append(m.memory, value...)
+	m.put(field, formText, tail(m.memory, start))
 }
 
 // SetBytes puts raw bytes into a field, which are written as hex where the
 // dialect wants that. The bytes are copied.
 func (m *Message) SetBytes(field int, value []byte) {
-	m.put(item{field: field, form: formBytes, value: string(value)})
+	start := len(m.memory)
+	m.memory = append(m.memory, value...)
+	m.put(field, formBytes, tail(m.memory, start))
 }
 
-func (m *Message) put(it item) {
-	i, ok := m.find(it.field)
-	if ok {
-		m.items[i] = it
+// Copy puts another message's value into a field, and nothing where that message
+// has none. How the value was written stays behind.
+func (m *Message) Copy(field int, from *Message) {
+	i, ok := from.find(field)
+	if !ok {
 		return
 	}
-	m.items = slices.Insert(m.items, i, it)
+	start := len(m.memory)
+	m.memory = append(m.memory, from.items[i].value.of(from.memory)...)
+	m.put(field, from.items[i].form, tail(m.memory, start))
+}
+
+// put makes what was just appended to the memory a field's value. The value that
+// it had stays behind in the memory.
+func (m *Message) put(field int, form form, value span) {
+	i, ok := m.find(field)
+	switch {
+	case field < 1 || field > lastField:
+		m.misfit = field
+		return
+	case !ok:
+		m.set = m.set.with(field)
+		m.items = slices.Insert(m.items, i, item{})
+	}
+	m.items[i] = item{field: uint8(field), form: form, value: value}
 }
 
 // Unset removes a field.
 func (m *Message) Unset(field int) {
+	if field == m.misfit {
+		m.misfit = 0
+	}
 	if i, ok := m.find(field); ok {
+		m.set = m.set.without(field)
 		m.items = slices.Delete(m.items, i, i+1)
 	}
 }
@@ -130,7 +213,7 @@ func (m *Message) Unset(field int) {
 func (m *Message) Fields() []int {
 	fields := make([]int, len(m.items))
 	for i := range m.items {
-		fields[i] = m.items[i].field
+		fields[i] = int(m.items[i].field)
 	}
 	return fields
 }
@@ -140,6 +223,30 @@ type fieldSet [2]uint64
 
 func (s fieldSet) has(field int) bool { return s[(field-1)/64]&(1<<(63-(field-1)%64)) != 0 }
 func (s fieldSet) count() int         { return bits.OnesCount64(s[0]) + bits.OnesCount64(s[1]) }
+
+// before counts the set's fields below one.
+func (s fieldSet) before(field int) int {
+	page, bit := (field-1)/64, (field-1)%64
+	n := bits.OnesCount64(s[page] >> 1 >> (63 - bit))
+	if page == 1 {
+		n += bits.OnesCount64(s[0])
+	}
+	return n
+}
+
+// next returns the lowest field of the set above one, 0 when there is none.
+func (s fieldSet) next(field int) int {
+	if field < 64 {
+		if rest := s[0] << field; rest != 0 {
+			return field + 1 + bits.LeadingZeros64(rest)
+		}
+		field = 64
+	}
+	if rest := s[1] << (field - 64); rest != 0 {
+		return field + 1 + bits.LeadingZeros64(rest)
+	}
+	return 0
+}
 
 // last returns the highest field of the set, 0 when it is empty.
 func (s fieldSet) last() int {
@@ -161,16 +268,5 @@ func (s fieldSet) with(field int) fieldSet {
 // without returns the set without a field.
 func (s fieldSet) without(field int) fieldSet {
 	s[(field-1)/64] &^= 1 << (63 - (field-1)%64)
-	return s
-}
-
-// fieldSet returns the message's fields that bits stand for.
-func (m *Message) fieldSet() fieldSet {
-	var s fieldSet
-	for i := range m.items {
-		if f := m.items[i].field; f > 0 && f <= lastField {
-			s = s.with(f)
-		}
-	}
 	return s
 }

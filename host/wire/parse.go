@@ -3,7 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/moov-io/iso8583/field"
 )
@@ -13,209 +13,195 @@ import (
 //
 // Memory is bounded by a small multiple of len(payload), whatever the bytes are.
 func (s *Spec) Parse(payload []byte) (*Message, error) {
-	p := parser{spec: s, wire: string(payload)}
-	// A byte becomes two digits at most, so nothing grows while parsing.
-	p.arena.Grow(2 * len(payload))
-	m, err := p.message()
-	if err != nil {
+	m := &Message{}
+	if err := s.ParseInto(m, payload); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// ParseInto is Parse into a message that was used before: what it held is gone,
+// and its memory serves again, so that in the long run nothing is allocated. The
+// payload is copied. After an error the message holds what stands before the first
+// fault, which is what an answer that refuses it can repeat; its MTI is empty when
+// not even that could be read.
+func (s *Spec) ParseInto(m *Message, payload []byte) error {
+	if err := s.parse(m, payload); err != nil {
+		return err
+	}
+	return nil
 }
 
 // Readable reads a payload that does not parse as far as its first fault: what
 // an answer that refuses it can repeat. It is nil when not even the MTI can be
 // read. A payload that parses is read whole.
 func (s *Spec) Readable(payload []byte) *Message {
-	p := parser{spec: s, wire: string(payload)}
-	p.arena.Grow(2 * len(payload))
-	m, _ := p.message() // the fault is known; what stands before it is asked for
+	m := &Message{}
+	_ = s.parse(m, payload) // the fault is known; what stands before it is asked for
+	if m.mti == "" {
+		return nil
+	}
 	return m
 }
 
-// MTIOf reads only the MTI, so that a payload that does not parse can be
-// answered with a format error. It is false when the first bytes are not four
-// digits.
-func MTIOf(s *Spec, payload []byte) (string, bool) {
-	size := s.mti.wireBytes(mtiDigits)
-	if len(payload) < size {
-		return "", false
+// parse reads up to the end or the first fault.
+func (s *Spec) parse(m *Message, payload []byte) *ParseError {
+	mti, size, at, reason := s.readMTI(payload)
+	m.Reset(mti)
+	if reason != "" {
+		return &ParseError{Field: 0, Offset: at, Reason: reason}
 	}
-	var arena strings.Builder
-	mti, _, f := s.mti.decode(&arena, string(payload[:size]), mtiDigits)
-	return mti, f == nil
+	m.spec = s
+	// A byte becomes two digits at most, so that nothing grows while parsing.
+	m.memory = append(slices.Grow(m.memory, 3*len(payload)), payload...)
+	p := parser{spec: s, message: m, payload: payload, offset: size}
+	return p.fields()
 }
 
-// parser is the state of one Parse.
+// parser is the state of one parse. The message's memory begins with the payload,
+// so an offset is a place in both.
 type parser struct {
-	spec   *Spec
-	wire   string
-	offset int
-	mti    string
-	arena  strings.Builder
+	spec    *Spec
+	message *Message
+	payload []byte
+	offset  int
 }
 
 func (p *parser) fail(field, at int, reason string) *ParseError {
-	return &ParseError{MTI: p.mti, Field: field, Offset: at, Reason: reason}
+	return &ParseError{MTI: p.message.mti, Field: field, Offset: at, Reason: reason}
 }
 
-// message reads up to the end or the first fault, and returns what it has read
-// beside the fault; nil before the MTI.
-func (p *parser) message() (*Message, *ParseError) {
-	if err := p.readMTI(); err != nil {
-		return nil, err
+// fields reads the bitmaps and what they announce.
+func (p *parser) fields() *ParseError {
+	m, start := p.message, p.offset
+	present, end, fault := p.spec.readBitmaps(p.payload, start)
+	if fault != nil {
+		fault.MTI = m.mti
+		return fault
 	}
-	m := &Message{mti: p.mti, spec: p.spec}
-	start := p.offset
-	present, err := p.readBitmaps()
-	if err != nil {
-		return m, err
-	}
-	m.bitmap = p.wire[start:p.offset]
-	present = present.without(secondaryBitmap)
-	m.items = make([]item, 0, present.count())
-	for number := 2; number <= present.last(); number++ {
-		if !present.has(number) {
-			continue
+	p.offset = end
+	m.came, m.bitmap = present.without(secondaryBitmap), span{int32(start), int32(end)}
+	m.items = slices.Grow(m.items, m.came.count())
+	for number := m.came.next(0); number != 0; number = m.came.next(number) {
+		if err := p.readField(number); err != nil {
+			return err
 		}
-		it, err := p.readField(number)
-		if err != nil {
-			return m, err
-		}
-		m.items = append(m.items, it)
 	}
-	if left := len(p.wire) - p.offset; left > 0 {
-		return m, p.fail(NoField, p.offset, fmt.Sprintf("%d bytes after the last field", left))
+	if left := len(p.payload) - p.offset; left > 0 {
+		return p.fail(NoField, p.offset, fmt.Sprintf("%d bytes after the last field", left))
 	}
-	return m, nil
-}
-
-func (p *parser) readMTI() *ParseError {
-	size := p.spec.mti.wireBytes(mtiDigits)
-	if len(p.wire) < size {
-		return p.fail(0, len(p.wire), reasonTruncated)
-	}
-	mti, _, f := p.spec.mti.decode(&p.arena, p.wire[:size], mtiDigits)
-	if f != nil {
-		return p.fail(0, f.at, f.reason)
-	}
-	p.mti = mti
-	p.offset = size
 	return nil
 }
 
-// readBitmaps reads the primary bitmap and the secondary one when bit 1 says so.
-func (p *parser) readBitmaps() (fieldSet, *ParseError) {
-	start := p.offset
-	set, end, at, reason := p.spec.bitmaps(p.wire, start)
-	if reason != "" {
-		return fieldSet{}, p.fail(1, at, reason)
-	}
-	p.offset = end
-	if set.has(tertiaryBitmap) {
-		return fieldSet{}, p.fail(tertiaryBitmap, start+(end-start)/2, "bit 65 announces a third bitmap, which this spec does not have")
-	}
-	return set, nil
-}
-
-// bitmaps decodes the bitmaps that start at offset and returns where they end.
-// When reason is not empty, at is the byte at fault.
-func (s *Spec) bitmaps(wire string, offset int) (set fieldSet, end, at int, reason string) {
+// readBitmaps reads the primary bitmap at offset and the secondary one when bit 1
+// says so, and returns where they end.
+func (s *Spec) readBitmaps(payload []byte, offset int) (set fieldSet, end int, fault *ParseError) {
 	end = offset
 	for page := range s.pages {
 		if page == 1 && !set.has(secondaryBitmap) {
 			break
 		}
-		var bits [bitmapBytes]byte
 		size := bitmapBytes
 		if s.hex {
 			size *= 2
 		}
-		if len(wire)-end < size {
-			return set, end, len(wire), "message ends inside the bitmap"
+		if len(payload)-end < size {
+			return set, end, &ParseError{Field: 1, Offset: len(payload), Reason: "message ends inside the bitmap"}
 		}
 		if s.hex {
-			for i := range size {
-				v := hexValue(wire[end+i])
+			for i, digit := range payload[end : end+size] {
+				v := hexValues[digit]
 				if v < 0 {
-					return set, end, end + i, reasonHex
+					return set, end, &ParseError{Field: 1, Offset: end + i, Reason: reasonHex}
 				}
-				bits[i/2] = bits[i/2]<<4 | byte(v)
+				set[page] = set[page]<<4 | uint64(v)
 			}
 		} else {
-			copy(bits[:], wire[end:])
+			set[page] = binary.BigEndian.Uint64(payload[end:])
 		}
-		set[page] = binary.BigEndian.Uint64(bits[:])
 		end += size
 	}
 	if s.pages == 1 && set.has(secondaryBitmap) {
-		return set, end, offset, "bit 1 announces a second bitmap, which this spec does not have"
+		return set, end, &ParseError{Field: 1, Offset: offset, Reason: "bit 1 announces a second bitmap, which this spec does not have"}
 	}
-	return set, end, 0, ""
+	if set.has(tertiaryBitmap) {
+		return set, end, &ParseError{
+			Field: tertiaryBitmap, Offset: offset + (end-offset)/2,
+			Reason: "bit 65 announces a third bitmap, which this spec does not have",
+		}
+	}
+	return set, end, nil
 }
 
-func (p *parser) readField(number int) (item, *ParseError) {
-	e := &p.spec.table[number]
+func (p *parser) readField(number int) *ParseError {
+	e, m := &p.spec.table[number], p.message
 	start := p.offset
 	switch {
 	case e.info.Kind == KindUndefined:
-		return item{}, p.fail(number, start, "field is not defined in this spec")
+		return p.fail(number, start, "field is not defined in this spec")
 	case e.other != nil:
 		return p.readOther(number, e.other)
 	}
-	units, f := e.prefix.decode(p.wire[start:], e.info.MaxLength)
+	units, f := e.prefix.decode(p.payload[start:], e.info.MaxLength)
 	if f != nil {
-		return item{}, p.fail(number, start+f.at, f.reason)
+		return p.fail(number, start+f.at, f.reason)
 	}
-	start += e.prefix.bytes()
+	start += e.prefixBytes
 	size := e.codec.wireBytes(units)
-	if len(p.wire)-start < size {
-		return item{}, p.fail(number, len(p.wire), fmt.Sprintf("%s: %d bytes announced, %d left", reasonTruncated, size, len(p.wire)-start))
+	if len(p.payload)-start < size {
+		return p.fail(number, len(p.payload), fmt.Sprintf("%s: %d bytes announced, %d left", reasonTruncated, size, len(p.payload)-start))
 	}
-	wire := p.wire[start : start+size]
-	value, canonical, f := e.codec.decode(&p.arena, wire, units)
+	wire := span{int32(start), int32(start + size)}
+	grown, value, canonical, f := e.codec.decode(m.memory, wire, units)
 	if f != nil {
-		return item{}, p.fail(number, start+f.at, f.reason)
+		return p.fail(number, start+f.at, f.reason)
 	}
+	m.memory = grown
 	p.offset = start + size
 
-	it := item{field: number, value: value}
-	if kind := e.codec.kind(); kind == KindBinary {
-		it.form = formBytes
-	} else if kind == KindHexText {
-		it.form = formHexText
-	}
+	it := item{field: uint8(number), form: e.form, value: value}
 	if !canonical {
 		it.wire = wire
 	}
-	return it, nil
+	p.add(it)
+	return nil
+}
+
+// add puts an item behind those before.
+func (p *parser) add(it item) {
+	p.message.set = p.message.set.with(int(it.field))
+	p.message.items = append(p.message.items, it)
 }
 
 // readOther reads a field that only its moov definition understands.
-func (p *parser) readOther(number int, def field.Field) (item, *ParseError) {
-	value, binary, read, err := unpackOther(def, p.wire[p.offset:])
-	if err != nil || read < 0 || read > len(p.wire)-p.offset {
+func (p *parser) readOther(number int, def field.Field) *ParseError {
+	m := p.message
+	value, binary, read, err := unpackOther(def, p.payload[p.offset:])
+	if err != nil || read < 0 || read > len(p.payload)-p.offset {
 		// moov's errors may quote the value: only the field's number goes out.
-		return item{}, p.fail(number, p.offset, "value does not match its definition")
+		return p.fail(number, p.offset, "value does not match its definition")
 	}
-	it := item{field: number, value: value, wire: p.wire[p.offset : p.offset+read]}
+	start := len(m.memory)
+	m.memory = append(m.memory, value...)
+	it := item{field: uint8(number), value: tail(m.memory, start), wire: span{int32(p.offset), int32(p.offset + read)}}
 	if binary {
 		it.form = formBytes
 	}
 	p.offset += read
-	return it, nil
+	p.add(it)
+	return nil
 }
 
 // unpackOther runs moov's own code over bytes of the peer's choosing; a panic in
 // it is a refusal like any other.
-func unpackOther(def field.Field, rest string) (value string, binary bool, read int, err error) {
+func unpackOther(def field.Field, rest []byte) (value string, binary bool, read int, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("definition panicked: %T", r)
 		}
 	}()
 	instance := field.NewInstanceOf(def)
-	read, err = instance.Unpack([]byte(rest))
+	read, err = instance.Unpack(slices.Clone(rest))
 	if err != nil {
 		return "", false, 0, fmt.Errorf("unpack: %w", err)
 	}

@@ -36,7 +36,7 @@ func (p *lengthPrefix) bytes() int {
 
 // decode reads the length of a value of at most limit units from the start of
 // rest. The length is checked against the table, not yet against the message.
-func (p *lengthPrefix) decode(rest string, limit int) (units int, f *fault) {
+func (p *lengthPrefix) decode(rest []byte, limit int) (units int, f *fault) {
 	if p.length == Fixed {
 		return limit, nil
 	}
@@ -94,7 +94,7 @@ func (p *lengthPrefix) EncodeLength(maxLen, dataLen int) ([]byte, error) {
 // DecodeLength implements moov's prefix.Prefixer.
 func (p *lengthPrefix) DecodeLength(maxLen int, data []byte) (int, int, error) {
 	size := p.bytes()
-	units, f := p.decode(string(data[:min(size, len(data))]), maxLen)
+	units, f := p.decode(data[:min(size, len(data))], maxLen)
 	if f != nil {
 		return 0, 0, f
 	}

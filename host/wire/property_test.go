@@ -121,8 +121,7 @@ func TestRoundTrip(t *testing.T) {
 
 // moovBytes is a value in the form moov's fields take: raw bytes or characters.
 func (m *Message) moovBytes(field int) []byte {
-	i, _ := m.find(field)
-	return []byte(m.items[i].value)
+	return bytes.Clone(m.View(field))
 }
 
 // TestNamesAreFilled: terminal, merchant and its name are completed with spaces,

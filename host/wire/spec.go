@@ -42,6 +42,9 @@ type entry struct {
 	info   FieldInfo
 	codec  codec
 	prefix *lengthPrefix
+	// prefixBytes and form are the prefix's and the codec's.
+	prefixBytes int
+	form        form
 	// pad is true where a short value is filled with spaces.
 	pad bool
 	// other is set instead of codec and prefix where only moov can read a field.
@@ -161,6 +164,15 @@ func compileField(number int, def field.Field) (entry, error) {
 		return entry{}, errors.New("this encoding cannot be padded")
 	}
 	e.codec, e.prefix = enc.codec, pref
+	e.prefixBytes = pref.bytes()
 	e.info.Kind, e.info.Length = enc.kind(), pref.length
+	switch e.info.Kind {
+	case KindBinary:
+		e.form = formBytes
+	case KindHexText:
+		e.form = formHexText
+	default:
+		e.form = formText
+	}
 	return e, nil
 }
