@@ -22,6 +22,8 @@ type place struct {
 	// again because a panicking handler may have left it with somebody.
 	buffer *[]byte
 
+	// followed tells that more had arrived when the message was handed over.
+	followed bool
 	answered bool
 	answer   Answer
 }

@@ -155,8 +155,10 @@ func (s *session) idleLeft() time.Duration {
 
 // readFrame reads one frame, begun by awaitFrame, within ReadTimeout.
 func (s *session) readFrame() (*place, error) {
-	if err := s.armRead(time.Now().Add(s.listener.ReadTimeout)); err != nil {
-		return nil, err
+	if !s.listener.Framing.Buffered(s.reader) { // else there is nothing to wait for
+		if err := s.armRead(time.Now().Add(s.listener.ReadTimeout)); err != nil {
+			return nil, err
+		}
 	}
 	buffer := s.server.buffers.payload()
 	frame, err := s.listener.Framing.ReadFrame(s.reader, *buffer)
@@ -171,6 +173,7 @@ func (s *session) readFrame() (*place, error) {
 	received := s.server.now()
 	return &place{
 		session:  s,
+		followed: s.reader.Buffered() > 0,
 		tpdu:     frame.TPDU,
 		header:   frame.Header,
 		received: received,

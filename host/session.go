@@ -53,6 +53,11 @@ type session struct {
 	// secure is TLS over raw, or nil.
 	secure *tls.Conn
 
+	// Owned by the writer, of which there is one at a time. direct is nil where the
+	// connection cannot be written without waiting, as TLS cannot.
+	direct    *direct
+	deadlined bool // raw has a deadline of writing
+
 	// Owned by the reader.
 	certificate *x509.Certificate
 	reader      *bufio.Reader // nil while the connection is cold: see awaitFrame
@@ -89,6 +94,8 @@ func newSession(server *Server, l *listener, id uint64, raw net.Conn, remote net
 	if l.TLS != nil {
 		s.secure = tls.Server(raw, l.TLS)
 		s.conn = s.secure
+	} else {
+		s.direct = newDirect(raw)
 	}
 	s.active = s.opened
 	s.changed.L = &s.mu

@@ -31,6 +31,9 @@ func (p *place) settle(a Answer, byHandler bool) {
 	}
 	dropped := s.dead
 	start := !dropped && !s.writing && s.line.head == p
+	// A peer that waits for this answer alone, as terminals do, has it at once; where
+	// more is under way, a goroutine of its own gathers what is ready meanwhile.
+	alone := start && p.next == nil && !p.followed && s.direct != nil
 	if start {
 		s.writing = true
 	}
@@ -40,32 +43,88 @@ func (p *place) settle(a Answer, byHandler bool) {
 	switch {
 	case dropped:
 		s.done(p, false)
+	case alone:
+		s.writeAlone()
 	case start:
-		go s.writeAnswers()
+		go s.writeAnswers(nil)
+	}
+}
+
+// batch is answers on their way out.
+type batch struct {
+	out     *[]byte
+	left    []byte // of out, to be written
+	first   *place
+	count   int
+	frames  int
+	bytes   int
+	closing CloseReason
+}
+
+// writeAlone is the writer for as long as nothing waits: the socket takes the
+// answer, or a goroutine goes on with it. The goroutine that called settle, a
+// lane's or a reader, is held up by no peer.
+func (s *session) writeAlone() {
+	defer s.writerEnded()
+	b := batch{out: s.server.buffers.write()}
+	if !s.nextBatch(&b) {
+		return
+	}
+	if s.deadlined { // an old deadline would refuse to try
+		s.deadlined = false
+		_ = s.raw.SetWriteDeadline(time.Time{})
+	}
+	if b.left = s.direct.writeSome(b.left); len(b.left) > 0 {
+		go s.writeAnswers(&b)
+		return
+	}
+	s.batchWritten(&b, nil)
+	if s.nextBatch(&b) {
+		go s.writeAnswers(&b)
 	}
 }
 
 // writeAnswers is the writer: it writes the answered head of the line, several
-// answers in one write, until the head is unanswered.
-func (s *session) writeAnswers() {
-	out := s.server.buffers.write()
-	defer s.server.buffers.putWrite(out)
+// answers in one write, until the head is unanswered. It begins with what is left
+// of a batch, if there is one.
+func (s *session) writeAnswers(begun *batch) {
 	defer s.writerEnded()
+	b := batch{}
+	if begun != nil {
+		b = *begun
+	} else if b.out = s.server.buffers.write(); !s.nextBatch(&b) {
+		return
+	}
 	for {
-		s.mu.Lock()
-		first, count := s.line.takeReady(writeBatchBytes)
-		if s.dead || count == 0 {
-			// Under the same lock that settle looks at: an answer given from here
-			// on starts a new writer.
-			s.writing = false
-			s.restoreWriteDeadline()
-			s.changed.Broadcast()
-			s.mu.Unlock()
+		var err error
+		if len(b.left) > 0 {
+			err = s.write(b.left)
+		}
+		s.batchWritten(&b, err)
+		if !s.nextBatch(&b) {
 			return
 		}
-		s.mu.Unlock()
-		s.writeBatch(out, first, count)
 	}
+}
+
+// nextBatch takes what is ready out of the line and frames it. When nothing is, it
+// ends the writer, whose buffer is free again.
+func (s *session) nextBatch(b *batch) bool {
+	s.mu.Lock()
+	b.first, b.count = s.line.takeReady(writeBatchBytes)
+	if s.dead || b.count == 0 {
+		// Under the same lock that settle looks at: an answer given from here
+		// on starts a new writer.
+		s.writing = false
+		s.restoreWriteDeadline()
+		s.changed.Broadcast()
+		s.mu.Unlock()
+		s.server.buffers.putWrite(b.out)
+		return false
+	}
+	s.mu.Unlock()
+	s.frame(b)
+	return true
 }
 
 // writerEnded contains a panic in the writer, which would otherwise end the
@@ -81,17 +140,11 @@ func (s *session) writerEnded() {
 	}
 }
 
-// writeBatch writes count answers starting at first and frees their places.
-func (s *session) writeBatch(out *[]byte, first *place, count int) {
-	batch, frames, closing := s.frame((*out)[:0], first)
-	*out = batch
-	var err error
-	if len(batch) > 0 {
-		err = s.write(batch)
-	}
+// batchWritten accounts for a batch and frees its places.
+func (s *session) batchWritten(b *batch, err error) {
 	if err == nil {
-		s.listener.metrics.framesSent.Add(float64(frames))
-		s.listener.metrics.bytesSent.Add(float64(len(batch)))
+		s.listener.metrics.framesSent.Add(float64(b.frames))
+		s.listener.metrics.bytesSent.Add(float64(b.bytes))
 	}
 
 	// The end of the session before the places are given up: the reader must not
@@ -101,12 +154,12 @@ func (s *session) writeBatch(out *[]byte, first *place, count int) {
 		s.kill(CloseWriteTimeout, nil)
 	case err != nil:
 		s.kill(reasonOf(err), err)
-	case closing != "":
-		s.hangUp(closing.fromHandler())
+	case b.closing != "":
+		s.hangUp(b.closing.fromHandler())
 	}
 
 	now := s.server.now()
-	for p := first; p != nil; {
+	for p := b.first; p != nil; {
 		next := p.next
 		p.next = nil
 		written := err == nil && p.answer.Payload != nil
@@ -118,20 +171,22 @@ func (s *session) writeBatch(out *[]byte, first *place, count int) {
 	}
 
 	s.mu.Lock()
-	s.line.leave(count)
+	s.line.leave(b.count)
 	if err == nil {
 		s.active = time.Now()
-		s.framesSent += uint64(frames)
-		s.bytesSent += uint64(len(batch))
+		s.framesSent += uint64(b.frames)
+		s.bytesSent += uint64(b.bytes)
 	}
 	s.changed.Broadcast()
 	s.mu.Unlock()
 }
 
-// frame appends the framed answers to dst. An answer the framing refuses is
-// dropped: the peer could not have read it.
-func (s *session) frame(dst []byte, first *place) (batch []byte, frames int, closing CloseReason) {
-	for p := first; p != nil; p = p.next {
+// frame writes the batch's answers into its buffer. An answer the framing refuses
+// is dropped: the peer could not have read it.
+func (s *session) frame(b *batch) {
+	dst := (*b.out)[:0]
+	b.frames, b.closing = 0, ""
+	for p := b.first; p != nil; p = p.next {
 		if p.answer.Payload != nil {
 			request := wire.Frame{TPDU: p.tpdu, Header: p.header}
 			longer, err := s.listener.Framing.AppendFrame(dst, request.Answer(p.answer.Demand, p.answer.Payload))
@@ -142,15 +197,16 @@ func (s *session) frame(dst []byte, first *place) (batch []byte, frames int, clo
 				p.answer.Payload = nil
 			} else {
 				dst = longer
-				frames++
+				b.frames++
 			}
 		}
-		closing = p.answer.Close // only the last of a batch can have one
+		b.closing = p.answer.Close // only the last of a batch can have one
 	}
-	return dst, frames, closing
+	*b.out, b.left, b.bytes = dst, dst, len(dst)
 }
 
 func (s *session) write(batch []byte) error {
+	s.deadlined = true
 	if err := s.raw.SetWriteDeadline(time.Now().Add(s.listener.WriteTimeout)); err != nil {
 		return err //nolint:wrapcheck // reasonOf tells it apart
 	}

@@ -3,6 +3,7 @@ package switching
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"meridian/internal/card"
@@ -138,12 +139,8 @@ type Key struct {
 // belongs to a transmission (its time, its MAC, its PIN block under a session
 // key, the repeat mark) is left out.
 func (r *Request) digest() []byte {
-	h := sha256.New()
-	var n [8]byte
-	number := func(v int64) {
-		binary.BigEndian.PutUint64(n[:], uint64(v))
-		h.Write(n[:])
-	}
+	b := make([]byte, 0, digestRoom)
+	number := func(v int64) { b = binary.BigEndian.AppendUint64(b, uint64(v)) }
 	flag := func(b bool) {
 		if b {
 			number(1)
@@ -153,7 +150,7 @@ func (r *Request) digest() []byte {
 	}
 	text := func(s string) {
 		number(int64(len(s)))
-		h.Write([]byte(s))
+		b = append(b, s...)
 	}
 	number(int64(r.Kind))
 	number(r.AmountMinor)
@@ -162,7 +159,7 @@ func (r *Request) digest() []byte {
 	number(r.ReplacementMinor)
 	flag(r.HasReplacement)
 	number(int64(r.Currency))
-	h.Write(r.Token[:])
+	b = append(b, r.Token[:]...)
 	flag(r.Original.HasRRN)
 	number(r.Original.RRN)
 	flag(r.Original.HasSTAN)
@@ -203,8 +200,12 @@ func (r *Request) digest() []byte {
 	if len(r.Data) > 0 {
 		text(string(r.Data))
 	}
-	return h.Sum(nil)[:16]
+	sum := sha256.Sum256(b)
+	return slices.Clone(sum[:16])
 }
+
+// digestRoom holds what a sale's digest is over, and most others'.
+const digestRoom = 256
 
 // KeyForm is which working keys a sign-in asks for. Numbers are UnionPay's
 // (F60.3: 001, 003, 004).

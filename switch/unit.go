@@ -211,7 +211,17 @@ func (u *unit) identity() Identity {
 	id := uuid.Must(uuid.NewV7())
 	// Six digits out of the id's random part.
 	code := (uint32(id[12])<<24 | uint32(id[13])<<16 | uint32(id[14])<<8 | uint32(id[15])) % 1_000_000
-	return Identity{ID: id, RRN: u.rrns.take(), AuthCode: fmt.Sprintf("%06d", code)}
+	return Identity{ID: id, RRN: u.rrns.take(), AuthCode: authCode(code)}
+}
+
+// authCode writes a number of six digits.
+func authCode(code uint32) string {
+	var text [6]byte
+	for i := len(text) - 1; i >= 0; i-- {
+		text[i] = '0' + byte(code%10)
+		code /= 10
+	}
+	return string(text[:])
 }
 
 // store writes what the verdicts changed and commits, in one pipeline.

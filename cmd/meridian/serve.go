@@ -76,6 +76,7 @@ func serve(ctx context.Context, g *globals, loaded *config.Loaded) error {
 	if err != nil {
 		return err
 	}
+	tuneCollector()
 	settings.Vault = keys
 	settings.Module = func(data *vault.DataKeys) (hsm.Module, error) { return openModule(loaded, keys, data) }
 	host, err := node.Start(ctx, settings)

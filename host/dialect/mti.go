@@ -7,16 +7,23 @@ package dialect
 // says response, and the origin is the first transmission's whether or not this
 // one is a repeat. ok is false for what is not a request of ISO 8583:1987.
 func answerMTI(mti string) (answer string, ok bool) {
-	if len(mti) != 4 || mti[0] != '0' || mti[1] < '1' || mti[1] > '8' || mti[3] < '0' || mti[3] > '5' {
-		return "", false
-	}
-	switch mti[2] {
-	case '0', '2': // request, advice
-		return mti[:2] + string(rune(mti[2]+1)) + string(rune(mti[3]&^1)), true
-	default: // responses, notifications, acknowledgements
-		return "", false
-	}
+	answer, ok = answerTypes[mti]
+	return answer, ok
 }
+
+// answerTypes are the types of all answers by their request's: classes 1 to 8,
+// requests and advices, origins 0 to 5.
+var answerTypes = func() map[string]string {
+	types := map[string]string{}
+	for class := '1'; class <= '8'; class++ {
+		for _, function := range "02" {
+			for origin := '0'; origin <= '5'; origin++ {
+				types[string([]rune{'0', class, function, origin})] = string([]rune{'0', class, function + 1, origin &^ 1})
+			}
+		}
+	}
+	return types
+}()
 
 // repeated tells a repeat (0201, 0401, 0221) from a first transmission.
 func repeated(mti string) bool { return mti[3]%2 == 1 }

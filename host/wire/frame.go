@@ -282,6 +282,21 @@ func (f Framing) ReadFrame(r *bufio.Reader, buf []byte) (Frame, error) {
 	return frame, nil
 }
 
+// Buffered tells whether ReadFrame needs nothing more of the connection than r has
+// already: a whole frame, or a length that is refused.
+func (f Framing) Buffered(r *bufio.Reader) bool {
+	ready := r.Buffered()
+	if ready < f.Length.prefixBytes() {
+		return false
+	}
+	prefix, err := r.Peek(f.Length.prefixBytes())
+	if err != nil {
+		return true
+	}
+	length, ok := f.Length.decode(prefix)
+	return !ok || f.check(length) != nil || length <= ready-len(prefix)
+}
+
 // readError gives the end of the stream its two meanings and wraps the rest.
 func readError(action string, err error, atBoundary bool) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF { //nolint:errorlint // bufio and io return these bare
