@@ -21,7 +21,7 @@ const (
 // not the number of connections.
 type buffers struct {
 	readers  sync.Pool // *bufio.Reader
-	writes   sync.Pool // *[]byte
+	batches  sync.Pool // *batch
 	payloads sync.Pool // *[]byte
 }
 
@@ -48,18 +48,17 @@ func (b *buffers) payload() *[]byte {
 
 func (b *buffers) putPayload(p *[]byte) { b.payloads.Put(p) }
 
-func (b *buffers) write() *[]byte {
-	if w, ok := b.writes.Get().(*[]byte); ok {
+func (b *buffers) batch() *batch {
+	if w, ok := b.batches.Get().(*batch); ok {
 		return w
 	}
-	w := make([]byte, 0, 2048)
-	return &w
+	return &batch{out: make([]byte, 0, 2048)}
 }
 
-func (b *buffers) putWrite(w *[]byte) {
-	if cap(*w) > 2*writeBatchBytes {
+func (b *buffers) putBatch(w *batch) {
+	if cap(w.out) > 2*writeBatchBytes {
 		return // grown by one oversized answer
 	}
-	*w = (*w)[:0]
-	b.writes.Put(w)
+	*w = batch{out: w.out[:0]}
+	b.batches.Put(w)
 }

@@ -50,9 +50,10 @@ func (p *place) settle(a Answer, byHandler bool) {
 	}
 }
 
-// batch is answers on their way out.
+// batch is answers on their way out. Its writer has it from the pool and gives it
+// back, whichever goroutine that is.
 type batch struct {
-	out     *[]byte
+	out     []byte
 	left    []byte // of out, to be written
 	first   *place
 	count   int
@@ -66,8 +67,8 @@ type batch struct {
 // lane's or a reader, is held up by no peer.
 func (s *session) writeAlone() {
 	defer s.writerEnded()
-	b := batch{out: s.server.buffers.write()}
-	if !s.nextBatch(&b) {
+	b := s.server.buffers.batch()
+	if !s.nextBatch(b) {
 		return
 	}
 	if s.deadlined { // an old deadline would refuse to try
@@ -75,33 +76,32 @@ func (s *session) writeAlone() {
 		_ = s.raw.SetWriteDeadline(time.Time{})
 	}
 	if b.left = s.direct.writeSome(b.left); len(b.left) > 0 {
-		go s.writeAnswers(&b)
+		go s.writeAnswers(b)
 		return
 	}
-	s.batchWritten(&b, nil)
-	if s.nextBatch(&b) {
-		go s.writeAnswers(&b)
+	s.batchWritten(b, nil)
+	if s.nextBatch(b) {
+		go s.writeAnswers(b)
 	}
 }
 
 // writeAnswers is the writer: it writes the answered head of the line, several
 // answers in one write, until the head is unanswered. It begins with what is left
 // of a batch, if there is one.
-func (s *session) writeAnswers(begun *batch) {
+func (s *session) writeAnswers(b *batch) {
 	defer s.writerEnded()
-	b := batch{}
-	if begun != nil {
-		b = *begun
-	} else if b.out = s.server.buffers.write(); !s.nextBatch(&b) {
-		return
+	if b == nil {
+		if b = s.server.buffers.batch(); !s.nextBatch(b) {
+			return
+		}
 	}
 	for {
 		var err error
 		if len(b.left) > 0 {
 			err = s.write(b.left)
 		}
-		s.batchWritten(&b, err)
-		if !s.nextBatch(&b) {
+		s.batchWritten(b, err)
+		if !s.nextBatch(b) {
 			return
 		}
 	}
@@ -119,7 +119,7 @@ func (s *session) nextBatch(b *batch) bool {
 		s.restoreWriteDeadline()
 		s.changed.Broadcast()
 		s.mu.Unlock()
-		s.server.buffers.putWrite(b.out)
+		s.server.buffers.putBatch(b)
 		return false
 	}
 	s.mu.Unlock()
@@ -184,7 +184,7 @@ func (s *session) batchWritten(b *batch, err error) {
 // frame writes the batch's answers into its buffer. An answer the framing refuses
 // is dropped: the peer could not have read it.
 func (s *session) frame(b *batch) {
-	dst := (*b.out)[:0]
+	dst := b.out[:0]
 	b.frames, b.closing = 0, ""
 	for p := b.first; p != nil; p = p.next {
 		if p.answer.Payload != nil {
@@ -202,7 +202,7 @@ func (s *session) frame(b *batch) {
 		}
 		b.closing = p.answer.Close // only the last of a batch can have one
 	}
-	*b.out, b.left, b.bytes = dst, dst, len(dst)
+	b.out, b.left, b.bytes = dst, dst, len(dst)
 }
 
 func (s *session) write(batch []byte) error {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 )
 
 // Purpose is what a data key is for. It is stored.
@@ -79,6 +80,11 @@ type derivedKeys map[Purpose][]dataKey
 type dataKey struct {
 	version int16
 	key     []byte
+	tokens  *sync.Pool // of tokenMAC under the key
+}
+
+func newDataKey(version int16, key []byte) dataKey {
+	return dataKey{version, key, &sync.Pool{New: func() any { return &tokenMAC{code: hmac.New(sha256.New, key)} }}}
 }
 
 // OpenDataKeys reads the data keys, and makes those that the database lacks. It
@@ -147,7 +153,7 @@ func (v *Vault) openRows(rows []StoredDataKey) (*DataKeys, error) {
 		if taken {
 			return nil, fmt.Errorf("%w: version %d of %s is there twice", ErrDataKey, row.Version, row.Purpose)
 		}
-		keys[row.Purpose] = slices.Insert(versions, at, dataKey{version: row.Version, key: key})
+		keys[row.Purpose] = slices.Insert(versions, at, newDataKey(row.Version, key))
 	}
 	for purpose := range firstLabels {
 		if len(keys[purpose]) == 0 {
@@ -170,7 +176,7 @@ func deriveDataKeys(master MasterKey) (derivedKeys, error) {
 		if err != nil {
 			return nil, err
 		}
-		keys[purpose] = []dataKey{{version: firstVersion, key: key}}
+		keys[purpose] = []dataKey{newDataKey(firstVersion, key)}
 	}
 	return keys, nil
 }
@@ -219,7 +225,7 @@ func (k *DataKeys) HMAC(purpose Purpose, version int16, parts ...[]byte) ([sha25
 func (k *DataKeys) newest(purpose Purpose) dataKey {
 	versions := (*k.keys.Value())[purpose]
 	if len(versions) == 0 {
-		return dataKey{}
+		return newDataKey(0, nil)
 	}
 	return versions[len(versions)-1]
 }

@@ -1,9 +1,9 @@
 package vault
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"fmt"
+	"hash"
 
 	"meridian/internal/card"
 )
@@ -35,16 +35,30 @@ func (k *DataKeys) TokenAt(version int16, pan card.PAN) ([TokenBytes]byte, error
 // TokenVersion is the version of the tokens that [DataKeys.Token] makes.
 func (k *DataKeys) TokenVersion() int16 { return k.newest(PurposeToken).version }
 
+// tokenMAC is a code that tokens are computed with one after the other: every
+// message with a card asks for one, and a key's schedule is made once. Nothing of a
+// card stays in it.
+type tokenMAC struct {
+	code   hash.Hash
+	digits [card.MaxPANDigits]byte
+	sum    [1 + sha256.Size]byte
+}
+
 func token(key dataKey, pan card.PAN) [TokenBytes]byte {
 	if pan.IsZero() {
 		return [TokenBytes]byte{}
 	}
-	mac := hmac.New(sha256.New, key.key)
-	mac.Write([]byte(pan.Reveal()))
-	var sum [1 + sha256.Size]byte
-	sum[0] = byte(key.version)
-	mac.Sum(sum[:1])
-	return [TokenBytes]byte(sum[:TokenBytes])
+	mac, _ := key.tokens.Get().(*tokenMAC)
+	defer key.tokens.Put(mac)
+	mac.sum[0] = byte(key.version)
+	n := copy(mac.digits[:], pan.Reveal())
+	mac.code.Write(mac.digits[:n])
+	mac.code.Sum(mac.sum[:1])
+	token := [TokenBytes]byte(mac.sum[:TokenBytes])
+	mac.code.Reset()
+	clear(mac.digits[:])
+	clear(mac.sum[:])
+	return token
 }
 
 // Token is [DataKeys.Token] under the data keys that a database begins with, see
