@@ -24,7 +24,8 @@ func newServeCommand(g *globals) *cobra.Command {
 		Long: `Runs a host: takes terminals' messages on the configured listeners and keeps the ledger in the configured database.
 
 The first SIGINT or SIGTERM drains: no new connections, what is in flight is answered. The second ends the host at once.
-What goes on is logged to standard error.`,
+What goes on is logged to standard error. Unless GOGC or GOMEMLIMIT is set, the heap grows to five times what lives in it
+between two collections.`,
 		Example: `  meridian config example > meridian.yaml
   meridian config check meridian.yaml
   meridian serve --config meridian.yaml`,

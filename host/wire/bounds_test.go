@@ -175,13 +175,26 @@ func TestAllocations(t *testing.T) {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 0, DefaultMaxFrameBytes)
+	used, answer, alg := &Message{}, &Message{}, MACAlgorithm(brokenModule{})
 	for name, c := range map[string]struct {
 		limit float64
 		call  func()
 	}{
-		"parse": {5, func() { _, _ = NAC().Parse(payload) }},
-		"pack":  {0, func() { _, _ = NAC().AppendPack(buf, m) }},
-		"get":   {0, func() { _ = m.Get(4) }},
+		"parse":                {3, func() { _, _ = NAC().Parse(payload) }}, // the message, its fields, its memory
+		"parse again":          {0, func() { _ = NAC().ParseInto(used, payload) }},
+		"pack":                 {0, func() { _, _ = NAC().AppendPack(buf, m) }},
+		"get":                  {0, func() { _ = m.Get(4) }},
+		"view":                 {0, func() { _ = m.View(55) }},
+		"wipe and parse again": {0, func() { used.Wipe(); _ = NAC().ParseInto(used, payload) }},
+		"verify":               {0, func() { _ = NAC().VerifyMAC(payload, alg) }},
+		"answer": {0, func() {
+			answer.Reset("0210")
+			for _, number := range []int{3, 4, 11, 41, 42} {
+				answer.Copy(number, m)
+			}
+			answer.Set(39, "00")
+			_, _ = NAC().AppendPackWithMAC(buf, answer, alg)
+		}},
 	} {
 		if got := testing.AllocsPerRun(100, c.call); got > c.limit {
 			t.Errorf("%s: %v allocations, want at most %v", name, got, c.limit)

@@ -270,3 +270,31 @@ func withoutMonitor(framing Framing, frame []byte) []byte {
 	rest := framing.Length.append(nil, len(frame)-framing.Length.prefixBytes()-monitorBytes)
 	return append(append(rest, frame[at-len(TPDU{}):at]...), frame[at+monitorBytes:]...)
 }
+
+// TestBuffered: of every part of a stream it is known whether a frame can be read
+// of it without waiting.
+func TestBuffered(t *testing.T) {
+	for name, framing := range map[string]Framing{
+		"binary": {TPDU: true}, "bcd": {Length: LengthBCD, TPDU: true}, "ascii": {Length: LengthASCII},
+		"unionpay": {TPDU: true, Header: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			frame, err := framing.AppendFrame(nil, Frame{TPDU: testTPDU, Header: testHeader, Payload: bytes.Repeat([]byte("02"), 20)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for end := range 2 * len(frame) {
+				r := reader(append(bytes.Clone(frame), frame...)[:end])
+				_, _ = r.Peek(end) // all of it is in the buffer
+				if got, want := framing.Buffered(r), end >= len(frame); got != want {
+					t.Fatalf("%d of %d bytes: %t", end, len(frame), got)
+				}
+			}
+			refused := reader([]byte{0xFF, 0xFF, 0xFF, 0xFF})
+			_, _ = refused.Peek(4)
+			if !framing.Buffered(refused) {
+				t.Error("a length that is refused has to be waited for")
+			}
+		})
+	}
+}

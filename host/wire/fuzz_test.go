@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +42,7 @@ func checkPayload(t *testing.T, spec *Spec, payload []byte) {
 	t.Helper()
 	checkCost(t, spec, payload)
 	m, err := spec.Parse(payload)
+	checkReuse(t, spec, payload, m, err)
 	if err != nil {
 		var parseErr *ParseError
 		if !errors.As(err, &parseErr) {
@@ -83,6 +85,48 @@ func checkPayload(t *testing.T, spec *Spec, payload []byte) {
 	}
 	if len(spec.MaskedFields(m)) != len(m.Fields()) {
 		t.Fatal("rendering left a field out")
+	}
+}
+
+// checkReuse parses into a message that held others before, and wants the verdict
+// and the values of a new one, which moov is asked about.
+func checkReuse(t *testing.T, spec *Spec, payload []byte, want *Message, wantErr error) {
+	t.Helper()
+	used := saleIn(spec)
+	if packed, err := spec.Pack(used); err != nil || spec.ParseInto(used, packed) != nil {
+		t.Fatalf("a sale: %v", err)
+	}
+	used.Set(39, "00")
+	got := bytes.Clone(payload)
+	err := spec.ParseInto(used, got)
+	clear(got) // the payload's memory is another's by now
+	if wantErr != nil {
+		var parseErr, wantParseErr *ParseError
+		if !errors.As(err, &parseErr) || !errors.As(wantErr, &wantParseErr) || *parseErr != *wantParseErr {
+			t.Fatalf("refused with %v, a new message with %v", err, wantErr)
+		}
+		if want = spec.Readable(payload); want == nil {
+			if used.MTI() != "" || len(used.Fields()) != 0 {
+				t.Fatalf("a message without a type has fields %v", used.Fields())
+			}
+			return
+		}
+	} else if err != nil {
+		t.Fatalf("refused with %v", err)
+	}
+	if used.MTI() != want.MTI() || !slices.Equal(used.Fields(), want.Fields()) {
+		t.Fatalf("%s with fields %v, want %s with %v", used.MTI(), used.Fields(), want.MTI(), want.Fields())
+	}
+	for _, number := range want.Fields() {
+		if used.Get(number) != want.Get(number) || !bytes.Equal(used.View(number), want.View(number)) ||
+			!bytes.Equal(used.Bytes(number), want.Bytes(number)) {
+			t.Fatalf("field %d is %q, want %q", number, used.Get(number), want.Get(number))
+		}
+	}
+	packed, packErr := spec.Pack(used)
+	wantPacked, wantPackErr := spec.Pack(want)
+	if (packErr == nil) != (wantPackErr == nil) || !bytes.Equal(packed, wantPacked) {
+		t.Fatalf("packed %X (%v), want %X (%v)", packed, packErr, wantPacked, wantPackErr)
 	}
 }
 

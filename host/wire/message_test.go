@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"testing"
 )
@@ -141,5 +142,89 @@ func TestFreedomStaysInItsDialect(t *testing.T) {
 	want := message(t, "x:0200"+bitmapOf(52)+"00AABBCCDDEEFF11")
 	if packed, err := NAC().Pack(fromASCII); err != nil || !bytes.Equal(packed, want) {
 		t.Errorf("PIN block in NAC: %X (%v), want %X", packed, err, want)
+	}
+}
+
+// TestViewIsOfTheMessage: a view costs nothing and is the message's memory; copies
+// outlive it.
+func TestViewIsOfTheMessage(t *testing.T) {
+	payload, err := NAC().Pack(saleMessage())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := NAC().Parse(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	view, get, copied := m.View(41), m.Get(41), m.Bytes(41)
+	if string(view) != "10000001" || m.View(40) != nil || m.View(0) != nil || m.View(129) != nil {
+		t.Errorf("F41 %q, F40 %v", view, m.View(40))
+	}
+	if track := m.View(35); len(track) != cap(track) {
+		t.Error("a view can be appended to, over its neighbour")
+	}
+	m.Wipe()
+	if string(view) == "10000001" || get != "10000001" || string(copied) != "10000001" {
+		t.Errorf("after Wipe: view %q, Get %q, Bytes %q", view, get, copied)
+	}
+	if m.MTI() != "" || len(m.Fields()) != 0 || m.Has(41) || m.Get(41) != "" {
+		t.Errorf("a wiped message is %s with fields %v", m.MTI(), m.Fields())
+	}
+}
+
+// TestWipeLeavesNothing looks through all of a used message's memory, what a longer
+// message or one that was refused has left there included.
+func TestWipeLeavesNothing(t *testing.T) {
+	payload, err := NAC().Pack(saleMessage())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m Message
+	if err := NAC().ParseInto(&m, payload); err != nil {
+		t.Fatal(err)
+	}
+	if err := NAC().ParseInto(&m, payload[:len(payload)-1]); err == nil {
+		t.Fatal("a message without its last byte was taken")
+	}
+	m.Reset("0800")
+	m.Set(11, "000001")
+	m.Wipe()
+	for i, b := range m.memory[:cap(m.memory)] {
+		if b != 0 {
+			t.Fatalf("byte %d of %d is %#x", i, cap(m.memory), b)
+		}
+	}
+}
+
+// TestMisfit: a field that no bitmap has keeps a message from being packed.
+func TestMisfit(t *testing.T) {
+	for _, number := range []int{-1, 1, 65, 129, 1000} {
+		m := macMessage(false)
+		m.Set(number, "1")
+		var packErr *PackError
+		if _, err := NAC().Pack(m); !errors.As(err, &packErr) || packErr.Field != number {
+			t.Errorf("field %d: %v", number, err)
+		}
+		m.Unset(number)
+		if _, err := NAC().Pack(m); err != nil {
+			t.Errorf("without field %d: %v", number, err)
+		}
+	}
+}
+
+// TestCopy: a copied value is written as its own dialect writes it.
+func TestCopy(t *testing.T) {
+	from, err := NAC().Parse(message(t, "x:0200"+bitmapOf(2, 3, 52)+"03 123F 000000 1122334455667788"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := NewMessage("0210")
+	for _, number := range []int{2, 3, 4, 52} {
+		m.Copy(number, from)
+	}
+	from.Wipe()
+	want := message(t, "x:0210"+bitmapOf(2, 3, 52)+"03 1230 000000 1122334455667788")
+	if packed, err := NAC().Pack(m); err != nil || !bytes.Equal(packed, want) {
+		t.Errorf("packs to %X (%v), want %X", packed, err, want)
 	}
 }
