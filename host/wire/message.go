@@ -185,16 +185,21 @@ func (m *Message) Copy(field int, from *Message) {
 // put makes what was just appended to the memory a field's value. The value that
 // it had stays behind in the memory.
 func (m *Message) put(field int, form form, value span) {
-	i, ok := m.find(field)
-	switch {
-	case field < 1 || field > lastField:
+	if field < 1 || field > lastField {
 		m.misfit = field
 		return
-	case !ok:
-		m.set = m.set.with(field)
-		m.items = slices.Insert(m.items, i, item{})
 	}
-	m.items[i] = item{field: uint8(field), form: form, value: value}
+	it := item{field: uint8(field), form: form, value: value}
+	switch i, ok := m.find(field); {
+	case ok:
+		m.items[i] = it
+		return
+	case i == len(m.items): // as messages are made: field after field
+		m.items = append(m.items, it)
+	default:
+		m.items = slices.Insert(m.items, i, it)
+	}
+	m.set = m.set.with(field)
 }
 
 // Unset removes a field.
@@ -232,6 +237,17 @@ func (s fieldSet) before(field int) int {
 		n += bits.OnesCount64(s[0])
 	}
 	return n
+}
+
+// below returns the set without a field and all above it.
+func (s fieldSet) below(field int) fieldSet {
+	if field > 64 {
+		s[1] &^= ^uint64(0) >> (field - 65)
+		return s
+	}
+	s[0] &^= ^uint64(0) >> (field - 1)
+	s[1] = 0
+	return s
 }
 
 // next returns the lowest field of the set above one, 0 when there is none.

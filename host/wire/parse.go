@@ -84,9 +84,11 @@ func (p *parser) fields() *ParseError {
 	m.items = slices.Grow(m.items, m.came.count())
 	for number := m.came.next(0); number != 0; number = m.came.next(number) {
 		if err := p.readField(number); err != nil {
+			m.set = m.came.below(number)
 			return err
 		}
 	}
+	m.set = m.came
 	if left := len(p.payload) - p.offset; left > 0 {
 		return p.fail(NoField, p.offset, fmt.Sprintf("%d bytes after the last field", left))
 	}
@@ -163,14 +165,8 @@ func (p *parser) readField(number int) *ParseError {
 	if !canonical {
 		it.wire = wire
 	}
-	p.add(it)
+	m.items = append(m.items, it)
 	return nil
-}
-
-// add puts an item behind those before.
-func (p *parser) add(it item) {
-	p.message.set = p.message.set.with(int(it.field))
-	p.message.items = append(p.message.items, it)
 }
 
 // readOther reads a field that only its moov definition understands.
@@ -188,7 +184,7 @@ func (p *parser) readOther(number int, def field.Field) *ParseError {
 		it.form = formBytes
 	}
 	p.offset += read
-	p.add(it)
+	m.items = append(m.items, it)
 	return nil
 }
 
