@@ -107,6 +107,13 @@ bench: build postgres ## Measure the host beside its database (ARGS="--rounds 1 
 leaks: go postgres ## Send 10,000 messages to a sandbox and look for card data and keys in everything it keeps
 	@MERIDIAN_TEST_LEAK_MESSAGES=$${MERIDIAN_TEST_LEAK_MESSAGES:-10000} $(GO) test -timeout=60m -count=1 -v -run '^TestNothingLeaks$$' ./sandbox
 
+# Which commit bench-codec compares with, how often and how long.
+REF ?= main
+
+.PHONY: bench-codec
+bench-codec: go ## Compare the message path's benchmarks with those of REF (main), run by run in turn
+	@GO='$(GO)' scripts/bench-codec.sh '$(REF)'
+
 .PHONY: cover
 cover: go postgres prometheus ## Measure test coverage; .cache/cover.html shows it line by line
 	@mkdir -p .cache

@@ -15,7 +15,9 @@
 //     order the handler gives them in. A request takes a place in the
 //     connection's line when it is handed over and leaves it when its answer is
 //     written; only the head of the line is written.
-//   - A session is one goroutine. A second one, the writer, exists only while
+//   - A session is one goroutine. An answer that its peer waits for alone is
+//     written by whoever gives it, as far as the socket takes it at once. Where it
+//     does not, or more is under way, a second goroutine, the writer, exists while
 //     there are answers to write.
 //   - Nothing is unbounded: places per connection and requests at the handler in
 //     total have limits, and where one is reached the reader stops reading and

@@ -50,7 +50,8 @@ type Answer struct {
 	// Done, when not nil, is called once: written is true when the whole answer
 	// was handed to the operating system, which does not mean that the peer has
 	// it; false when it was not sent or perhaps only in part. It runs on the
-	// session's writer: it must be short and must not block.
+	// session's writer, which may be the goroutine that answers: it must be short and
+	// must not block, nor need a lock that is held while answering.
 	Done func(written bool)
 }
 

@@ -1,10 +1,15 @@
 // Package wire turns bytes into ISO 8583 messages and back.
 //
-//	stream ──ReadFrame──▶ Frame{TPDU, Header, Payload} ──Spec.Parse──▶ Message
-//	                              │                                       │
-//	                         Spec.VerifyMAC                          Get, Set, Fields
-//	                       (over the raw bytes)                           │
-//	stream ◀─AppendFrame─ Frame.Answer ◀─Spec.Pack, PackWithMAC───────────┘
+//	stream ──ReadFrame──▶ Frame{TPDU, Header, Payload} ──Spec.ParseInto──▶ Message
+//	                              │                                          │
+//	                         Spec.VerifyMAC                       View; Get, Bytes (copies)
+//	                       (over the raw bytes)                        Set, Copy, Reset
+//	                                                                         │
+//	stream ◀─AppendFrame─ Frame.Answer ◀─Spec.AppendPack, AppendPackWithMAC──┘
+//
+// A message is parsed by a table that the spec's moov definition was taken apart
+// into once. Its values are places in the message's own memory, which the next
+// message uses again, so that in the long run nothing is allocated.
 //
 // It knows field tables, lengths and encodings, and nothing of what a message
 // means: no amounts, no merchants, no response codes.
@@ -19,6 +24,9 @@
 //     the table's, undefined fields, trailing bytes.
 //   - Memory per message is bounded by a small multiple of the payload, and the
 //     payload by [Framing.MaxBytes].
+//   - moov, over the same definition, has the same verdict and the same values: the
+//     fuzz tests hold the two together.
+//   - Strings and slices that a message gives are copies, but for [Message.View]'s.
 //   - The MAC is computed over the bytes as they were received or will be sent,
 //     never over something packed anew.
 //   - A [Spec] is immutable after it is made and may be shared; a [Message]
