@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"meridian/host/wire"
@@ -185,7 +186,7 @@ func (s *session) readFrame() (*place, error) {
 			Certificate: s.certificate,
 			TPDU:        frame.TPDU,
 			Header:      frame.Header,
-			Payload:     frame.Payload[:len(frame.Payload):len(frame.Payload)],
+			Payload:     slices.Clip(frame.Payload),
 			Room:        frame.Payload[len(frame.Payload):],
 			Received:    received,
 		},

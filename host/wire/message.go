@@ -119,8 +119,7 @@ func (m *Message) View(field int) []byte {
 	if !ok {
 		return nil
 	}
-	value := m.items[i].value.of(m.memory)
-	return value[:len(value):len(value)]
+	return slices.Clip(m.items[i].value.of(m.memory))
 }
 
 // Bytes returns a binary field's raw bytes and another field's characters; nil

@@ -98,41 +98,47 @@ func (p *parser) fields() *ParseError {
 // readBitmaps reads the primary bitmap at offset and the secondary one when bit 1
 // says so, and returns where they end.
 func (s *Spec) readBitmaps(payload []byte, offset int) (set fieldSet, end int, fault *ParseError) {
-	end = offset
-	for page := range s.pages {
-		if page == 1 && !set.has(secondaryBitmap) {
-			break
-		}
-		size := bitmapBytes
-		if s.hex {
-			size *= 2
-		}
-		if len(payload)-end < size {
-			return set, end, &ParseError{Field: 1, Offset: len(payload), Reason: "message ends inside the bitmap"}
-		}
-		if s.hex {
-			for i, digit := range payload[end : end+size] {
-				v := hexValues[digit]
-				if v < 0 {
-					return set, end, &ParseError{Field: 1, Offset: end + i, Reason: reasonHex}
-				}
-				set[page] = set[page]<<4 | uint64(v)
-			}
-		} else {
-			set[page] = binary.BigEndian.Uint64(payload[end:])
-		}
-		end += size
+	if set[0], end, fault = s.readBitmap(payload, offset); fault != nil {
+		return set, end, fault
 	}
-	if s.pages == 1 && set.has(secondaryBitmap) {
+	switch {
+	case !set.has(secondaryBitmap):
+		return set, end, nil
+	case s.pages == 1:
 		return set, end, &ParseError{Field: 1, Offset: offset, Reason: "bit 1 announces a second bitmap, which this spec does not have"}
+	}
+	second := end
+	if set[1], end, fault = s.readBitmap(payload, second); fault != nil {
+		return set, end, fault
 	}
 	if set.has(tertiaryBitmap) {
 		return set, end, &ParseError{
-			Field: tertiaryBitmap, Offset: offset + (end-offset)/2,
-			Reason: "bit 65 announces a third bitmap, which this spec does not have",
+			Field: tertiaryBitmap, Offset: second, Reason: "bit 65 announces a third bitmap, which this spec does not have",
 		}
 	}
 	return set, end, nil
+}
+
+// readBitmap reads one bitmap at offset and returns where it ends.
+func (s *Spec) readBitmap(payload []byte, offset int) (bits uint64, end int, fault *ParseError) {
+	size := bitmapBytes
+	if s.hex {
+		size *= 2
+	}
+	if end = offset + size; len(payload) < end {
+		return 0, end, &ParseError{Field: 1, Offset: len(payload), Reason: "message ends inside the bitmap"}
+	}
+	if !s.hex {
+		return binary.BigEndian.Uint64(payload[offset:]), end, nil
+	}
+	for i, digit := range payload[offset:end] {
+		v := hexValues[digit]
+		if v < 0 {
+			return 0, end, &ParseError{Field: 1, Offset: offset + i, Reason: reasonHex}
+		}
+		bits = bits<<4 | uint64(v)
+	}
+	return bits, end, nil
 }
 
 func (p *parser) readField(number int) *ParseError {
