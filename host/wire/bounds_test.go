@@ -180,7 +180,7 @@ func TestAllocations(t *testing.T) {
 		limit float64
 		call  func()
 	}{
-		"parse":                {3, func() { _, _ = NAC().Parse(payload) }}, // the message, its fields, its memory
+		"parse":                {5, func() { _, _ = NAC().Parse(payload) }}, // 3 but under the race detector
 		"parse again":          {0, func() { _ = NAC().ParseInto(used, payload) }},
 		"pack":                 {0, func() { _, _ = NAC().AppendPack(buf, m) }},
 		"get":                  {0, func() { _ = m.Get(4) }},
