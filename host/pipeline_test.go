@@ -643,3 +643,37 @@ func TestPipelineContainsFaultsOfAnswers(t *testing.T) {
 		})
 	}
 }
+
+// TestPipelineRequestOutlivesItsMessage: a lane may hold a request long after its
+// message's memory has become another's.
+func TestPipelineRequestOutlivesItsMessage(t *testing.T) {
+	r := newPipelineRig(t)
+	texts := func(q *switching.Request) string {
+		return strings.Join([]string{
+			q.TID, q.MID, q.Dialect, q.Expiry, q.Invoice, string(q.Echo), q.PAN.Reveal(),
+			q.Original.Invoice, q.OperatorNo, q.OperatorPassword,
+		}, "|")
+	}
+	want := map[string]string{}
+	for listener, tid := range map[string]string{"nac": sealedTID, "ascii": asciiTID} {
+		r.handle(listener, r.pack(listener, sale("0200", tid, map[int]string{7: "0310120000", 62: "000042"}), r.mac))
+		want[listener] = texts(r.sw.submitted[len(r.sw.submitted)-1])
+		if !strings.HasPrefix(want[listener], tid+"|104110000000001|"+listener+"|3012|") || !strings.Contains(want[listener], "|"+pipelinePAN+"|") {
+			t.Fatalf("%s: read as %s", listener, want[listener])
+		}
+	}
+	first := slices.Clone(r.sw.submitted)
+	const otherPAN = "6217129999999999994"
+	for listener, tid := range map[string]string{"nac": sealedTID, "ascii": asciiTID} {
+		for range 3 {
+			r.handle(listener, r.pack(listener, sale("0200", tid, map[int]string{
+				2: otherPAN, 7: "1231235959", 14: "2901", 35: otherPAN + "=29012010000099999", 42: "999999999999999", 62: "999999",
+			}), r.mac))
+		}
+	}
+	for _, q := range first {
+		if got := texts(q); got != want[q.Dialect] {
+			t.Errorf("%s: the request became %s, was %s", q.Dialect, got, want[q.Dialect])
+		}
+	}
+}
