@@ -696,6 +696,32 @@ func (w *world) hold(query string) pgx.Tx {
 	return tx
 }
 
+// TestMissingIsAsOfTheTrailer: what is voided behind a trailer was missing from
+// its batch all the same, also when the two come at once.
+func TestMissingIsAsOfTheTrailer(t *testing.T) {
+	w := newWorld(t)
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 20_00))
+	held := w.hold(`SELECT FROM card_accounts WHERE card_id = 3 FOR UPDATE`)
+	answers := make(chan switching.Response, 3)
+	ask := func(r *switching.Request) { w.sw.Submit(r, func(r switching.Response) { answers <- r }) }
+	ask(w.request(switching.KindSale, 1_00, withCard(2), at(kiosk, booth))) // holds the lane up until both are there
+	w.waiting(1, func() bool { return false })
+	ask(w.settlement(1, net(1, 20_01), trailer))
+	ask(w.request(switching.KindVoid, 0, of(sale)))
+	w.must(held.Rollback(t.Context()))
+	for range 3 {
+		if r := <-answers; !r.Approved() {
+			t.Fatalf("answered %s", r.Reason)
+		}
+	}
+	var kind string
+	w.must(w.pool.QueryRow(t.Context(), `SELECT kind FROM batch_differences WHERE terminal_id = 1 AND batch_no = 1`).Scan(&kind))
+	if kind != "missing_from_terminal" {
+		t.Errorf("the sale is %s", kind)
+	}
+	w.verify()
+}
+
 // TestSettlementWaitsForASaleUnderWay: a sale that has read its batch holds it
 // until it is in it.
 func TestSettlementWaitsForASaleUnderWay(t *testing.T) {

@@ -97,7 +97,7 @@ func (l *lane) take() (bucket int16, jobs []*job, closed bool) {
 	bucket = l.order[0]
 	l.order = l.order[1:]
 	queue := l.queues[bucket]
-	n := min(len(queue), l.sw.opts.MaxBatch)
+	n := unitEnd(queue[:min(len(queue), l.sw.opts.MaxBatch)])
 	jobs = queue[:n:n]
 	l.queues[bucket] = queue[n:]
 	if len(queue) > n {
@@ -107,6 +107,17 @@ func (l *lane) take() (bucket int16, jobs []*job, closed bool) {
 	}
 	l.length -= n
 	return bucket, jobs, false
+}
+
+// unitEnd is behind the first request that may end a batch: what it leaves to be
+// looked at is read out of the database after it, where nothing later may be yet.
+func unitEnd(jobs []*job) int {
+	for i, j := range jobs {
+		if j.request.Kind.Class() == ClassSettlement {
+			return i + 1
+		}
+	}
+	return len(jobs)
 }
 
 // run works until the lane is closed and empty, or ctx ends.
