@@ -58,6 +58,9 @@ func (w *World) upload(r Request) Answer {
 		return w.Transactions[w.take(r, t)].Answer
 	}
 	have := &w.Transactions[o]
+	if t.Card == NoCard {
+		t.Card = have.Card
+	}
 	stands := have.AmountMinor // of a voided sale, too: its void is shown beside it
 	if have.Kind.captures() && have.State == StateApproved {
 		stands = have.CapturedMinor
