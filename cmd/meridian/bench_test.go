@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os/exec"
 	"testing"
 )
@@ -46,7 +47,7 @@ func TestBenchMeasuresEverything(t *testing.T) {
 }
 
 func stderrOf(err error) string {
-	if ended, ok := err.(*exec.ExitError); ok {
+	if ended, ok := errors.AsType[*exec.ExitError](err); ok {
 		return string(ended.Stderr)
 	}
 	return ""
