@@ -8,14 +8,14 @@ import (
 	"maps"
 	"slices"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 	"meridian/sandbox"
 )
 
 // till is a terminal of the sandbox's on a line of its own.
 type till struct {
 	lab      *lab
-	line     *loadtest.Line
+	line     *loadgen.Line
 	tid, mid string
 	cards    map[string]sandbox.Card // by behaviour
 	stan     int
@@ -30,7 +30,7 @@ func (l *lab) till(merchant int, mac string) *till {
 	if i < 0 {
 		l.t.Fatalf("%s has no NAC terminal with MAC %s", m.MID, mac)
 	}
-	line, err := loadtest.Dial(l.t.Context(), loadtest.NAC(), l.Addresses.NAC)
+	line, err := loadgen.Dial(l.t.Context(), loadgen.NAC(), l.Addresses.NAC)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -45,24 +45,24 @@ func (l *lab) till(merchant int, mac string) *till {
 }
 
 // message of the till with the next STAN.
-func (t *till) message(mti string, fields map[int]string) loadtest.Message {
+func (t *till) message(mti string, fields map[int]string) loadgen.Message {
 	t.stan = t.stan%999_999 + 1
-	m := loadtest.Message{MTI: mti, Fields: map[int]string{11: fmt.Sprintf("%06d", t.stan), 41: t.tid, 42: t.mid}}
+	m := loadgen.Message{MTI: mti, Fields: map[int]string{11: fmt.Sprintf("%06d", t.stan), 41: t.tid, 42: t.mid}}
 	maps.Copy(m.Fields, fields)
 	return m
 }
 
 // purchase is a message with a card and an amount.
-func (t *till) purchase(mti, processing, behaviour string, minor int) loadtest.Message {
+func (t *till) purchase(mti, processing, behaviour string, minor int) loadgen.Message {
 	c := t.cards[behaviour]
 	return t.message(mti, map[int]string{2: c.PAN, 3: processing, 4: fmt.Sprintf("%012d", minor), 14: c.Expiry, 22: "012", 25: "00"})
 }
 
 // ask sends and waits.
-func (t *till) ask(m loadtest.Message) (loadtest.Message, error) {
+func (t *till) ask(m loadgen.Message) (loadgen.Message, error) {
 	call, err := t.line.Send(m)
 	if err != nil {
-		return loadtest.Message{}, err
+		return loadgen.Message{}, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -70,7 +70,7 @@ func (t *till) ask(m loadtest.Message) (loadtest.Message, error) {
 }
 
 // want asks and expects a response code.
-func (t *till) want(code string, m loadtest.Message) loadtest.Message {
+func (t *till) want(code string, m loadgen.Message) loadgen.Message {
 	t.lab.t.Helper()
 	answer, err := t.ask(m)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
 // traffic is everything that terminals of all dialects send, right and wrong.
@@ -22,7 +22,7 @@ type traffic struct {
 	s      *suspect
 	random *rand.Rand
 	tills  []*till
-	points []*loadtest.POS
+	points []*loadgen.POS
 	counts counts
 	// malformations that were sent, by dialect.
 	malformations map[string]int

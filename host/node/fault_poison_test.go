@@ -3,7 +3,7 @@ package node_test
 import (
 	"testing"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
 // TestFaultPoison: the database will not have one request among many. Its
@@ -19,7 +19,7 @@ func TestFaultPoison(t *testing.T) {
 		type asked struct {
 			t    *terminal
 			d    *deal
-			call *loadtest.Call
+			call *loadgen.Call
 		}
 		var all []asked
 		for i, term := range crowd {

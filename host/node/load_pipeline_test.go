@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
 const (
@@ -48,7 +48,7 @@ func TestLoadPipeline(t *testing.T) {
 // pipeline sends sales on one line as fast as the host takes them, and looks at
 // their answers as they come.
 func (t *terminal) pipeline(count int) {
-	calls := make(chan *loadtest.Call, count)
+	calls := make(chan *loadgen.Call, count)
 	var sending sync.WaitGroup
 	defer sending.Wait()
 	sending.Go(func() {

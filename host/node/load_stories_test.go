@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 	"sync"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
 // A story is one customer at the till: one to three requests and what the card
@@ -259,7 +259,7 @@ func (t *terminal) playMalformed(rng *rand.Rand, line int) {
 	}
 	call, err := l.SendMalformed("0200", rest)
 	if err == nil {
-		var answer loadtest.Message
+		var answer loadgen.Message
 		if answer, err = t.await(call); err == nil && answer.Code() != "30" {
 			t.w.t.Errorf("%s: a malformed message was answered %+v", t.till.tid, answer)
 		}
@@ -273,7 +273,7 @@ func (t *terminal) playMalformed(rng *rand.Rand, line int) {
 // trusted; the other lines must not notice.
 func (t *terminal) playBadFrame(rng *rand.Rand, _ int) {
 	host := t.host.address(t.till.dialect)
-	l, err := loadtest.Dial(t.w.t.Context(), t.dialect, host)
+	l, err := loadgen.Dial(t.w.t.Context(), t.dialect, host)
 	if err != nil {
 		if !t.troubled {
 			t.w.t.Errorf("%s: %v", t.till.tid, err)

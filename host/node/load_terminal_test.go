@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
 // hangTimeout is how long a request may be without an answer while its line
@@ -27,10 +27,10 @@ type terminal struct {
 	w       *world
 	till    till
 	host    *running
-	dialect loadtest.Dialect
+	dialect loadgen.Dialect
 	stan    atomic.Int32
 	mu      sync.Mutex
-	lines   [2]*loadtest.Line
+	lines   [2]*loadgen.Line
 	// settled are sales of an earlier day, to be refunded.
 	settled []*deal
 	refund  sync.Mutex
@@ -40,9 +40,9 @@ type terminal struct {
 }
 
 func newTerminal(w *world, h *running, t till) *terminal {
-	dialect := loadtest.NAC()
+	dialect := loadgen.NAC()
 	if t.dialect == "ascii" {
-		dialect = loadtest.ASCII()
+		dialect = loadgen.ASCII()
 	}
 	term := &terminal{w: w, till: t, host: h, dialect: dialect}
 	w.t.Cleanup(term.close)
@@ -61,11 +61,11 @@ func (t *terminal) close() {
 			t.w.t.Errorf("%s received an answer it never asked for: %+v", t.till.tid, stray)
 		}
 	}
-	t.lines = [2]*loadtest.Line{}
+	t.lines = [2]*loadgen.Line{}
 }
 
 // line number i of the terminal, connected again when it has ended.
-func (t *terminal) line(i int) (*loadtest.Line, error) {
+func (t *terminal) line(i int) (*loadgen.Line, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if l := t.lines[i]; l != nil {
@@ -80,7 +80,7 @@ func (t *terminal) line(i int) (*loadtest.Line, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), hangTimeout)
 	defer cancel()
-	l, err := loadtest.Dial(ctx, t.dialect, t.host.address(t.till.dialect))
+	l, err := loadgen.Dial(ctx, t.dialect, t.host.address(t.till.dialect))
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +90,8 @@ func (t *terminal) line(i int) (*loadtest.Line, error) {
 
 // deal is one request under one key and what became of it.
 type deal struct {
-	request  loadtest.Message
-	answer   loadtest.Message
+	request  loadgen.Message
+	answer   loadgen.Message
 	card     int
 	minor    int64
 	stan     int
@@ -117,7 +117,7 @@ func (t *terminal) request(mti, processing string, card int, minor int64, more m
 	}
 	maps.Copy(fields, more)
 	maps.DeleteFunc(fields, func(_ int, v string) bool { return v == "" })
-	return &deal{request: loadtest.Message{MTI: mti, Fields: fields}, card: card, minor: minor, stan: stan}
+	return &deal{request: loadgen.Message{MTI: mti, Fields: fields}, card: card, minor: minor, stan: stan}
 }
 
 func (t *terminal) sale(card int, minor int64) *deal {
@@ -141,7 +141,7 @@ func (t *terminal) reversalOf(d *deal, leftMinor int64) *deal {
 		fields[95] = fmt.Sprintf("%012d%030d", leftMinor, 0)
 	}
 	return &deal{
-		request: loadtest.Message{MTI: "0400", Fields: fields}, card: d.card, minor: d.minor, stan: d.stan, reversal: true,
+		request: loadgen.Message{MTI: "0400", Fields: fields}, card: d.card, minor: d.minor, stan: d.stan, reversal: true,
 	}
 }
 
@@ -149,7 +149,7 @@ func (t *terminal) reversalOf(d *deal, leftMinor int64) *deal {
 var errUnanswered = errors.New("no answer")
 
 // send puts a message on a line, on a new one if need be.
-func (t *terminal) send(line int, m loadtest.Message) (*loadtest.Call, error) {
+func (t *terminal) send(line int, m loadgen.Message) (*loadgen.Call, error) {
 	l, err := t.line(line)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnanswered, err)
@@ -162,7 +162,7 @@ func (t *terminal) send(line int, m loadtest.Message) (*loadtest.Call, error) {
 }
 
 // await an answer. A line that is silent and does not end is a hang.
-func (t *terminal) await(call *loadtest.Call) (loadtest.Message, error) {
+func (t *terminal) await(call *loadgen.Call) (loadgen.Message, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), hangTimeout)
 	defer cancel()
 	answer, err := call.Wait(ctx)
@@ -178,10 +178,10 @@ func (t *terminal) await(call *loadtest.Call) (loadtest.Message, error) {
 }
 
 // once sends a message and waits for what comes of it.
-func (t *terminal) once(line int, m loadtest.Message) (loadtest.Message, error) {
+func (t *terminal) once(line int, m loadgen.Message) (loadgen.Message, error) {
 	call, err := t.send(line, m)
 	if err != nil {
-		return loadtest.Message{}, err
+		return loadgen.Message{}, err
 	}
 	return t.await(call)
 }

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 	"meridian/ledger"
 	"meridian/switch"
 )
@@ -50,7 +50,7 @@ func TestUnionPayDownloads(t *testing.T) {
 	p := w.apart(posTill)
 	demands := func(want int) {
 		t.Helper()
-		if got := p.signIn(loadtest.SignInDouble).Demand(); got != want {
+		if got := p.signIn(loadgen.SignInDouble).Demand(); got != want {
 			t.Fatalf("the sign-in asks for %d, want %d", got, want)
 		}
 	}
@@ -61,10 +61,10 @@ func TestUnionPayDownloads(t *testing.T) {
 		}
 	}
 	demands(0)
-	if list := p.listed(loadtest.StatusOfApps, 10); len(list) > 0 {
+	if list := p.listed(loadgen.StatusOfApps, 10); len(list) > 0 {
 		t.Fatalf("%d applications in an empty catalogue", len(list))
 	}
-	if got := p.do("00", p.Management("0800", loadtest.GetApplication, map[int]string{62: "\x9F\x06\x05\xA0\x00\x00\x03\x33"})).answer.Field(62); got != "0" {
+	if got := p.do("00", p.Management("0800", loadgen.GetApplication, map[int]string{62: "\x9F\x06\x05\xA0\x00\x00\x03\x33"})).answer.Field(62); got != "0" {
 		t.Fatalf("what is not there is told as %X", got)
 	}
 
@@ -82,16 +82,16 @@ func TestUnionPayDownloads(t *testing.T) {
 	w.put(switching.ChipApplications, switching.CatalogueEntry{AID: aid, Parameters: []byte("\xDF\x01\x01\x00")})
 
 	demands(1)
-	if got := p.do("00", p.Management("0820", loadtest.StatusOfParams, map[int]string{62: "100"})).answer.Field(62); got != "1" {
+	if got := p.do("00", p.Management("0820", loadgen.StatusOfParams, map[int]string{62: "100"})).answer.Field(62); got != "1" {
 		t.Fatalf("parameters are announced by %q", got)
 	}
-	if got := p.do("00", p.Management("0800", loadtest.GetParameters)).answer.Field(62); got != "116022SHOP AROUND THE CORNER" {
+	if got := p.do("00", p.Management("0800", loadgen.GetParameters)).answer.Field(62); got != "116022SHOP AROUND THE CORNER" {
 		t.Fatalf("parameters %q", got)
 	}
-	ends(loadtest.EndParameters, 4)
+	ends(loadgen.EndParameters, 4)
 	demands(4)
 	// 9F06 and five bytes, 9F22 and one, DF05 and eight digits.
-	list := p.listed(loadtest.StatusOfKeys, 8+4+11)
+	list := p.listed(loadgen.StatusOfKeys, 8+4+11)
 	if len(list) != keys {
 		t.Fatalf("%d public keys are listed, want %d", len(list), keys)
 	}
@@ -100,29 +100,29 @@ func TestUnionPayDownloads(t *testing.T) {
 		if one != want {
 			t.Fatalf("public key %d is listed as %X", i, one)
 		}
-		if got := p.just("00", p.Management("0800", loadtest.GetPublicKey, map[int]string{62: one[:12]})).answer.Field(62); got != "1\x9F\x22\x01"+string(rune(i)) {
+		if got := p.just("00", p.Management("0800", loadgen.GetPublicKey, map[int]string{62: one[:12]})).answer.Field(62); got != "1\x9F\x22\x01"+string(rune(i)) {
 			t.Fatalf("public key %d is %X", i, got)
 		}
 	}
-	ends(loadtest.EndPublicKeys, 5)
-	if list := p.listed(loadtest.StatusOfApps, 3+len(aid)); len(list) != 1 || list[0] != "\x9F\x06\x08"+string(aid) {
+	ends(loadgen.EndPublicKeys, 5)
+	if list := p.listed(loadgen.StatusOfApps, 3+len(aid)); len(list) != 1 || list[0] != "\x9F\x06\x08"+string(aid) {
 		t.Fatalf("applications %X", list)
 	}
-	if got := p.do("00", p.Management("0800", loadtest.GetApplication, map[int]string{62: "\x9F\x06\x08" + string(aid)})).answer.Field(62); got != "1\xDF\x01\x01\x00" {
+	if got := p.do("00", p.Management("0800", loadgen.GetApplication, map[int]string{62: "\x9F\x06\x08" + string(aid)})).answer.Field(62); got != "1\xDF\x01\x01\x00" {
 		t.Fatalf("application %X", got)
 	}
-	ends(loadtest.EndApplication, 0)
+	ends(loadgen.EndApplication, 0)
 	demands(0)
 
 	// A change of one asks for it again; blacklists there are none.
 	w.must(switching.RemoveFromCatalogue(t.Context(), w.owner, switching.PublicKeys, publicKeys[3], "ann", "it was withdrawn"))
 	w.must(w.node.Switch().Refresh(t.Context()))
 	demands(4)
-	if list := p.listed(loadtest.StatusOfKeys, 8+4+11); len(list) != keys-1 {
+	if list := p.listed(loadgen.StatusOfKeys, 8+4+11); len(list) != keys-1 {
 		t.Fatalf("%d public keys are left", len(list))
 	}
 	p.do("40", p.Management("0800", "390"))
-	p.do("30", p.Management("0800", loadtest.GetPublicKey, map[int]string{62: "\x9F\x06\x05" + string(rid)}))
+	p.do("30", p.Management("0800", loadgen.GetPublicKey, map[int]string{62: "\x9F\x06\x05" + string(rid)}))
 }
 
 // TestUnionPayTracks: a track that goes enciphered under the session's track key
@@ -131,8 +131,8 @@ func TestUnionPayTracks(t *testing.T) {
 	t.Parallel()
 	w := newUnionPayTown(t)
 	p := w.apart(posTill)
-	p.signIn(loadtest.SignInTrack)
-	sealed, err := loadtest.SealTrack(p.Keys().TDK, pay(everyday).Track2)
+	p.signIn(loadgen.SignInTrack)
+	sealed, err := loadgen.SealTrack(p.Keys().TDK, pay(everyday).Track2)
 	w.must(err)
 	under := map[int]string{35: sealed, 53: "0610000000000000"}
 	p.twice("00", p.sale(10_00, under))
@@ -143,10 +143,10 @@ func TestUnionPayTracks(t *testing.T) {
 		t.Fatalf("the answer has card %q and track %q", sale.answer.Field(2), sale.answer.Field(35))
 	}
 	w.spent(everyday, 20_00)
-	other, err := loadtest.SealTrack([]byte("0123456789abcdef"), pay(everyday).Track2)
+	other, err := loadgen.SealTrack([]byte("0123456789abcdef"), pay(everyday).Track2)
 	w.must(err)
 	p.do("63", p.sale(10_00, map[int]string{35: other, 53: "0610000000000000"}))
-	p.signIn(loadtest.SignInDouble) // keys without one for tracks: a minute after their first use there is none
+	p.signIn(loadgen.SignInDouble) // keys without one for tracks: a minute after their first use there is none
 	p.do("00", p.sale(10_00))
 	w.clock.set(w.clock.Now().Add(2 * time.Minute))
 	p.do("63", p.sale(10_00, under))

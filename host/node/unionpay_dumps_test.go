@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
 // dump is a published message.
@@ -48,7 +48,7 @@ func unionPayRequests(t *testing.T) []dump {
 }
 
 // read takes the message out of its bytes.
-func (d *dump) read(t *testing.T) (head []byte, m loadtest.Message) {
+func (d *dump) read(t *testing.T) (head []byte, m loadgen.Message) {
 	t.Helper()
 	b, err := hex.DecodeString(d.Hex)
 	if err != nil {
@@ -58,7 +58,7 @@ func (d *dump) read(t *testing.T) (head []byte, m loadtest.Message) {
 		b = b[2:]
 	}
 	n := len(d.Frame.TPDU+d.Frame.Header) / 2
-	m, err = loadtest.UnionPay().Read(b[n:])
+	m, err = loadgen.UnionPay().Read(b[n:])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func (d *dump) read(t *testing.T) (head []byte, m loadtest.Message) {
 
 // oursInstead puts this terminal's identity, its batch, its keys and a card of the
 // town in the place of what the message was published with. Everything else stays.
-func (p *apartPOS) oursInstead(m loadtest.Message) loadtest.Message {
+func (p *apartPOS) oursInstead(m loadgen.Message) loadgen.Message {
 	p.w.t.Helper()
 	card := pay(everyday)
 	m = m.But(41, p.TID).But(42, p.MID)
@@ -81,7 +81,7 @@ func (p *apartPOS) oursInstead(m loadtest.Message) loadtest.Message {
 		}
 		if n == 35 && sealedTrack {
 			var err error
-			value, err = loadtest.SealTrack(p.Keys().TDK, value)
+			value, err = loadgen.SealTrack(p.Keys().TDK, value)
 			p.w.must(err)
 		}
 		m = m.But(n, value)
@@ -107,7 +107,7 @@ func TestUnionPayPublished(t *testing.T) {
 	t.Parallel()
 	w := newUnionPayTown(t, func(w *town) { w.load(everyday, 1_000_000_00) })
 	p := w.apart(posTill)
-	p.signIn(loadtest.SignInTrack)
+	p.signIn(loadgen.SignInTrack)
 	p.just("00", p.sale(1_00)) // the session is in use: sign-ins between others' messages change nothing of it
 	answered := 0
 	for _, d := range unionPayRequests(t) {
@@ -146,7 +146,7 @@ func TestUnionPayPublished(t *testing.T) {
 			t.Fatalf("%s: head %X answered with %X", d.ID, head, answer.Head)
 		}
 		if f62 := answer.Field(62); m.MTI == "0800" && answer.Code() == "00" {
-			if _, err := loadtest.OpenKeys(masterKey(posTill), f62); err != nil {
+			if _, err := loadgen.OpenKeys(masterKey(posTill), f62); err != nil {
 				t.Fatalf("%s: %v", d.ID, err)
 			}
 		}

@@ -3,7 +3,7 @@ package node
 import (
 	"testing"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
 // reversalReasons are F39 of a reversal: no answer in time, approved but not
@@ -25,21 +25,21 @@ func TestUnionPayReversals(t *testing.T) {
 			t.Fatalf("a reversal for %s is remembered as %q", reason, got)
 		}
 	}
-	hold := p.just("00", p.Request(loadtest.Preauth, pay(everyday).Swiped(), loadtest.Amount(20_00)))
+	hold := p.just("00", p.Request(loadgen.Preauth, pay(everyday).Swiped(), loadgen.Amount(20_00)))
 	for _, c := range []struct {
 		name           string
 		what           func() *told
 		before, during int64 // what is spent or held
 	}{
-		{"a void", func() *told { return p.just("00", p.about(loadtest.SaleVoid, of(p.just("00", p.sale(5_00))), 5_00)) }, 25_00, 20_00},
-		{"a void of a hold", func() *told { return p.just("00", p.about(loadtest.PreauthVoid, holdOf(hold), 20_00)) }, 25_00, 5_00},
-		{"a completion", func() *told { return p.just("00", p.about(loadtest.Completion, holdOf(hold), 15_00)) }, 25_00, 20_00},
+		{"a void", func() *told { return p.just("00", p.about(loadgen.SaleVoid, of(p.just("00", p.sale(5_00))), 5_00)) }, 25_00, 20_00},
+		{"a void of a hold", func() *told { return p.just("00", p.about(loadgen.PreauthVoid, holdOf(hold), 20_00)) }, 25_00, 5_00},
+		{"a completion", func() *told { return p.just("00", p.about(loadgen.Completion, holdOf(hold), 15_00)) }, 25_00, 20_00},
 		{"a void of a completion", func() *told {
-			done := p.just("00", p.about(loadtest.Completion, holdOf(hold), 15_00))
-			return p.just("00", p.about(loadtest.CompletionVoid, of(done), 15_00))
+			done := p.just("00", p.about(loadgen.Completion, holdOf(hold), 15_00))
+			return p.just("00", p.about(loadgen.CompletionVoid, of(done), 15_00))
 		}, 20_00, 25_00},
 		{"a hold", func() *told {
-			return p.just("00", p.Request(loadtest.Preauth, pay(everyday).Swiped(), loadtest.Amount(7_00)))
+			return p.just("00", p.Request(loadgen.Preauth, pay(everyday).Swiped(), loadgen.Amount(7_00)))
 		}, 20_00, 27_00},
 	} {
 		done := c.what()
@@ -76,11 +76,11 @@ func TestUnionPayReversalsThatAreNone(t *testing.T) {
 	w.spent(everyday, 30_00)
 
 	// What is repeated until it is answered. 12 ends a terminal's attempts.
-	offline := p.do("00", p.Request(loadtest.OfflineSale, pay(everyday).Keyed(), loadtest.Amount(5_00)))
-	balance := p.do("00", p.Request(loadtest.Inquiry, pay(everyday).Swiped()))
-	tip := p.do("00", p.about(loadtest.Tip, of(sale), 11_00))
-	hold := p.do("00", p.Request(loadtest.Preauth, pay(everyday).Swiped(), loadtest.Amount(20_00)))
-	advice := p.do("00", p.about(loadtest.CompletionAdvice, holdOf(hold), 20_00))
+	offline := p.do("00", p.Request(loadgen.OfflineSale, pay(everyday).Keyed(), loadgen.Amount(5_00)))
+	balance := p.do("00", p.Request(loadgen.Inquiry, pay(everyday).Swiped()))
+	tip := p.do("00", p.about(loadgen.Tip, of(sale), 11_00))
+	hold := p.do("00", p.Request(loadgen.Preauth, pay(everyday).Swiped(), loadgen.Amount(20_00)))
+	advice := p.do("00", p.about(loadgen.CompletionAdvice, holdOf(hold), 20_00))
 	for _, other := range []*told{offline, balance, tip, advice} {
 		p.do("12", p.Reversal(other.request, "98"))
 	}
@@ -89,7 +89,7 @@ func TestUnionPayReversalsThatAreNone(t *testing.T) {
 	// Its original is settled: the money goes back on today's date, and people see it.
 	settled := p.do("00", p.sale(10_00))
 	w.settled()
-	refund := p.do("00", p.about(loadtest.Refund, of(offline), 5_00, map[int]string{63: "CUP"}))
+	refund := p.do("00", p.about(loadgen.Refund, of(offline), 5_00, map[int]string{63: "CUP"}))
 	p.do("12", p.Reversal(refund.request, "98"))
 	w.spent(everyday, 61_00)
 	p.twice("00", p.Reversal(settled.request, "98"))

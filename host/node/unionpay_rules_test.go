@@ -3,7 +3,7 @@ package node
 import (
 	"testing"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 	"meridian/ledger"
 	"meridian/switch"
 )
@@ -77,12 +77,12 @@ func (s *unionPayScene) sold() *told { s.t.Helper(); return s.p.just("00", s.p.s
 
 func (s *unionPayScene) voids(t *told, minor int64, change ...map[int]string) *told {
 	s.t.Helper()
-	return s.p.ask(s.p.about(loadtest.SaleVoid, of(t), minor, change...))
+	return s.p.ask(s.p.about(loadgen.SaleVoid, of(t), minor, change...))
 }
 
 func (s *unionPayScene) refunds(t *told, minor int64, change ...map[int]string) *told {
 	s.t.Helper()
-	return s.p.ask(s.p.about(loadtest.Refund, of(t), minor, append([]map[int]string{{63: "CUP"}}, change...)...))
+	return s.p.ask(s.p.about(loadgen.Refund, of(t), minor, append([]map[int]string{{63: "CUP"}}, change...)...))
 }
 
 // old is a sale of 10.00 whose business date is over.
@@ -98,12 +98,12 @@ func (s *unionPayScene) old() *told {
 
 func (s *unionPayScene) held() *told {
 	s.t.Helper()
-	return s.p.just("00", s.p.Request(loadtest.Preauth, pay(everyday).Swiped(), loadtest.Amount(100_00)))
+	return s.p.just("00", s.p.Request(loadgen.Preauth, pay(everyday).Swiped(), loadgen.Amount(100_00)))
 }
 
 func (s *unionPayScene) completed() *told {
 	s.t.Helper()
-	return s.p.just("00", s.p.about(loadtest.Completion, holdOf(s.held()), 80_00))
+	return s.p.just("00", s.p.about(loadgen.Completion, holdOf(s.held()), 80_00))
 }
 
 // cardState changes the everyday card's.
@@ -115,7 +115,7 @@ func (s *unionPayScene) cardState(status ledger.CardStatus) {
 // nothing but a card: a request that names no original.
 func (s *unionPayScene) unreferenced(minor int64) *told {
 	s.t.Helper()
-	return s.p.ask(s.p.Request(loadtest.Refund, pay(everyday).Swiped(), loadtest.Amount(minor),
+	return s.p.ask(s.p.Request(loadgen.Refund, pay(everyday).Swiped(), loadgen.Amount(minor),
 		map[int]string{61: "0000000000000000", 63: "CUP"}))
 }
 
@@ -143,12 +143,12 @@ func unionPayRules() []unionPayCase {
 		}, "25", seeCallIssuer},
 		{9, "another card", "", func(s *unionPayScene) *told { return s.voids(s.sold(), 10_00, otherCard()) }, "14", "无效卡号，请联系发卡行"},
 		{9, "a void from another terminal", "", func(s *unionPayScene) *told {
-			return s.q.ask(s.q.about(loadtest.SaleVoid, of(s.sold()), 10_00))
+			return s.q.ask(s.q.about(loadgen.SaleVoid, of(s.sold()), 10_00))
 		}, "22", "操作有误，请重试"},
 		{10, "of a void", "", func(s *unionPayScene) *told { return s.voids(s.voids(s.sold(), 10_00), 10_00) }, "12", seeTryAgain},
 		{10, "of a refund", "", func(s *unionPayScene) *told { return s.refunds(s.refunds(s.old(), 10_00), 10_00) }, "12", seeTryAgain},
 		{12, "of what was declined", "", func(s *unionPayScene) *told {
-			sale := s.p.just("51", s.p.sale(10_00, map[int]string{35: pay(broke).Track2}, loadtest.Amount(2000_00)))
+			sale := s.p.just("51", s.p.sale(10_00, map[int]string{35: pay(broke).Track2}, loadgen.Amount(2000_00)))
 			return s.voids(sale, 2000_00, map[int]string{2: pay(broke).PAN})
 		}, "12", seeTryAgain},
 		{13, "reversed", "", func(s *unionPayScene) *told {
@@ -203,25 +203,25 @@ func unionPayRules() []unionPayCase {
 		{29, "a refund", "", func(s *unionPayScene) *told { return s.refunds(s.old(), 10_00) }, "00", seeSuccess},
 		{29, "a refund in part", "", func(s *unionPayScene) *told { return s.refunds(s.old(), 4_00) }, "00", seeSuccess},
 		{29, "a refund from another terminal", "", func(s *unionPayScene) *told {
-			return s.q.ask(s.q.about(loadtest.Refund, of(s.old()), 10_00, map[int]string{63: "CUP"}))
+			return s.q.ask(s.q.about(loadgen.Refund, of(s.old()), 10_00, map[int]string{63: "CUP"}))
 		}, "00", seeSuccess},
 		{29, "a refund that knows the RRN and the date", "", func(s *unionPayScene) *told {
 			sale := s.old()
 			return s.refunds(sale, 10_00, map[int]string{61: "000000000000" + sale.answer.Field(13)})
 		}, "00", seeSuccess},
 		{30, "a void of a completion", "", func(s *unionPayScene) *told {
-			return s.p.ask(s.p.about(loadtest.CompletionVoid, of(s.completed()), 80_00))
+			return s.p.ask(s.p.about(loadgen.CompletionVoid, of(s.completed()), 80_00))
 		}, "00", seeSuccess},
 		{30, "a void of a completion that comes to a refund", "", func(s *unionPayScene) *told {
 			completion := s.completed()
 			s.settled()
-			return s.p.ask(s.p.about(loadtest.CompletionVoid, of(completion), 80_00))
+			return s.p.ask(s.p.about(loadgen.CompletionVoid, of(completion), 80_00))
 		}, "00", seeWasRefund},
 		{31, "a void of a hold", "", func(s *unionPayScene) *told {
-			return s.p.ask(s.p.about(loadtest.PreauthVoid, holdOf(s.held()), 100_00))
+			return s.p.ask(s.p.about(loadgen.PreauthVoid, holdOf(s.held()), 100_00))
 		}, "00", seeSuccess},
 		{31, "of a part of a hold", "", func(s *unionPayScene) *told {
-			return s.p.ask(s.p.about(loadtest.PreauthVoid, holdOf(s.held()), 99_99))
+			return s.p.ask(s.p.about(loadgen.PreauthVoid, holdOf(s.held()), 99_99))
 		}, "64", "交易金额与原交易不匹配"},
 		{32, "no original, without permission", "", func(s *unionPayScene) *told { return s.unreferenced(10_00) }, "58", callAcquirer},
 		{32, "no original, with permission", "allow_unreferenced_refund = true", func(s *unionPayScene) *told { return s.unreferenced(10_00) }, "01", seeReview},

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
 // TestUnionPayKeys: a sign-in hands out keys of the length it was asked for, each
@@ -19,10 +19,10 @@ func TestUnionPayKeys(t *testing.T) {
 		code          string
 		pik, mak, tdk int
 	}{
-		{loadtest.SignInSingle, 8, 8, 0},
-		{loadtest.SignInDouble, 16, 16, 0},
-		{loadtest.SignInTrack, 16, 16, 16},
-		{loadtest.SignInDouble, 16, 16, 0},
+		{loadgen.SignInSingle, 8, 8, 0},
+		{loadgen.SignInDouble, 16, 16, 0},
+		{loadgen.SignInTrack, 16, 16, 16},
+		{loadgen.SignInDouble, 16, 16, 0},
 	} {
 		p.signIn(c.code)
 		k := p.Keys()
@@ -39,16 +39,16 @@ func TestUnionPayKeys(t *testing.T) {
 	}
 	ctx, cancel := w.patiently()
 	defer cancel()
-	other := loadtest.NewPOS(posTill2, shop, masterKey(posTill))
+	other := loadgen.NewPOS(posTill2, shop, masterKey(posTill))
 	w.must(other.Connect(ctx, w.node.Addresses()["unionpay"]))
 	defer other.Close()
-	if _, err := other.SignIn(ctx, loadtest.SignInDouble); !errors.Is(err, loadtest.ErrCheckValue) {
+	if _, err := other.SignIn(ctx, loadgen.SignInDouble); !errors.Is(err, loadgen.ErrCheckValue) {
 		t.Fatalf("keys under another terminal's master key: %v", err)
 	}
 	// The spp host's terminals have a MAC key of one DES key whatever they ask for,
 	// and its settlements a code beside the digit.
 	w.must(p.Connect(ctx, w.node.Addresses()["unionpay-spp"]))
-	p.signIn(loadtest.SignInDouble)
+	p.signIn(loadgen.SignInDouble)
 	if k := p.Keys(); len(k.PIK) != 16 || len(k.MAK) != 8 {
 		t.Fatalf("keys of %d and %d bytes", len(k.PIK), len(k.MAK))
 	}
@@ -64,9 +64,9 @@ func TestUnionPayWithoutSession(t *testing.T) {
 	t.Parallel()
 	w := newUnionPayTown(t)
 	p := w.apart(posTill)
-	p.SetKeys(loadtest.Keys{MAK: []byte("no key at all..."), PIK: []byte("no key at all...")})
+	p.SetKeys(loadgen.Keys{MAK: []byte("no key at all..."), PIK: []byte("no key at all...")})
 	p.SetBatch(1)
-	refused := func(m loadtest.Message) {
+	refused := func(m loadgen.Message) {
 		t.Helper()
 		before := w.stored()
 		got := p.just("77", m)
@@ -79,34 +79,34 @@ func TestUnionPayWithoutSession(t *testing.T) {
 	}
 	everything := func() {
 		t.Helper()
-		for _, m := range []loadtest.Message{
-			p.sale(1_00), p.Reversal(p.sale(1_00), "98"), p.Request(loadtest.Preauth, pay(everyday).Swiped(), loadtest.Amount(1_00)),
-			p.Request(loadtest.Inquiry, pay(everyday).Swiped()), p.Request(loadtest.OfflineSale, pay(everyday).Keyed(), loadtest.Amount(1_00)),
-			p.Settlement(p.Totals()), p.End(loadtest.EndBalanced, 0),
+		for _, m := range []loadgen.Message{
+			p.sale(1_00), p.Reversal(p.sale(1_00), "98"), p.Request(loadgen.Preauth, pay(everyday).Swiped(), loadgen.Amount(1_00)),
+			p.Request(loadgen.Inquiry, pay(everyday).Swiped()), p.Request(loadgen.OfflineSale, pay(everyday).Keyed(), loadgen.Amount(1_00)),
+			p.Settlement(p.Totals()), p.End(loadgen.EndBalanced, 0),
 		} {
 			refused(m)
 		}
 	}
 	everything()
 	// What needs none: the line, and what the terminal holds.
-	p.do("00", p.Management("0820", loadtest.Echo))
-	p.do("00", p.Management("0820", loadtest.StatusOfKeys, map[int]string{62: "100"}))
-	p.signIn(loadtest.SignInDouble)
+	p.do("00", p.Management("0820", loadgen.Echo))
+	p.do("00", p.Management("0820", loadgen.StatusOfKeys, map[int]string{62: "100"}))
+	p.signIn(loadgen.SignInDouble)
 	sale := p.do("00", p.sale(1_00))
 
 	// Another batch than its own.
 	for _, batch := range []int{p.Batch() + 1, p.Batch() - 1, 999_999} {
-		for _, m := range []loadtest.Message{p.sale(1_00).But(60, "22"+six(batch)), p.about(loadtest.SaleVoid, of(sale), 1_00).But(60, "23"+six(batch))} {
+		for _, m := range []loadgen.Message{p.sale(1_00).But(60, "22"+six(batch)), p.about(loadgen.SaleVoid, of(sale), 1_00).But(60, "23"+six(batch))} {
 			refused(m)
 		}
 	}
 	w.shows(p.just("77", p.sale(1_00).But(60, "22"+six(p.Batch()+1))), "请向网络中心签到")
 
-	p.do("00", p.Management("0820", loadtest.SignOff))
-	p.do("00", p.Management("0820", loadtest.SignOff)) // once more changes nothing
+	p.do("00", p.Management("0820", loadgen.SignOff))
+	p.do("00", p.Management("0820", loadgen.SignOff)) // once more changes nothing
 	everything()
 	refused(sale.request)
-	p.signIn(loadtest.SignInDouble)
+	p.signIn(loadgen.SignInDouble)
 	w.again(sale)
 	w.spent(everyday, 1_00)
 }
@@ -119,21 +119,21 @@ func TestUnionPayMAC(t *testing.T) {
 	p := w.signedIn(posTill)
 	sale := p.do("00", p.sale(10_00))
 	keys := p.Keys()
-	for name, make := range map[string]func(m loadtest.Message) ([]byte, error){
-		"wrong":  func(m loadtest.Message) ([]byte, error) { return loadtest.Seal([]byte("fedcba9876543210"), m) },
-		"single": func(m loadtest.Message) ([]byte, error) { return loadtest.Seal(keys.MAK[:8], m) },
-		"changed": func(m loadtest.Message) ([]byte, error) {
+	for name, make := range map[string]func(m loadgen.Message) ([]byte, error){
+		"wrong":  func(m loadgen.Message) ([]byte, error) { return loadgen.Seal([]byte("fedcba9876543210"), m) },
+		"single": func(m loadgen.Message) ([]byte, error) { return loadgen.Seal(keys.MAK[:8], m) },
+		"changed": func(m loadgen.Message) ([]byte, error) {
 			body, err := p.Body(m)
 			w.must(err)
 			other, err := p.Body(m.But(4, "000000009999"))
 			return append(other[:len(other)-8], body[len(body)-8:]...), err
 		},
-		"missing": func(m loadtest.Message) ([]byte, error) { return loadtest.UnionPay().Body(m) },
+		"missing": func(m loadgen.Message) ([]byte, error) { return loadgen.UnionPay().Body(m) },
 	} {
-		for _, m := range []loadtest.Message{
-			p.sale(10_00), p.about(loadtest.SaleVoid, of(sale), 10_00), p.Reversal(sale.request, "98"), sale.request,
-			p.Request(loadtest.Preauth, pay(everyday).Swiped(), loadtest.Amount(1_00)),
-			p.Request(loadtest.OfflineSale, pay(everyday).Keyed(), loadtest.Amount(1_00)),
+		for _, m := range []loadgen.Message{
+			p.sale(10_00), p.about(loadgen.SaleVoid, of(sale), 10_00), p.Reversal(sale.request, "98"), sale.request,
+			p.Request(loadgen.Preauth, pay(everyday).Swiped(), loadgen.Amount(1_00)),
+			p.Request(loadgen.OfflineSale, pay(everyday).Keyed(), loadgen.Amount(1_00)),
 		} {
 			p.ask(sale.request) // a right one in between keeps the terminal from being locked
 			before := w.stored()
@@ -167,7 +167,7 @@ func TestUnionPayMAC(t *testing.T) {
 }
 
 // raw sends bytes of its own making for a message and takes the answer as it is.
-func (w *town) raw(p *apartPOS, m loadtest.Message, body []byte) loadtest.Message {
+func (w *town) raw(p *apartPOS, m loadgen.Message, body []byte) loadgen.Message {
 	w.t.Helper()
 	ctx, cancel := w.patiently()
 	defer cancel()
@@ -187,8 +187,8 @@ func TestUnionPaySignInsUnderWay(t *testing.T) {
 	p := w.signedIn(posTill)
 	ctx, cancel := w.patiently()
 	defer cancel()
-	var under []*loadtest.Exchange
-	var sent []loadtest.Message
+	var under []*loadgen.Exchange
+	var sent []loadgen.Message
 	send := func() {
 		t.Helper()
 		for range some {
@@ -200,10 +200,10 @@ func TestUnionPaySignInsUnderWay(t *testing.T) {
 	}
 	for range 2 {
 		send()
-		second := &apartPOS{loadtest.NewPOS(posTill, shop, masterKey(posTill)), w}
+		second := &apartPOS{loadgen.NewPOS(posTill, shop, masterKey(posTill)), w}
 		w.must(second.Connect(ctx, w.node.Addresses()["unionpay"]))
 		send() // under the old keys, before the sign-in has its answer or after
-		second.signIn(loadtest.SignInDouble)
+		second.signIn(loadgen.SignInDouble)
 		send() // and still: the sign-in's answer has not reached whoever sends these
 		p.SetKeys(second.Keys())
 		w.must(second.Close())
@@ -237,11 +237,11 @@ func TestUnionPayPIN(t *testing.T) {
 
 	bad := p.twice("55", p.sale(1_00, wrong())) // and its repeat is not another try
 	w.shows(bad, "密码错，请重试")
-	p.do("55", p.Request(loadtest.Inquiry, pay(everyday).Swiped(), wrong()))
+	p.do("55", p.Request(loadgen.Inquiry, pay(everyday).Swiped(), wrong()))
 	p.do("00", p.sale(1_00, right())) // which forgets them
 	w.spent(everyday, 1_00)
 	p.do("55", p.sale(1_00, wrong()))
-	p.do("55", p.Request(loadtest.Preauth, pay(everyday).Swiped(), loadtest.Amount(1_00), wrong()))
+	p.do("55", p.Request(loadgen.Preauth, pay(everyday).Swiped(), loadgen.Amount(1_00), wrong()))
 	p.do("55", p.sale(1_00, wrong()))
 	w.shows(p.do("75", p.sale(1_00, right())), "密码错误次数超限")
 	p.do("75", p.sale(1_00, wrong()))
@@ -261,7 +261,7 @@ func TestUnionPayPIN(t *testing.T) {
 	p.do("55", p.sale(1_00, swiped, map[int]string{22: "021"}))
 	p.do("99", p.sale(1_00, swiped, enter(), map[int]string{53: "9600000000000000"}))
 	before := enter()
-	p.signIn(loadtest.SignInDouble)
+	p.signIn(loadgen.SignInDouble)
 	p.do("00", p.sale(1_00, swiped, enter()))
 	p.do("99", p.sale(1_00, swiped, before)) // of the session before, in a message of this one
 	w.spent(second, 1_00)

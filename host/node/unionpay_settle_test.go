@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
 func six(n int) string { return fmt.Sprintf("%06d", n) }
@@ -34,7 +34,7 @@ func (p *apartPOS) uploadAll() *told {
 	for _, upload := range p.Uploads() {
 		p.twice("00", upload)
 	}
-	return p.twice("00", p.End(loadtest.EndUnbalanced, shown))
+	return p.twice("00", p.End(loadgen.EndUnbalanced, shown))
 }
 
 // batch is a batch as people are shown it.
@@ -63,7 +63,7 @@ func TestUnionPaySettlement(t *testing.T) {
 	if got := p.ask(p.Settlement(p.Totals()[:31])).answer.Field(48); got != strings.Repeat("0", 30)+"1" {
 		t.Fatalf("half of the totals were answered %q", got)
 	}
-	p.twice("00", p.End(loadtest.EndBalanced, 0))
+	p.twice("00", p.End(loadgen.EndBalanced, 0))
 	p.NextBatch()
 
 	// Two sales of which one was voided, a hold that was completed, a refund of what
@@ -71,10 +71,10 @@ func TestUnionPaySettlement(t *testing.T) {
 	first := p.do("00", p.sale(10_00))
 	w.settled()
 	sale := p.do("00", p.sale(20_00))
-	p.do("00", p.about(loadtest.SaleVoid, of(sale), 20_00))
-	hold := p.do("00", p.Request(loadtest.Preauth, pay(everyday).Swiped(), loadtest.Amount(50_00)))
-	p.do("00", p.about(loadtest.Completion, holdOf(hold), 40_00))
-	p.do("00", p.about(loadtest.Refund, of(first), 10_00, map[int]string{63: "CUP"}))
+	p.do("00", p.about(loadgen.SaleVoid, of(sale), 20_00))
+	hold := p.do("00", p.Request(loadgen.Preauth, pay(everyday).Swiped(), loadgen.Amount(50_00)))
+	p.do("00", p.about(loadgen.Completion, holdOf(hold), 40_00))
+	p.do("00", p.about(loadgen.Refund, of(first), 10_00, map[int]string{63: "CUP"}))
 	reversed := p.do("00", p.sale(80_00))
 	p.do("00", p.Reversal(reversed.request, "98"))
 	totals := fmt.Sprintf("%012d%03d%012d%03d0", 10_00+20_00+40_00, 3, 20_00+10_00, 2) + strings.Repeat("0", 31)
@@ -90,7 +90,7 @@ func TestUnionPaySettlement(t *testing.T) {
 	p.do("00", p.Reversal(late.request, "06"))
 	p.settled("1", p.Totals())
 	number := p.Batch()
-	end := p.twice("00", p.End(loadtest.EndBalanced, 0))
+	end := p.twice("00", p.End(loadgen.EndBalanced, 0))
 	if state, differences := w.batch(posTill, number); state != "5" || len(differences) > 0 {
 		t.Fatalf("batch %d has state %s and differences %v", number, state, differences)
 	}
@@ -100,7 +100,7 @@ func TestUnionPaySettlement(t *testing.T) {
 	again := p.sale(7_00, map[int]string{11: sale.request.Field(11)})
 	p.do("00", again)
 	w.again(end)
-	p.do("77", p.End(loadtest.EndBalanced, 0).But(60, "00"+six(number-1)+loadtest.EndBalanced))
+	p.do("77", p.End(loadgen.EndBalanced, 0).But(60, "00"+six(number-1)+loadgen.EndBalanced))
 	p.do("77", p.sale(1_00).But(60, "22"+six(number)))
 	p.do("77", p.sale(1_00).But(60, "22"+six(number+2)))
 
@@ -118,7 +118,7 @@ func TestUnionPaySettlement(t *testing.T) {
 	two := uploads[1].Field(48) // the last sale, one cent less; and what never was
 	never := "00" + "999999" + strings.Repeat("0", 20) + "000000000100"
 	p.twice("00", uploads[1].But(48, "03"+two[2:70]+"000000000107"+never))
-	end = p.twice("00", p.End(loadtest.EndUnbalanced, 11))
+	end = p.twice("00", p.End(loadgen.EndUnbalanced, 11))
 	state, differences := w.batch(posTill, p.Batch())
 	if want := []string{"amount_differs " + last.request.Field(11), "unknown_to_host 999999"}; state != "5" || !slices.Equal(differences, want) {
 		t.Fatalf("the batch has state %s and differences %v, want %v", state, differences, want)

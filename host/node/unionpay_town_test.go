@@ -13,7 +13,7 @@ import (
 	"meridian/host"
 	"meridian/host/wire"
 	"meridian/internal/hsm"
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
 // Terminals that speak UnionPay, all with sessions.
@@ -64,7 +64,7 @@ func (w *town) seedUnionPay() {
 
 // apartPOS is a UnionPay terminal written apart from the host, and its town.
 type apartPOS struct {
-	*loadtest.POS
+	*loadgen.POS
 
 	w *town
 }
@@ -72,7 +72,7 @@ type apartPOS struct {
 // apart connects a terminal that has not signed in.
 func (w *town) apart(tid string) *apartPOS {
 	w.t.Helper()
-	p := &apartPOS{loadtest.NewPOS(tid, shop, masterKey(tid)), w}
+	p := &apartPOS{loadgen.NewPOS(tid, shop, masterKey(tid)), w}
 	ctx, cancel := w.patiently()
 	defer cancel()
 	w.must(p.Connect(ctx, w.node.Addresses()[wire.NameUnionPay]))
@@ -92,20 +92,20 @@ func (w *town) patiently() (context.Context, context.CancelFunc) {
 func (w *town) signedIn(tid string) *apartPOS {
 	w.t.Helper()
 	p := w.apart(tid)
-	p.signIn(loadtest.SignInDouble)
+	p.signIn(loadgen.SignInDouble)
 	return p
 }
 
 // told is a message of a terminal and its answer.
 type told struct {
 	by              *apartPOS
-	request, answer loadtest.Message
+	request, answer loadgen.Message
 }
 
 func (t *told) rrn() string { return t.answer.Field(37) }
 
 // of are the fields by which a void, a refund or a completion names this one.
-func of(t *told) map[int]string { return loadtest.Original(t.request, t.answer) }
+func of(t *told) map[int]string { return loadgen.Original(t.request, t.answer) }
 
 // holdOf names an authorization as UnionPay does: by its code, not by its RRN.
 func holdOf(t *told) map[int]string {
@@ -114,7 +114,7 @@ func holdOf(t *told) map[int]string {
 	return fields
 }
 
-func (p *apartPOS) signIn(code string) loadtest.Message {
+func (p *apartPOS) signIn(code string) loadgen.Message {
 	p.w.t.Helper()
 	ctx, cancel := p.w.patiently()
 	defer cancel()
@@ -128,7 +128,7 @@ func (p *apartPOS) signIn(code string) loadtest.Message {
 
 // ask sends a message and takes its answer, which the terminal itself holds
 // against the request; what every answer owes the reference is held here.
-func (p *apartPOS) ask(m loadtest.Message) *told {
+func (p *apartPOS) ask(m loadgen.Message) *told {
 	p.w.t.Helper()
 	ctx, cancel := p.w.patiently()
 	defer cancel()
@@ -137,7 +137,7 @@ func (p *apartPOS) ask(m loadtest.Message) *told {
 	return p.took(m, answer)
 }
 
-func (p *apartPOS) took(m, answer loadtest.Message) *told {
+func (p *apartPOS) took(m, answer loadgen.Message) *told {
 	p.w.t.Helper()
 	p.w.complete(m, answer)
 	if stored(m, answer) {
@@ -147,7 +147,7 @@ func (p *apartPOS) took(m, answer loadtest.Message) *told {
 }
 
 // stored tells whether an approval must be found in the ledger's records.
-func stored(m, answer loadtest.Message) bool {
+func stored(m, answer loadgen.Message) bool {
 	if f48 := answer.Field(48); m.MTI == "0500" && len(f48) >= 31 {
 		return f48[30] == '1'
 	}
@@ -155,7 +155,7 @@ func stored(m, answer loadtest.Message) bool {
 }
 
 // do asks and expects a response code; the ledger must be right after it.
-func (p *apartPOS) do(code string, m loadtest.Message) *told {
+func (p *apartPOS) do(code string, m loadgen.Message) *told {
 	p.w.t.Helper()
 	t := p.just(code, m)
 	p.w.settle()
@@ -163,7 +163,7 @@ func (p *apartPOS) do(code string, m loadtest.Message) *told {
 }
 
 // just is do on the way to what a test is about.
-func (p *apartPOS) just(code string, m loadtest.Message) *told {
+func (p *apartPOS) just(code string, m loadgen.Message) *told {
 	p.w.t.Helper()
 	t := p.ask(m)
 	if got := t.answer.Code(); got != code {
@@ -174,7 +174,7 @@ func (p *apartPOS) just(code string, m loadtest.Message) *told {
 
 // answerBits are the fields that UnionPay's centre answers with (reference:
 // mandatory bitmaps), by what the request is.
-func answerBits(m loadtest.Message) string {
+func answerBits(m loadgen.Message) string {
 	kind, network := m.Field(60)[:2], ""
 	if len(m.Field(60)) >= 11 {
 		network = m.Field(60)[8:11]
@@ -214,7 +214,7 @@ func answerBits(m loadtest.Message) string {
 // complete holds an approval against the reference's bitmap: every field of it is
 // there. Expiry and security control come back to those who sent them, the network
 // field 63 of a settlement as well.
-func (w *town) complete(m, answer loadtest.Message) {
+func (w *town) complete(m, answer loadgen.Message) {
 	w.t.Helper()
 	if !stored(m, answer) && (answer.Code() != "00" || m.MTI[1] != '8') {
 		return
@@ -275,7 +275,7 @@ var displays = func() map[string]string {
 
 // text is F63.2 of an answer in words; in hexadecimal characters where these
 // tests have no words for it.
-func text(answer loadtest.Message) string {
+func text(answer loadgen.Message) string {
 	f63 := answer.Field(63)
 	if len(f63) <= 3 {
 		return ""
@@ -316,10 +316,10 @@ func (w *town) again(t *told) {
 }
 
 // unsealed is a message without its MAC.
-func unsealed(m loadtest.Message) []byte { return m.Raw[:len(m.Raw)-len(m.Field(64))] }
+func unsealed(m loadgen.Message) []byte { return m.Raw[:len(m.Raw)-len(m.Field(64))] }
 
 // twice sends a message, and again, and expects a response code.
-func (p *apartPOS) twice(code string, m loadtest.Message) *told {
+func (p *apartPOS) twice(code string, m loadgen.Message) *told {
 	p.w.t.Helper()
 	t := p.just(code, m)
 	p.w.again(t)
@@ -327,13 +327,13 @@ func (p *apartPOS) twice(code string, m loadtest.Message) *told {
 }
 
 // pay is a card of the town as a cardholder puts it down.
-func pay(i int) loadtest.Card {
+func pay(i int) loadgen.Card {
 	pan, expiry := cardNumber(i).Reveal(), expiryOf(i)
-	return loadtest.Card{PAN: pan, Expiry: expiry, Track2: (pan + "=" + expiry + trackTail)[:37], PIN: everyPIN}
+	return loadgen.Card{PAN: pan, Expiry: expiry, Track2: (pan + "=" + expiry + trackTail)[:37], PIN: everyPIN}
 }
 
 // pinOf is the card's PIN as it is entered at the terminal.
-func (p *apartPOS) pinOf(c loadtest.Card) map[int]string {
+func (p *apartPOS) pinOf(c loadgen.Card) map[int]string {
 	p.w.t.Helper()
 	fields, err := p.PIN(c)
 	p.w.must(err)
@@ -341,11 +341,11 @@ func (p *apartPOS) pinOf(c loadtest.Card) map[int]string {
 }
 
 // sale of a swiped card.
-func (p *apartPOS) sale(minor int64, change ...map[int]string) loadtest.Message {
-	return p.Request(loadtest.Sale, append([]map[int]string{pay(everyday).Swiped(), loadtest.Amount(minor)}, change...)...)
+func (p *apartPOS) sale(minor int64, change ...map[int]string) loadgen.Message {
+	return p.Request(loadgen.Sale, append([]map[int]string{pay(everyday).Swiped(), loadgen.Amount(minor)}, change...)...)
 }
 
 // about is a message about an original: the card by its number.
-func (p *apartPOS) about(t loadtest.Transaction, original map[int]string, minor int64, change ...map[int]string) loadtest.Message {
-	return p.Request(t, append([]map[int]string{{2: pay(everyday).PAN}, loadtest.Amount(minor), original}, change...)...)
+func (p *apartPOS) about(t loadgen.Transaction, original map[int]string, minor int64, change ...map[int]string) loadgen.Message {
+	return p.Request(t, append([]map[int]string{{2: pay(everyday).PAN}, loadgen.Amount(minor), original}, change...)...)
 }

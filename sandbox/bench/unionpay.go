@@ -12,11 +12,11 @@ import (
 	"fmt"
 	"strings"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
 // UnionPay terminals sign in and then sell like the others: a template of theirs
-// is what package loadtest makes of a sale, and where it differs between two
+// is what package loadgen makes of a sale, and where it differs between two
 // sales is what changes.
 
 // unionPayHead is TPDU and application header.
@@ -27,11 +27,11 @@ func (t *terminal) signIn(ctx context.Context, address string, unionPay bool) er
 	if !unionPay || t.session != nil {
 		return nil
 	}
-	pos := loadtest.NewPOS(t.tid, t.mid, t.key)
+	pos := loadgen.NewPOS(t.tid, t.mid, t.key)
 	if err := pos.Connect(ctx, address); err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
-	answer, err := pos.SignIn(ctx, loadtest.SignInDouble)
+	answer, err := pos.SignIn(ctx, loadgen.SignInDouble)
 	if err := errors.Join(err, pos.Close()); err != nil {
 		return fmt.Errorf("sign in: %w", err)
 	}
@@ -53,14 +53,14 @@ func (l *line) asUnionPay() (err error) {
 }
 
 // unionPaySale is the template of a keyed sale.
-func unionPaySale(pos *loadtest.POS) (*message, error) {
+func unionPaySale(pos *loadgen.POS) (*message, error) {
 	frame := func(digit string, minor int64) ([]byte, error) {
-		card := loadtest.Card{PAN: strings.Repeat(digit, panDigits), Expiry: expiry}
-		body, err := pos.Body(pos.Request(loadtest.Sale, card.Keyed(), loadtest.Amount(minor), map[int]string{11: strings.Repeat(digit, 6)}))
+		card := loadgen.Card{PAN: strings.Repeat(digit, panDigits), Expiry: expiry}
+		body, err := pos.Body(pos.Request(loadgen.Sale, card.Keyed(), loadgen.Amount(minor), map[int]string{11: strings.Repeat(digit, 6)}))
 		if err != nil {
 			return nil, fmt.Errorf("template: %w", err)
 		}
-		return loadtest.UnionPay().FrameOf(body), nil
+		return loadgen.UnionPay().FrameOf(body), nil
 	}
 	one, err := frame("1", 111_111_111_111)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 
 	"meridian/internal/card"
 	"meridian/internal/hsm"
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 	"meridian/internal/money"
 	"meridian/internal/vault"
 	"meridian/ledger"
@@ -53,7 +53,7 @@ type terminal struct {
 	key            []byte
 	stan           atomic.Int32
 	settled        []original
-	session        *loadtest.POS // of a UnionPay terminal that has signed in
+	session        *loadgen.POS // of a UnionPay terminal that has signed in
 }
 
 // nextSTAN counts 1 to 999,999.

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 	"meridian/ledger"
 )
 
@@ -20,8 +20,8 @@ type liveTerminal struct {
 	w       *world
 	shop    *shop
 	tid     string
-	dialect loadtest.Dialect
-	line    *loadtest.Line
+	dialect loadgen.Dialect
+	line    *loadgen.Line
 	rng     *rand.Rand
 	stan    int
 }
@@ -37,9 +37,9 @@ func newLiveTerminals(w *world) []*liveTerminal {
 		if i >= w.plan.merchants[0] {
 			w.t.Fatalf("%d live terminals: the first calendar has %d", w.plan.liveTerminals, w.plan.merchants[0])
 		}
-		dialect := loadtest.NAC()
+		dialect := loadgen.NAC()
 		if s.dialect == "ascii" {
-			dialect = loadtest.ASCII()
+			dialect = loadgen.ASCII()
 		}
 		list = append(list, &liveTerminal{
 			w: w, shop: s, tid: s.tids[terminalsPerMerchant-1], dialect: dialect, rng: rand.New(rand.NewPCG(2, uint64(i))),
@@ -66,7 +66,7 @@ func (w *world) sellUntil(list []*liveTerminal, enough <-chan struct{}) *samples
 func (t *liveTerminal) sell(due time.Time, enough <-chan struct{}, all *samples) {
 	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
-	line, err := loadtest.Dial(ctx, t.dialect, t.w.node.Addresses()[t.shop.dialect])
+	line, err := loadgen.Dial(ctx, t.dialect, t.w.node.Addresses()[t.shop.dialect])
 	if err != nil {
 		t.w.t.Error(err)
 		return
@@ -97,7 +97,7 @@ func (t *liveTerminal) sell(due time.Time, enough <-chan struct{}, all *samples)
 	}
 }
 
-func (t *liveTerminal) message(processing string, minor int64) loadtest.Message {
+func (t *liveTerminal) message(processing string, minor int64) loadgen.Message {
 	t.stan++
 	fields := map[int]string{
 		3: processing, 4: fmt.Sprintf("%012d", minor), 11: fmt.Sprintf("%06d", t.stan), 41: t.tid, 42: t.shop.mid, 49: "156",
@@ -107,21 +107,21 @@ func (t *liveTerminal) message(processing string, minor int64) loadtest.Message 
 	} else {
 		fields[24] = "001"
 	}
-	return loadtest.Message{MTI: "0200", Fields: fields}
+	return loadgen.Message{MTI: "0200", Fields: fields}
 }
 
-func (t *liveTerminal) sale(minor int64) loadtest.Message {
+func (t *liveTerminal) sale(minor int64) loadgen.Message {
 	m := t.message("000000", minor)
 	list := t.w.cards[t.shop.calendar]
 	m.Fields[2], m.Fields[14] = list[t.rng.IntN(len(list))].Reveal(), "3012"
 	return m
 }
 
-func (t *liveTerminal) ask(ctx context.Context, m loadtest.Message) (loadtest.Message, bool) {
+func (t *liveTerminal) ask(ctx context.Context, m loadgen.Message) (loadgen.Message, bool) {
 	call, err := t.line.Send(m)
 	if err != nil {
 		t.w.t.Errorf("%s: %v", t.tid, err)
-		return loadtest.Message{}, false
+		return loadgen.Message{}, false
 	}
 	answer, err := call.Wait(ctx)
 	if err != nil || answer.Code() != "00" {
@@ -132,7 +132,7 @@ func (t *liveTerminal) ask(ctx context.Context, m loadtest.Message) (loadtest.Me
 }
 
 // date of an answer, F15: its month and day, in the year that the clock shows.
-func (t *liveTerminal) date(answer loadtest.Message) ledger.Date {
+func (t *liveTerminal) date(answer loadgen.Message) ledger.Date {
 	date, err := ledger.ParseDate(fmt.Sprintf("%d-%s-%s", t.w.now().Year(), answer.Field(15)[:2], answer.Field(15)[2:]))
 	if err != nil {
 		t.w.t.Errorf("%s: %v", t.tid, err)
@@ -140,7 +140,7 @@ func (t *liveTerminal) date(answer loadtest.Message) ledger.Date {
 	return date
 }
 
-func (t *liveTerminal) deal(answer loadtest.Message, minor int64) *deal {
+func (t *liveTerminal) deal(answer loadgen.Message, minor int64) *deal {
 	rrn, err := strconv.ParseInt(answer.Field(37), 10, 64)
 	if err != nil {
 		t.w.t.Errorf("%s: RRN: %v", t.tid, err)

@@ -1,4 +1,4 @@
-package loadtest
+package loadgen
 
 // Transaction is one row of the message matrix: the type of its request, F3, F25
 // and the message type of F60.1.

@@ -1,4 +1,4 @@
-package loadtest_test
+package loadgen_test
 
 import (
 	"bytes"
@@ -9,11 +9,11 @@ import (
 	"net"
 	"testing"
 
-	"meridian/internal/loadtest"
+	"meridian/internal/loadgen"
 )
 
-func sale() loadtest.Message {
-	return loadtest.Message{MTI: "0200", Fields: map[int]string{
+func sale() loadgen.Message {
+	return loadgen.Message{MTI: "0200", Fields: map[int]string{
 		2: "6217120000000000017", 3: "000000", 4: "000000001234", 11: "000001", 41: "10000001", 42: "104110000000001",
 	}}
 }
@@ -32,11 +32,11 @@ func TestFrames(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
-		dialect loadtest.Dialect
+		dialect loadgen.Dialect
 		want    []byte
 	}{
-		{loadtest.NAC(), wantNAC},
-		{loadtest.ASCII(), append([]byte{0, byte(len(ascii))}, ascii...)},
+		{loadgen.NAC(), wantNAC},
+		{loadgen.ASCII(), append([]byte{0, byte(len(ascii))}, ascii...)},
 	} {
 		got, err := c.dialect.Frame(sealed)
 		if err != nil {
@@ -46,7 +46,7 @@ func TestFrames(t *testing.T) {
 			t.Errorf("%s wrote %x, want %x", c.dialect, got, c.want)
 		}
 		body := got[2:]
-		if c.dialect == loadtest.NAC() {
+		if c.dialect == loadgen.NAC() {
 			body = body[5:]
 		}
 		back, err := c.dialect.Read(body)
@@ -66,7 +66,7 @@ func TestFieldsAreChecked(t *testing.T) {
 	for n, value := range map[int]string{4: "1234", 37: "too long for it", 128: "MAC"} {
 		m := sale()
 		m.Fields[n] = value
-		if _, err := loadtest.NAC().Frame(m); err == nil {
+		if _, err := loadgen.NAC().Frame(m); err == nil {
 			t.Errorf("field %d with %q is written", n, value)
 		}
 	}
@@ -79,7 +79,7 @@ func TestAnswersFindTheirRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	dialect := loadtest.ASCII()
+	dialect := loadgen.ASCII()
 	go func() {
 		conn, err := listener.Accept()
 		if err != nil {
@@ -96,7 +96,7 @@ func TestAnswersFindTheirRequests(t *testing.T) {
 			}
 		}
 		for _, stan := range []string{"000002", "000001", "000009"} {
-			frame, err := dialect.Frame(loadtest.Message{MTI: "0210", Fields: map[int]string{11: stan, 39: "00"}})
+			frame, err := dialect.Frame(loadgen.Message{MTI: "0210", Fields: map[int]string{11: stan, 39: "00"}})
 			if err != nil {
 				return
 			}
@@ -105,12 +105,12 @@ func TestAnswersFindTheirRequests(t *testing.T) {
 			}
 		}
 	}()
-	line, err := loadtest.Dial(t.Context(), dialect, listener.Addr().String())
+	line, err := loadgen.Dial(t.Context(), dialect, listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer line.Close()
-	var calls []*loadtest.Call
+	var calls []*loadgen.Call
 	for _, stan := range []string{"000001", "000002", "000003"} {
 		m := sale()
 		m.Fields[11] = stan
@@ -138,7 +138,7 @@ func TestAnswersFindTheirRequests(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := new(loadtest.Call).Wait(ended); err == nil {
+	if _, err := new(loadgen.Call).Wait(ended); err == nil {
 		t.Error("a wait outlives its context")
 	}
 }

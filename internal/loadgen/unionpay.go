@@ -1,4 +1,4 @@
-package loadtest
+package loadgen
 
 // UnionPay is the binary form of UnionPay's POS terminals: TPDU and application
 // header, one bitmap, F22 filled on the right, tracks and every numeric with a

@@ -1,4 +1,4 @@
-// Package loadtest is a terminal for tests that shares no code with the host:
+// Package loadgen is a terminal, for tests and measurements, that shares no code with the host:
 // what both got wrong in the same way would otherwise pass for right.
 //
 //	Message ─▶ Dialect.Frame ─▶ Line ─▶ socket
@@ -15,4 +15,4 @@
 //   - A line never waits for an answer before it sends, and hands every answer
 //     to the request it belongs to. One that nobody asked for is counted.
 //   - Every call ends: with its answer, or with the error that ended the line.
-package loadtest
+package loadgen
