@@ -77,7 +77,8 @@ func unionPaySale(pos *loadgen.POS) (*message, error) {
 		place *int
 		bytes int
 	}{{&m.pan, (panDigits + 1) / 2}, {&m.amount, 6}, {&m.stan, 3}} {
-		for ; at < len(one) && one[at] == other[at]; at++ {
+		for at < len(one) && one[at] == other[at] {
+			at++
 		}
 		if at+part.bytes > len(one)-macBytes || bytes.Equal(one[at:at+part.bytes], other[at:at+part.bytes]) {
 			return nil, errors.New("template: a sale has not what changes where it is expected")
