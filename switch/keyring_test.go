@@ -352,9 +352,24 @@ func mustMaster(t testing.TB, fill byte) vault.MasterKey {
 }
 
 // An answer to what could not be verified is under the keys that the terminal was
-// last seen to have.
+// last seen to have; where the algorithm lets its asker forge others, under none.
 func TestSeal(t *testing.T) {
 	w := newVaulted(t)
+	openedKeys(t, w.ask(signIn(signing2)))
+	set, _, err := keysOf(t, w.sw, w.sw.Terminal(signing2), nil)
+	w.must(err)
+	if set.Seal(t.Context(), nil) != nil {
+		t.Error("sealed for a stranger under unionpay-ecb")
+	}
+	w.sql(`UPDATE terminals SET mac_algorithm = $2 WHERE tid = $1`, signing, mac.X919)
+	w.sql(`UPDATE installation SET directory_version = directory_version + 1`)
+	w.must(w.sw.Refresh(t.Context()))
+	signedIn := func() mac.Algorithm {
+		t.Helper()
+		under, err := mac.New(mac.X919, openedKeys(t, w.ask(signIn(signing))).mak)
+		w.must(err)
+		return under
+	}
 	sum := func(a interface {
 		Sum([]byte) ([8]byte, error)
 	},
@@ -370,18 +385,18 @@ func TestSeal(t *testing.T) {
 		w.must(err)
 		return sum(set.Seal(t.Context(), nil))
 	}
-	first := openedKeys(t, w.ask(signIn(signing)))
-	if sealed() != sum(first.mac) {
+	first := signedIn()
+	if sealed() != sum(first) {
 		t.Error("not under the only keys")
 	}
-	verified(t, w.sw, signing, nil, first.mac)
-	second := openedKeys(t, w.ask(signIn(signing)))
+	verified(t, w.sw, signing, nil, first)
+	second := signedIn()
 	w.awaitUsed(signing, 1)
-	if sealed() != sum(first.mac) {
+	if sealed() != sum(first) {
 		t.Error("not under the keys in use")
 	}
-	verified(t, w.sw, signing, nil, second.mac)
-	if sealed() != sum(second.mac) {
+	verified(t, w.sw, signing, nil, second)
+	if sealed() != sum(second) {
 		t.Error("not under the keys that are in use now")
 	}
 }
