@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"meridian/host/node"
+	switching "meridian/switch"
 )
 
 // behind starts a node that reaches its database through a proxy. Housekeeping
@@ -118,45 +119,58 @@ func TestFaultCommitInDoubt(t *testing.T) {
 
 // TestFaultCommitArrivesLate: the network holds the store of a sale, and brings
 // it to the database after the terminal was told of a failure. Other connections
-// work meanwhile, so that the host could look and find nothing.
+// work meanwhile, so that the host looks and finds nothing.
 func TestFaultCommitArrivesLate(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	p := newProxy(t, w.url)
-	h := w.behind(p, hurried)
-	term := w.terminals(h, 1, true)[0]
-	for range 3 { // the connection's statements are prepared from now on
-		warm := term.sale(1, 100)
-		term.do(0, warm)
-		term.want(warm, "00")
-		term.moved(warm, -100, 0)
+	for _, c := range []struct {
+		name string
+		held int // stores: of the sale, and of what the host makes of finding nothing
+		late func(w *world, p *proxy, term *terminal, sale *deal)
+	}{
+		{"after the host took its key", 1, func(w *world, p *proxy, term *terminal, sale *deal) {
+			w.until("the host to take the key", func() bool { return w.stateOf(term, sale) == int(switching.StateDeclined) })
+			p.thaw()
+		}},
+		{"before what the host makes of it", 2, func(w *world, p *proxy, term *terminal, sale *deal) {
+			w.until("both stores to be held", func() bool { return p.held() == 2 })
+			p.thawFirst()
+			w.until("the late sale to be stored", func() bool { return w.stateOf(term, sale) == int(switching.StateApproved) })
+			p.thaw()
+			w.until("the late sale to be abandoned", func() bool { return w.stateOf(term, sale) == int(switching.StateAbandoned) })
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			p := newProxy(t, w.url)
+			h := w.behind(p, hurried)
+			term := w.terminals(h, 1, true)[0]
+			for range 3 { // the connection's statements are prepared from now on
+				warm := term.sale(1, 100)
+				term.do(0, warm)
+				term.want(warm, "00")
+				term.moved(warm, -100, 0)
+			}
+			p.arrest(c.held)
+			sale := term.sale(1, 100)
+			term.do(0, sale)
+			if code := sale.answer.Code(); code != "96" {
+				t.Fatalf("answered %q while the outcome is unknown, want 96", code)
+			}
+			c.late(w, p, term, sale)
+			again := *sale
+			again.request = sale.request.Repeat()
+			term.do(0, &again)
+			if code := again.answer.Code(); code != "96" {
+				t.Errorf("the repeat was answered %q, the first time 96", code)
+			}
+			term.doReversal(0, term.reversalOf(sale, 0))
+			h.wantSound()
+			term.close()
+			h.stop()
+			w.wantSoundBooks()
+		})
 	}
-	p.arrest(1)
-	sale := term.sale(1, 100)
-	term.do(0, sale)
-	if code := sale.answer.Code(); code != "96" {
-		t.Fatalf("answered %q while the outcome is unknown, want 96", code)
-	}
-	answered := time.Now()
-	w.until("the host to look for the sale", func() bool {
-		var waiting int
-		w.must(w.pool.QueryRow(t.Context(), `
-			SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query_start > $1`, answered).Scan(&waiting))
-		return waiting > 0
-	})
-	p.thaw()
-	w.until("the late sale to be abandoned", func() bool { return w.stateOf(term, sale) == 7 })
-	again := *sale
-	again.request = sale.request.Repeat()
-	term.do(0, &again)
-	if code := again.answer.Code(); code != "96" {
-		t.Errorf("the repeat was answered %q, the first time 96", code)
-	}
-	term.doReversal(0, term.reversalOf(sale, 0))
-	h.wantSound()
-	term.close()
-	h.stop()
-	w.wantSoundBooks()
 }
 
 // TestFaultNetworkStalls: no store reaches the database for longer than any

@@ -32,6 +32,7 @@ type proxy struct {
 	afterCut func()        // called when one was
 	latency  time.Duration // of every chunk in each direction
 	arrests  int           // COMMITs still to be arrested
+	arrested []*link       // links that hold one, the first to be held first
 	// statement is the name under which the host prepared its COMMIT: the driver
 	// makes it out of the text, so that it is the same on every connection.
 	statement []byte
@@ -157,6 +158,7 @@ func (p *proxy) watch(l *link, sent []byte) {
 	}
 	p.arrests--
 	l.thawed = make(chan struct{})
+	p.arrested = append(p.arrested, l)
 }
 
 // arrest holds links at their next COMMITs, count in all.
@@ -226,13 +228,25 @@ func (p *proxy) thaw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.arrests = 0
-	for l := range p.links {
-		select {
-		case <-l.thawed:
-		default:
-			close(l.thawed)
-		}
+	for _, l := range p.arrested {
+		close(l.thawed)
 	}
+	p.arrested = nil
+}
+
+// held counts the COMMITs that wait.
+func (p *proxy) held() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.arrested)
+}
+
+// thawFirst lets the COMMIT go on that has waited longest.
+func (p *proxy) thawFirst() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	close(p.arrested[0].thawed)
+	p.arrested = p.arrested[1:]
 }
 
 // delay makes every chunk wait in each direction.
