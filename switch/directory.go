@@ -2,6 +2,8 @@ package switching
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -151,6 +153,11 @@ func (d *Directory) Terminal(tid string) *Terminal { return d.terminals[strings.
 
 // Merchant finds a merchant by its MID (F42), with spaces cut.
 func (d *Directory) Merchant(mid string) *Merchant { return d.merchants[strings.TrimRight(mid, " ")] }
+
+// Merchants lists every merchant by its MID.
+func (d *Directory) Merchants() []*Merchant {
+	return slices.SortedFunc(maps.Values(d.merchants), func(a, b *Merchant) int { return strings.Compare(a.MID, b.MID) })
+}
 
 // Buckets lists every bucket.
 func (d *Directory) Buckets() []int16 { return d.buckets }

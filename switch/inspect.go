@@ -67,10 +67,14 @@ type InspectedPosting struct {
 	HoldID      uuid.UUID `json:"hold_id,omitzero"`
 }
 
+// rrnOfAnyBucket names every bucket: their index leads to an RRN, and without
+// them there is none that does.
+const rrnOfAnyBucket = `t.bucket IN (SELECT bucket FROM buckets) AND t.rrn = $1`
+
 // FindByRRN returns the transactions with an RRN, newest first: one, unless a
 // decade has passed or the sandbox's clock was turned back.
 func FindByRRN(ctx context.Context, db ledger.TxBeginner, rrn int64) ([]*Inspection, error) {
-	return inspect(ctx, db, `t.rrn = $1`, 100, rrn)
+	return inspect(ctx, db, rrnOfAnyBucket, 100, rrn)
 }
 
 // TransactionFilter narrows a listing; zero values do not.

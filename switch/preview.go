@@ -64,7 +64,7 @@ func previewCancel(ctx context.Context, tx pgx.Tx, dir *Directory, now time.Time
 	err := tx.QueryRow(ctx, `
 		SELECT t.bucket, m.mid, te.tid FROM transactions t
 		JOIN merchants m ON m.merchant_id = t.merchant_id JOIN terminals te ON te.terminal_id = t.terminal_id
-		WHERE t.rrn = $1 ORDER BY t.accepted_at DESC LIMIT 1`, rrn).Scan(&bucket, &mid, &tid)
+		WHERE `+rrnOfAnyBucket+` ORDER BY t.accepted_at DESC LIMIT 1`, rrn).Scan(&bucket, &mid, &tid)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, ErrNoTransaction
 	}

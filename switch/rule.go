@@ -2,6 +2,7 @@ package switching
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -70,4 +71,55 @@ var ruleSentences = map[Rule]string{
 	30: "the original is a completion: its void restores the hold, its refund is like a sale's",
 	31: "the original is an authorization: its hold is released in full while it is open",
 	32: "a refund without an original needs a permission of its own",
+}
+
+// Passed says for people what was found where the rule was tried and did not
+// apply; empty for rules that are not tried one by one.
+func (r Rule) Passed() string { return passedSentences[r] }
+
+var passedSentences = map[Rule]string{
+	4:  "an operator is signed on, or none is needed",
+	5:  "the terminal may ask for this",
+	32: "the request names an original",
+	7:  "the original was found",
+	8:  "the reference matches one transaction only",
+	9:  "card, merchant and terminal are the original's",
+	10: "the original is of a kind that can be cancelled",
+	12: "the original was approved",
+	13: "the original was neither reversed nor voided",
+	14: "the currency is the original's",
+	15: "the amount is not zero",
+	31: "the original is no authorization",
+	16: "it is not the whole of an original that is not settled",
+	17: "it is no part of an original that is not settled",
+	18: "no void of a settled original was asked for",
+	19: "nothing of an unsettled original was refunded before",
+	21: "no refund in full was asked for before settlement",
+	22: "no refund in part was asked for before settlement",
+	23: "the original is within the refund window",
+	24: "all refunds together stay within the original amount",
+	25: "the original may have another refund",
+	26: "no person has to decide",
+	27: "the merchant's balance allows it",
+	28: "the card is in use",
+}
+
+// PassedBefore are the rules that were tried before a cancel's trace ended and did
+// not apply, in the order in which they are tried.
+func PassedBefore(trace []Rule) []Rule {
+	// A rule that forbids what another one came to stands behind it, and one that
+	// was tried for a completion before the last word on it.
+	last := -1
+	for i, rule := range cancelRules {
+		if rule.code != ruleCompletion && slices.Contains(trace, rule.code) {
+			last = i
+		}
+	}
+	var passed []Rule
+	for _, rule := range cancelRules[:max(last, 0)] {
+		if !slices.Contains(trace, rule.code) {
+			passed = append(passed, rule.code)
+		}
+	}
+	return passed
 }

@@ -1,0 +1,232 @@
+package switching
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"meridian/internal/money"
+	"meridian/ledger"
+)
+
+// TransactionSearch chooses transactions; zero values choose every one.
+//
+// An RRN is looked up. Everything else is read back from the newest business
+// date, page by page: name dates where there is much.
+type TransactionSearch struct {
+	RRN      int64
+	MID, TID string
+	// STAN where HasSTAN.
+	STAN    int32
+	HasSTAN bool
+	BatchNo int32
+	// Amounts are the amounts in question, in any of their currencies.
+	Amounts []money.Amount
+	// CardFirst and CardLast are digits of a card number that are kept in clear: of
+	// its first six and its last four.
+	CardFirst, CardLast string
+	// Kind that it became, and its state.
+	Kind  Kind
+	State State
+	// From and To are business dates, both included; zero is no bound.
+	From, To ledger.Date
+	// After is the last row of the page before.
+	After *TransactionPlace
+	Limit int // 1 to 1000; 0 takes 50
+}
+
+// TransactionPlace is a transaction's place in the order of a search: newest
+// business date first, and within it the last one begun.
+type TransactionPlace struct {
+	Date ledger.Date
+	ID   uuid.UUID
+}
+
+// String is what [ParseTransactionPlace] reads.
+func (p TransactionPlace) String() string { return p.Date.String() + "." + p.ID.String() }
+
+// ParseTransactionPlace reads a place.
+func ParseTransactionPlace(text string) (*TransactionPlace, error) {
+	date, id, _ := strings.Cut(text, ".")
+	d, err := ledger.ParseDate(date)
+	if err != nil {
+		return nil, fmt.Errorf("place %q: %w", text, err)
+	}
+	u, err := uuid.Parse(id)
+	if err != nil {
+		return nil, fmt.Errorf("place %q: %w", text, err)
+	}
+	return &TransactionPlace{d, u}, nil
+}
+
+// FoundTransaction is a transaction in a list. It holds no card number.
+type FoundTransaction struct {
+	ID            uuid.UUID      `json:"transaction_id"`
+	RRN           string         `json:"rrn"`
+	BusinessDate  ledger.Date    `json:"business_date"`
+	AcceptedAt    time.Time      `json:"accepted_at"`
+	MID           string         `json:"mid"`
+	Merchant      string         `json:"merchant"`
+	TID           string         `json:"tid"`
+	BatchNo       int32          `json:"batch"`
+	STAN          int32          `json:"stan"`
+	Asked         Kind           `json:"asked"`
+	Kind          Kind           `json:"kind"`
+	State         State          `json:"state"`
+	Reason        Reason         `json:"reason"`
+	Rule          Rule           `json:"rule,omitempty"`
+	Card          string         `json:"card,omitempty"` // first 6 and last 4
+	Currency      money.Currency `json:"currency"`
+	AmountMinor   int64          `json:"amount_minor"`
+	CapturedMinor int64          `json:"captured_minor"`
+	RefundedMinor int64          `json:"refunded_minor"`
+}
+
+// TransactionPage is one page of a search.
+type TransactionPage struct {
+	Found []*FoundTransaction `json:"found"`
+	// Next is where the next page begins; nil on the last one.
+	Next *TransactionPlace `json:"-"`
+}
+
+const defaultFound = 50
+
+// SearchTransactions returns one page, the newest first. A merchant or terminal
+// that is not known has no transactions.
+func SearchTransactions(ctx context.Context, db ledger.Querier, s TransactionSearch) (*TransactionPage, error) {
+	limit := min(s.Limit, maxListed)
+	if limit <= 0 {
+		limit = defaultFound
+	}
+	q := searchQuery{args: []any{limit + 1}}
+	q.build(&s)
+	rows, err := db.Query(ctx, q.sql(), q.args...)
+	if err != nil {
+		return nil, fmt.Errorf("search transactions: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, scanFound)
+	if err != nil {
+		return nil, fmt.Errorf("search transactions: %w", err)
+	}
+	page := &TransactionPage{Found: found}
+	if len(found) > limit {
+		page.Found = found[:limit]
+		last := page.Found[limit-1]
+		page.Next = &TransactionPlace{last.BusinessDate, last.ID}
+	}
+	return page, nil
+}
+
+// searchQuery puts a statement together: of what is not asked for, nothing stands
+// in it, so that a generic plan is the plan for what is asked.
+type searchQuery struct {
+	buckets, rows []string // conditions
+	args          []any
+}
+
+// arg adds a parameter and returns its place, such as $3.
+func (q *searchQuery) arg(value any) string {
+	q.args = append(q.args, value)
+	return "$" + strconv.Itoa(len(q.args))
+}
+
+func (q *searchQuery) where(condition string) { q.rows = append(q.rows, condition) }
+
+func (q *searchQuery) build(s *TransactionSearch) {
+	if s.RRN != 0 {
+		q.where("t.rrn = " + q.arg(s.RRN))
+	}
+	if s.MID != "" {
+		mid := q.arg(s.MID)
+		q.buckets = append(q.buckets, "b.bucket = (SELECT bucket FROM merchants WHERE mid = "+mid+")")
+		q.where("t.merchant_id = (SELECT merchant_id FROM merchants WHERE mid = " + mid + ")")
+	}
+	if s.TID != "" {
+		tid := q.arg(s.TID)
+		q.buckets = append(q.buckets, "b.bucket = (SELECT m.bucket FROM merchants m JOIN terminals USING (merchant_id) WHERE tid = "+tid+")")
+		q.where("t.terminal_id = (SELECT terminal_id FROM terminals WHERE tid = " + tid + ")")
+	}
+	if s.HasSTAN {
+		q.where("t.stan = " + q.arg(s.STAN))
+	}
+	if s.BatchNo != 0 {
+		q.where("t.batch_no = " + q.arg(s.BatchNo))
+	}
+	if s.Amounts != nil {
+		var currencies, minors []int64
+		for _, a := range s.Amounts {
+			currencies, minors = append(currencies, int64(a.Currency)), append(minors, a.Minor)
+		}
+		q.where("EXISTS (SELECT FROM unnest(" + q.arg(currencies) + "::bigint[], " + q.arg(minors) +
+			"::bigint[]) AS a(currency, minor) WHERE a.currency = t.currency AND a.minor = t.amount_minor)")
+	}
+	if s.CardFirst != "" {
+		q.where("starts_with(t.pan_masked, " + q.arg(s.CardFirst) + ")")
+	}
+	if s.CardLast != "" {
+		q.where("right(t.pan_masked, " + strconv.Itoa(len(s.CardLast)) + ") = " + q.arg(s.CardLast))
+	}
+	if s.Kind != 0 {
+		q.where("t.kind = " + q.arg(int16(s.Kind)))
+	}
+	if s.State != 0 {
+		q.where("t.state = " + q.arg(int16(s.State)))
+	}
+	if s.From != 0 {
+		q.where("t.business_date >= " + q.arg(s.From.Time()))
+	}
+	if s.To != 0 {
+		q.where("t.business_date <= " + q.arg(s.To.Time()))
+	}
+	if s.After != nil {
+		q.where("(t.business_date, t.transaction_id) < (" + q.arg(s.After.Date.Time()) + "::date, " + q.arg([16]byte(s.After.ID)) + "::uuid)")
+	}
+}
+
+// sql walks each bucket's key back from its end and merges them: as much is read
+// as is shown, whatever there is.
+func (q *searchQuery) sql() string {
+	and := func(list []string) string { return strings.Join(append([]string{"true"}, list...), " AND ") }
+	columns := func(alias string) string {
+		return alias + "." + strings.Join(foundColumns[:], ", "+alias+".")
+	}
+	return `
+SELECT m.mid, m.name, te.tid, ` + columns("t") + `
+FROM (
+	SELECT ` + columns("f") + ` FROM buckets b CROSS JOIN LATERAL (
+		SELECT ` + columns("t") + `
+		FROM transactions t WHERE t.bucket = b.bucket AND ` + and(q.rows) + `
+		ORDER BY t.business_date DESC, t.transaction_id DESC LIMIT $1) f
+	WHERE ` + and(q.buckets) + `
+	ORDER BY f.business_date DESC, f.transaction_id DESC LIMIT $1) t
+JOIN merchants m ON m.merchant_id = t.merchant_id
+JOIN terminals te ON te.terminal_id = t.terminal_id
+ORDER BY t.business_date DESC, t.transaction_id DESC`
+}
+
+// foundColumns are those of transactions that a list shows, and that lead to the others.
+var foundColumns = [...]string{
+	"transaction_id", "rrn", "business_date", "accepted_at", "merchant_id", "terminal_id", "batch_no", "stan", "asked", "kind", "state",
+	"reason", "rule", "pan_masked", "currency", "amount_minor", "captured_minor", "refunded_minor",
+}
+
+func scanFound(row pgx.CollectableRow) (*FoundTransaction, error) {
+	var f FoundTransaction
+	var id [16]byte
+	var date time.Time
+	var rrn int64
+	var merchant, terminal int32
+	var card *string
+	err := row.Scan(&f.MID, &f.Merchant, &f.TID, &id, &rrn, &date, &f.AcceptedAt, &merchant, &terminal, &f.BatchNo, &f.STAN, &f.Asked, &f.Kind,
+		&f.State, &f.Reason, &f.Rule, &card, &f.Currency, &f.AmountMinor, &f.CapturedMinor, &f.RefundedMinor)
+	f.ID, f.RRN, f.BusinessDate, f.AcceptedAt = uuid.UUID(id), rrnText(rrn), ledger.DateOf(date), f.AcceptedAt.UTC()
+	if card != nil {
+		f.Card = *card
+	}
+	return &f, err //nolint:wrapcheck // wrapped by SearchTransactions
+}
