@@ -33,7 +33,7 @@ func child(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	s, err := Start(ctx, Options{
-		DataDir: dir, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Ops: anyPort,
+		DataDir: dir, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	if err == nil {

@@ -27,12 +27,12 @@ type Manifest struct {
 }
 
 // Addresses that something listens on: host:port for terminals, a URL for people
-// and programs. Those of services that this version does not have are absent.
+// and programs.
 type Addresses struct {
 	NAC      string `json:"nac"`
 	ASCII    string `json:"ascii"`
 	UnionPay string `json:"unionpay"`
-	Console  string `json:"console,omitempty"`
+	Console  string `json:"console"`
 	Ops      string `json:"ops"`
 }
 

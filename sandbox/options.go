@@ -107,18 +107,13 @@ type flagAddress struct{ flag, address string }
 
 // listened are the addresses that something listens on.
 func (o *Options) listened() []flagAddress {
-	return []flagAddress{{"--nac", o.NAC}, {"--ascii", o.ASCII}, {"--unionpay", o.UnionPay}, {"--ops", o.Ops}}
-}
-
-// accepted are the addresses that are taken for later versions.
-func (o *Options) accepted() []flagAddress {
-	return []flagAddress{{"--console", o.Console}}
+	return []flagAddress{{"--nac", o.NAC}, {"--ascii", o.ASCII}, {"--unionpay", o.UnionPay}, {"--console", o.Console}, {"--ops", o.Ops}}
 }
 
 // checkAddresses finds out before anything is started what listening would
 // find out at the end: a user who mistyped a port should not wait for Postgres.
 func (o *Options) checkAddresses() error {
-	for _, a := range append(o.listened(), o.accepted()...) {
+	for _, a := range o.listened() {
 		if err := checkSyntax(a.address); err != nil {
 			return &AddressError{Flag: a.flag, Address: a.address, Err: err}
 		}

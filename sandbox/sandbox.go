@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"meridian/console"
 	"meridian/host"
 	"meridian/host/node"
 	"meridian/host/wire"
@@ -36,6 +37,7 @@ type Sandbox struct {
 	database *database
 	vault    *vault.Vault
 	node     *node.Node
+	console  *console.Server
 	manifest Manifest
 
 	// undo gives back what was taken, the last first.
@@ -59,7 +61,7 @@ func Start(ctx context.Context, o Options) (_ *Sandbox, err error) {
 			err = errors.Join(err, s.unwind())
 		}
 	}()
-	for _, step := range []func(context.Context) error{s.settle, s.openDatabase, s.prepare, s.startNode, s.publish} {
+	for _, step := range []func(context.Context) error{s.settle, s.openDatabase, s.prepare, s.startNode, s.startConsole, s.publish} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -247,6 +249,28 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 	return nil
 }
 
+// startConsole opens the console to everybody on this machine.
+func (s *Sandbox) startConsole(ctx context.Context) error {
+	pool, err := console.OpenPool(ctx, s.database.url)
+	if err != nil {
+		return err
+	}
+	s.undo = append(s.undo, func(context.Context) error { pool.Close(); return nil })
+	pages, err := console.New(console.Options{
+		Pool: pool, Directory: s.node.Switch().Directory, Metrics: s.node.Metrics(), Now: s.clock.Now, Clock: "sandbox",
+		Open: true, Who: "sandbox console", Version: s.options.Version, Logger: s.logger,
+	})
+	if err != nil {
+		return err
+	}
+	s.undo = append(s.undo, func(context.Context) error { pages.Close(); return nil })
+	if s.console, err = console.Listen(ctx, s.options.Console, pages, s.logger); err != nil {
+		return s.options.nameAddress(err)
+	}
+	s.undo = append(s.undo, func(context.Context) error { s.console.Close(); return nil })
+	return nil
+}
+
 // admission lets anybody send as much as the machine takes: whoever tries out a
 // load is welcome. Strangers are answered, and terminals locked, as in production.
 func admission() host.AdmissionLimits {
@@ -273,14 +297,14 @@ func (s *Sandbox) publish(context.Context) error {
 	addresses := s.node.Addresses()
 	s.manifest.Ready = true
 	s.manifest.Addresses = Addresses{
-		NAC: addresses[listenerNAC], ASCII: addresses[listenerASCII], UnionPay: addresses[listenerUnionPay], Ops: "http://" + addresses[addressOps],
+		NAC: addresses[listenerNAC], ASCII: addresses[listenerASCII], UnionPay: addresses[listenerUnionPay],
+		Console: "http://" + s.console.Address(), Ops: "http://" + addresses[addressOps],
 	}
 	s.manifest.DatabaseURL = s.database.url
 	if err := s.home.publish(&s.manifest); err != nil {
 		return err
 	}
 	s.undo = append(s.undo, func(context.Context) error { return s.home.withdraw() })
-	s.logger.Warn("nothing listens for the console: this version has none", "console", s.options.Console)
 	return nil
 }
 

@@ -33,8 +33,8 @@ func TestSandbox(t *testing.T) {
 	if !reflect.DeepEqual(m, s.Manifest()) {
 		t.Error("sandbox.json is not what the sandbox says of itself")
 	}
-	if m.Addresses.Console != "" {
-		t.Errorf("addresses that nothing listens on: %+v", m.Addresses)
+	if status := get(t, m.Addresses.Console); status != http.StatusOK {
+		t.Errorf("console: %d", status)
 	}
 	echo(t, m)
 	if status := get(t, m.Addresses.Ops+"/readyz"); status != http.StatusOK {
@@ -137,7 +137,7 @@ func sellSealed(t *testing.T, m *Manifest) {
 // Every card does what its behaviour says, at a merchant of its currency.
 func TestCardsBehave(t *testing.T) {
 	s := start(t, Options{
-		DatabaseURL: pgtest.Database(t, nil), DataDir: dataDir(t), NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Ops: anyPort,
+		DatabaseURL: pgtest.Database(t, nil), DataDir: dataDir(t), NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort,
 	})
 	m := s.Manifest()
 	codes := map[string]string{
@@ -203,7 +203,7 @@ func TestManifestShape(t *testing.T) {
 		}
 	}
 	wantKeys(t, top, "addresses", "cards", "database_url", "merchants", "ready")
-	wantKeys(t, document.Addresses, "ascii", "nac", "ops", "unionpay")
+	wantKeys(t, document.Addresses, "ascii", "console", "nac", "ops", "unionpay")
 	for _, m := range document.Merchants {
 		wantKeys(t, m, "cancel_mode", "currency", "cutoff", "mid", "name", "terminals", "time_zone")
 		for _, terminal := range m["terminals"].([]any) {
@@ -295,8 +295,8 @@ func TestSecondSandboxIsRefused(t *testing.T) {
 	s := start(t, o)
 	for name, o := range map[string]Options{
 		"same":      options(dir),
-		"ephemeral": {DataDir: dir, Ephemeral: true, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Ops: anyPort},
-		"database":  {DataDir: dir, DatabaseURL: s.Manifest().DatabaseURL, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Ops: anyPort},
+		"ephemeral": {DataDir: dir, Ephemeral: true, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort},
+		"database":  {DataDir: dir, DatabaseURL: s.Manifest().DatabaseURL, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort},
 	} {
 		_, err := Start(t.Context(), o)
 		inUse, ok := errors.AsType[*InUseError](err)
@@ -340,7 +340,7 @@ func TestEphemeralDatabase(t *testing.T) {
 	production := pgtest.Database(t, migrate)
 	perform(t, production, somebodysMerchant)
 	temporary := temporaryDirectory(t)
-	s := start(t, Options{Ephemeral: true, DatabaseURL: production, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Ops: anyPort})
+	s := start(t, Options{Ephemeral: true, DatabaseURL: production, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort})
 	own := value[string](t, s.Manifest().DatabaseURL, `SELECT current_database()`)
 	if !strings.HasPrefix(own, databasePrefix) {
 		t.Errorf("it works in the database %s", own)
@@ -388,6 +388,7 @@ func TestAddresses(t *testing.T) {
 		{"--nac", busy, func(o *Options, a string) { o.NAC = a }, false},
 		{"--ascii", busy, func(o *Options, a string) { o.ASCII = a }, false},
 		{"--unionpay", busy, func(o *Options, a string) { o.UnionPay = a }, false},
+		{"--console", busy, func(o *Options, a string) { o.Console = a }, false},
 		{"--ops", busy, func(o *Options, a string) { o.Ops = a }, false},
 		{"--nac", "8583", func(o *Options, a string) { o.NAC = a }, true},
 		{"--ops", "127.0.0.1:65536", func(o *Options, a string) { o.Ops = a }, true},
@@ -406,10 +407,6 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s %s: the data directory was made", c.flag, c.address)
 		}
 	}
-	// Nothing listens for the console, so what does is not in the way.
-	o := options(dataDir(t))
-	o.Console, o.DatabaseURL = busy, pgtest.Database(t, nil)
-	start(t, o)
 }
 
 // A port that is lost between the check and the listening is named as well.

@@ -33,7 +33,7 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{t: t, dataDir: t.TempDir(), url: pgtest.Database(t, nil)}
 	s, err := sandbox.Start(t.Context(), sandbox.Options{
-		DataDir: w.dataDir, DatabaseURL: w.url, NAC: "127.0.0.1:0", ASCII: "127.0.0.1:0", UnionPay: "127.0.0.1:0", Ops: "127.0.0.1:0",
+		DataDir: w.dataDir, DatabaseURL: w.url, NAC: "127.0.0.1:0", ASCII: "127.0.0.1:0", UnionPay: "127.0.0.1:0", Console: "127.0.0.1:0", Ops: "127.0.0.1:0",
 		Now: func() time.Time { return noon },
 	})
 	if err != nil {

@@ -32,7 +32,7 @@ With --ephemeral nothing is left behind: the private Postgres is temporary, or a
 Exit codes: 2 for an address that is none, 3 for an address that is taken and for a database that is not a sandbox's,
 4 for a database that cannot be reached, 1 for a data directory that another sandbox uses and for anything else.`,
 		Example: `  meridian sandbox
-  meridian sandbox --ephemeral --nac 127.0.0.1:0 --ascii 127.0.0.1:0 --unionpay 127.0.0.1:0 --ops 127.0.0.1:0
+  meridian sandbox --ephemeral --nac 127.0.0.1:0 --ascii 127.0.0.1:0 --unionpay 127.0.0.1:0 --console 127.0.0.1:0 --ops 127.0.0.1:0
   meridian terminal sale --amount 12.34
   meridian terminal logon --dialect unionpay`,
 		Args: noArguments,
@@ -46,7 +46,7 @@ Exit codes: 2 for an address that is none, 3 for an address that is taken and fo
 	flags.StringVar(&o.NAC, "nac", sandbox.DefaultNAC, "address for NAC terminals; port 0 picks a free one, here and below")
 	flags.StringVar(&o.ASCII, "ascii", sandbox.DefaultASCII, "address for ASCII terminals")
 	flags.StringVar(&o.UnionPay, "unionpay", sandbox.DefaultUnionPay, "address for UnionPay terminals")
-	flags.StringVar(&o.Console, "console", sandbox.DefaultConsole, "address of the console; nothing listens there in this version")
+	flags.StringVar(&o.Console, "console", sandbox.DefaultConsole, "address of the console")
 	flags.StringVar(&o.Ops, "ops", sandbox.DefaultOps, "address of metrics and health")
 	command.RunE = func(c *cobra.Command, _ []string) error {
 		if o.Ephemeral && !flags.Changed("data-dir") {
@@ -96,6 +96,7 @@ func banner(w io.Writer, s *sandbox.Sandbox, o sandbox.Options) {
 	_, _ = fmt.Fprintf(w, "  NAC terminals    %s\n", m.Addresses.NAC)
 	_, _ = fmt.Fprintf(w, "  ASCII terminals  %s\n", m.Addresses.ASCII)
 	_, _ = fmt.Fprintf(w, "  UnionPay         %s\n", m.Addresses.UnionPay)
+	_, _ = fmt.Fprintf(w, "  Console          %s\n", m.Addresses.Console)
 	_, _ = fmt.Fprintf(w, "  Metrics, health  %s\n", m.Addresses.Ops)
 	_, _ = fmt.Fprintf(w, "  All the rest     %s\n", s.ManifestPath())
 	if len(m.Merchants) > 0 && len(m.Merchants[0].Terminals) > 0 && len(m.Cards) > 0 {

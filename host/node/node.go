@@ -87,6 +87,7 @@ type Node struct {
 	endWatch  func() // of probe and sentry, which hands its last rows to the auditor
 	probe     *probe
 	draining  atomic.Bool
+	registry  *prometheus.Registry
 	addresses map[string]string
 	serving   chan error
 }
@@ -122,6 +123,7 @@ func Start(ctx context.Context, cfg Config) (_ *Node, err error) {
 		return nil, err
 	}
 	registry := prometheus.NewRegistry()
+	n.registry = registry
 	registerRuntime(registry)
 	registerBuild(registry, cfg.Version)
 	registry.MustRegister(newPools(n.lanePool, n.pool))
@@ -248,6 +250,9 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 
 // Addresses that the node listens on, by listener name, and "ops".
 func (n *Node) Addresses() map[string]string { return n.addresses }
+
+// Metrics of the node, as its ops address shows them.
+func (n *Node) Metrics() prometheus.Gatherer { return n.registry }
 
 // Switch of the node.
 func (n *Node) Switch() *switching.Switch { return n.sw }

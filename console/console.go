@@ -1,0 +1,97 @@
+package console
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"meridian/switch"
+)
+
+// Options of a console. Zero values take what stands beside them.
+type Options struct {
+	// Pool reads and, for an operator, decides. [OpenPool] makes one.
+	Pool *pgxpool.Pool
+	// Directory is the reference data that the host works with now.
+	Directory func() *switching.Directory
+	// Metrics of the host, for what is live.
+	Metrics prometheus.Gatherer
+	// Now is the business clock; nil is the real one.
+	Now func() time.Time
+	// Clock says whose the business clock is, such as "sandbox"; empty is the real one.
+	Clock string
+	// Open is a console that everybody on this machine may use, as a sandbox's is:
+	// requests that name another host are refused, so that no web page elsewhere
+	// can reach it under a name of its own.
+	Open bool
+	// Who does what an open console's operator does, for the audit log.
+	Who     string
+	Version string
+	Logger  *slog.Logger
+}
+
+// Console serves the pages. [Console.Close] ends what it watches.
+type Console struct {
+	o       Options
+	log     *slog.Logger
+	assets  *assets
+	pages   *pages
+	meter   *meter
+	handler http.Handler
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// New makes a console, which watches the host's metrics until it is closed.
+func New(o Options) (*Console, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	c := &Console{o: o, log: o.Logger, meter: newMeter(o.Metrics)}
+	var err error
+	if c.assets, err = loadAssets(); err != nil {
+		return nil, err
+	}
+	if c.pages, err = loadPages(c.assets); err != nil {
+		return nil, err
+	}
+	c.handler = c.guard(c.routes())
+	watching, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	c.running.Go(func() { c.meter.run(watching, c.log) })
+	return c, nil
+}
+
+// Close ends what the console watches.
+func (c *Console) Close() {
+	c.stop()
+	c.running.Wait()
+}
+
+// ServeHTTP serves one request.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
+
+func (c *Console) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /assets/", c.assets)
+	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, c.assets.path("icon.svg"), http.StatusFound)
+	})
+	mux.HandleFunc("POST /appearance", c.appearance)
+	get := func(path string, page pageFunc) { mux.Handle("GET "+path, c.page(page)) }
+	get("/{$}", c.overview)
+	mux.HandleFunc("GET /overview/stream", c.overviewStream)
+	get("/transactions", c.transactions)
+	get("/transactions/{rrn}", c.transaction)
+	get("/", func(*http.Request) (*view, error) { return nil, errNotFound })
+	return mux
+}

@@ -1,0 +1,20 @@
+// Package console is the web console: what operators and integrators look at, and
+// where operators decide what waits for a person.
+//
+//	browser ──▶ Server ──▶ guard (host, origin, headers, sign-in) ──▶ page ──▶ switching, ledger (their own reads)
+//	                                                                    └────▶ template ──▶ HTML, SVG
+//
+// Invariants:
+//
+//   - A page is whole without JavaScript. The modules in assets add liveness and
+//     nothing that cannot be had by loading the page again.
+//   - Nothing comes from elsewhere: every answer has a policy that says so, and no
+//     script or style stands in a page.
+//   - No card number, track, PIN block or key is on a page, in an event or in an
+//     address. A card number that somebody searches for is masked before anything
+//     else happens.
+//   - What is shown is what the command line shows, read by the same functions.
+//   - A page reads a bounded number of rows over an index, on connections of the
+//     console's own: people never wait in the way of terminals.
+//   - What a person changes is in the audit log, with who and why.
+package console
