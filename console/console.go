@@ -42,6 +42,7 @@ type Console struct {
 	assets  *assets
 	pages   *pages
 	meter   *meter
+	trial   trialCache
 	handler http.Handler
 
 	stop    context.CancelFunc
@@ -92,6 +93,22 @@ func (c *Console) routes() http.Handler {
 	mux.HandleFunc("GET /overview/stream", c.overviewStream)
 	get("/transactions", c.transactions)
 	get("/transactions/{rrn}", c.transaction)
+	get("/batches", c.batches)
+	get("/batches/{tid}/{number}", c.batch)
+	get("/settlement", c.settlement)
+	get("/settlement/{mid}/{date}", c.statement)
+	get("/cutover", c.cutover)
+	get("/ledger", c.ledgerPage)
+	get("/ledger/accounts/{code}", c.account)
+	get("/reviews", c.reviews)
+	mux.Handle("POST /reviews/{rrn}", c.action(c.decideReview))
+	get("/exceptions", c.exceptions)
+	get("/audit", c.audit)
+	get("/merchants", c.merchants)
+	get("/merchants/{mid}", c.merchant)
+	get("/terminals", c.terminals)
+	get("/terminals/{tid}", c.terminal)
+	mux.Handle("POST /terminals/{tid}/unlock", c.action(c.unlockTerminal))
 	get("/", func(*http.Request) (*view, error) { return nil, errNotFound })
 	return mux
 }

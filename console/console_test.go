@@ -45,7 +45,7 @@ func TestOverviewAndTransactions(t *testing.T) {
 		} {
 			w.get("/transactions?"+query).want(t, 400, "That cannot be looked up", text)
 		}
-		to := w.get("/transactions?q=" + rrnOf(sale)).want(t, 303).header.Get("Location")
+		to := w.get("/transactions?q="+rrnOf(sale)).want(t, 303).header.Get("Location")
 		if to != "/transactions/"+rrnOf(sale) {
 			t.Errorf("an RRN leads to %s", to)
 		}
@@ -54,7 +54,7 @@ func TestOverviewAndTransactions(t *testing.T) {
 	t.Run("full card numbers", func(t *testing.T) {
 		pan := cardNumber(0)
 		for _, query := range []string{"q=" + pan.Reveal(), "card=" + pan.Reveal(), "card=" + pan.Reveal()[:6] + "+" + pan.Reveal()[6:], "q=4111111111111112"} {
-			a := w.get("/transactions?" + query).want(t, 303)
+			a := w.get("/transactions?"+query).want(t, 303)
 			to, err := url.QueryUnescape(a.header.Get("Location"))
 			if err != nil || strings.Contains(a.body+to, pan.Reveal()) || !strings.Contains(to, "…") {
 				t.Errorf("%s leads to %s", query, to)

@@ -58,8 +58,7 @@ func newDecision(i *switching.Inspection, e *switching.Evidence) *decision {
 	if e.OriginalDate != nil {
 		fact("The original is the %s with RRN %s of business date %s. It was %s.",
 			human(e.OriginalKind), e.OriginalRRN, e.OriginalDate, human(e.OriginalState))
-		fact("Of it %s stood and %s had been refunded in %s%s.", amount(e.OriginalCaptured), amount(e.OriginalRefunded),
-			plural(float64(e.OriginalRefunds), "refund", "refunds"), reviewed(e, amount))
+		fact("Of it %s stood, and %s%s.", amount(e.OriginalCaptured), refunded(e, amount), reviewed(e, amount))
 		if e.OriginalClosesAt != nil {
 			side, verb := "before", "was not settled"
 			if e.Settled {
@@ -76,6 +75,13 @@ func newDecision(i *switching.Inspection, e *switching.Evidence) *decision {
 	fact("The merchant's open business date was %s, which ends at %s.", e.WindowDate, stamp(e.WindowClosesAt))
 	d.Verdict = verdict(e)
 	return d
+}
+
+func refunded(e *switching.Evidence, amount func(int64) string) string {
+	if e.OriginalRefunded == 0 {
+		return "nothing had been refunded"
+	}
+	return amount(e.OriginalRefunded) + " had been refunded in " + plural(float64(e.OriginalRefunds), "refund", "refunds")
 }
 
 func reviewed(e *switching.Evidence, amount func(int64) string) string {

@@ -32,6 +32,7 @@ type frame struct {
 	Sandbox bool
 	Version string
 	Theme   string // "", light or dark
+	Person  person
 	Here    string // path and query, to come back to
 	Now     time.Time
 	Clock   string
@@ -61,7 +62,7 @@ func (c *Console) write(w http.ResponseWriter, r *http.Request, status int, v *v
 	var b bytes.Buffer
 	f := frame{
 		Title: v.title, Section: v.section, Sandbox: c.o.Open, Version: c.o.Version, Theme: theme(r),
-		Here: r.URL.RequestURI(), Now: c.o.Now().UTC(), Clock: c.o.Clock, Body: v.body,
+		Person: personOf(r), Here: r.URL.RequestURI(), Now: c.o.Now().UTC(), Clock: c.o.Clock, Body: v.body,
 	}
 	if err := c.pages.render(&b, v.template, &f); err != nil {
 		c.log.Error("cannot render a page", "template", v.template, "error", err)

@@ -73,6 +73,7 @@ func functions(a *assets) template.FuncMap {
 		"exact":      func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 		"count":      func(n int64) string { return group(fmt.Sprint(n)) },
 		"dict":       dict,
+		"optional":   optionalMoney,
 	}
 }
 
@@ -153,5 +154,18 @@ var navigation = []navigationGroup{
 	}},
 	{"Money", []navigationItem{
 		{"transactions", "/transactions", "Transactions"},
+		{"batches", "/batches", "Batches"},
+		{"settlement", "/settlement", "Settlement"},
+		{"cutover", "/cutover", "Cutover"},
+		{"ledger", "/ledger", "Ledger"},
+	}},
+	{"People", []navigationItem{
+		{"reviews", "/reviews", "Reviews"},
+		{"exceptions", "/exceptions", "Exceptions"},
+		{"audit", "/audit", "Audit log"},
+	}},
+	{"Setup", []navigationItem{
+		{"merchants", "/merchants", "Merchants"},
+		{"terminals", "/terminals", "Terminals"},
 	}},
 }

@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"strconv"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"meridian/internal/money"
 	"meridian/ledger"
@@ -50,8 +47,8 @@ type preview struct {
 	Trace  []tracedRule
 	Local  time.Time // VoidableUntil on the merchant's clock
 	Left   string
-	// Busy: somebody is changing the transaction at this moment.
-	Busy bool
+	// Problem says why nothing can be said.
+	Problem string
 }
 
 func (c *Console) transaction(r *http.Request) (*view, error) {
@@ -119,17 +116,12 @@ func cancellable(i *switching.Inspection) bool {
 
 // preview asks the decision itself.
 func (c *Console) preview(ctx context.Context, rrn int64, at time.Time) (*preview, error) {
-	p, err := switching.PreviewCancel(ctx, c.o.Pool, at, rrn)
-	var locked *pgconn.PgError
-	const lockNotAvailable = "55P03"
-	switch {
-	case errors.As(err, &locked) && locked.Code == lockNotAvailable:
-		return &preview{Busy: true}, nil
-	case errors.Is(err, switching.ErrNoTransaction):
-		return nil, nil //nolint:nilnil // its terminal or merchant is gone: there is nothing to say
-	case err != nil:
-		return nil, err
+	list, err := switching.PreviewCancels(ctx, c.o.Pool, c.o.Directory(), rrn, at)
+	if err != nil {
+		problem, err := previewProblem(err)
+		return &preview{Problem: problem}, err
 	}
+	p := list[0]
 	shown := &preview{CancelPreview: p, Trace: traced(p.Rules), Passed: passed(p.Rules)}
 	if until := p.VoidableUntil; until != nil {
 		shown.Left = span(until.Sub(at))

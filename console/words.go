@@ -60,3 +60,12 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%d s", seconds)
 	}
 }
+
+// hours is a day's length: 23 h, or 23 h 30 min where clocks move by half an hour.
+func hours(d time.Duration) string {
+	text := fmt.Sprintf("%d h", d/time.Hour)
+	if minutes := d % time.Hour / time.Minute; minutes != 0 {
+		text += fmt.Sprintf(" %d min", minutes)
+	}
+	return text
+}

@@ -164,6 +164,10 @@ type StatementFilter struct {
 	MID string
 	// From and To are business dates, both included.
 	From, To Date
+	// Newest wants the newest dates first.
+	Newest bool
+	// Offset passes over so many; Limit is at most [StatementsMax], 0 is that.
+	Offset, Limit int
 }
 
 // StatementsMax bounds one answer: a year's statements of a hundred merchants,
@@ -177,14 +181,21 @@ func Statements(ctx context.Context, db Querier, f StatementFilter) (list []Stat
 	for _, c := range (&Statement{}).figures() {
 		columns.WriteString(", s." + c.column)
 	}
+	order, limit := "", f.Limit
+	if f.Newest {
+		order = " DESC"
+	}
+	if limit <= 0 || limit > StatementsMax {
+		limit = StatementsMax
+	}
 	// Compared as days since 1970, so that zero dates need no second statement.
 	rows, err := db.Query(ctx, `
 		SELECT m.mid, m.name, s.merchant_id, s.bucket, s.calendar_id, s.business_date, s.value_date, s.currency, s.settled_at, s.journal_id,
 			s.reserve_release_on, s.transfer_count, s.transfer_minor, s.digest::text`+columns.String()+`
 		FROM settlements s JOIN merchants m USING (merchant_id)
 		WHERE ($1 = '' OR m.mid = $1) AND s.business_date BETWEEN $2 AND $3
-		ORDER BY s.business_date, m.mid, s.currency LIMIT $4`,
-		f.MID, f.From.Time(), f.last().Time(), StatementsMax+1)
+		ORDER BY s.business_date`+order+`, m.mid, s.currency LIMIT $4 OFFSET $5`,
+		f.MID, f.From.Time(), f.last().Time(), limit+1, max(f.Offset, 0))
 	if err != nil {
 		return nil, false, fmt.Errorf("read statements: %w", err)
 	}
@@ -192,8 +203,8 @@ func Statements(ctx context.Context, db Querier, f StatementFilter) (list []Stat
 	if err != nil {
 		return nil, false, fmt.Errorf("read statements: %w", err)
 	}
-	if len(list) > StatementsMax {
-		return list[:StatementsMax], true, nil
+	if len(list) > limit {
+		return list[:limit], true, nil
 	}
 	return list, false, nil
 }

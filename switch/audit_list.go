@@ -27,9 +27,25 @@ const MaxListed = 1000
 // AuditLog lists the newest limit (1 to [MaxListed]) rows of the audit log, the
 // newest first: those of a kind or, with an empty one, all.
 func AuditLog(ctx context.Context, db ledger.Querier, kind string, limit int) ([]*AuditRow, error) {
+	return AuditRows(ctx, db, AuditFilter{Kind: kind, Limit: limit})
+}
+
+// AuditFilter chooses rows of the audit log; zero values choose every one.
+type AuditFilter struct {
+	Kind string
+	// Text that subject or detail has in it.
+	Text string
+	// Before is the last row of the page before.
+	Before int64
+	Limit  int // 1 to [MaxListed]
+}
+
+// AuditRows lists rows of the audit log, the newest first.
+func AuditRows(ctx context.Context, db ledger.Querier, f AuditFilter) ([]*AuditRow, error) {
 	rows, err := db.Query(ctx, `
 		SELECT audit_id, coalesce(sequence, 0), recorded_at, kind, subject, detail FROM audit_log
-		WHERE $1 = '' OR kind = $1 ORDER BY audit_id DESC LIMIT $2`, kind, max(1, min(limit, MaxListed)))
+		WHERE ($1 = '' OR kind = $1) AND ($3 = 0 OR audit_id < $3) AND ($4 = '' OR strpos(subject, $4) > 0 OR strpos(detail, $4) > 0)
+		ORDER BY audit_id DESC LIMIT $2`, f.Kind, max(1, min(f.Limit, MaxListed)), f.Before, f.Text)
 	if err != nil {
 		return nil, fmt.Errorf("list the audit log: %w", err)
 	}

@@ -42,6 +42,7 @@ type BatchFilter struct {
 	// Differing chooses the batches with differences.
 	Differing bool
 	Limit     int // at most 1000
+	Offset    int // so many are passed over
 }
 
 const listBatchesSQL = `
@@ -57,7 +58,7 @@ CROSS JOIN LATERAL (SELECT count(*) AS n FROM batch_differences d
 	WHERE d.bucket = b.bucket AND d.terminal_id = b.terminal_id AND d.batch_no = b.batch_no) d
 WHERE ($1 = '' OR m.mid = $1) AND ($2 = '' OR t.tid = $2) AND ($3 = 0 OR b.batch_no = $3)
 	AND (NOT $4 OR b.state < 5) AND (NOT $5 OR d.n > 0)
-ORDER BY coalesce(b.closed_at, 'infinity') DESC, b.opened_at DESC, t.tid LIMIT $6`
+ORDER BY coalesce(b.closed_at, 'infinity') DESC, b.opened_at DESC, t.tid LIMIT $6 OFFSET $7`
 
 // maxListed bounds a listing.
 const maxListed = 1000
@@ -78,7 +79,7 @@ func ListBatches(ctx context.Context, db ledger.TxBeginner, filter BatchFilter) 
 }
 
 func listBatches(ctx context.Context, tx pgx.Tx, filter BatchFilter) ([]*BatchSummary, error) {
-	rows, err := tx.Query(ctx, listBatchesSQL, filter.MID, filter.TID, filter.BatchNo, filter.Current, filter.Differing, filter.Limit)
+	rows, err := tx.Query(ctx, listBatchesSQL, filter.MID, filter.TID, filter.BatchNo, filter.Current, filter.Differing, filter.Limit, max(filter.Offset, 0))
 	if err != nil {
 		return nil, err //nolint:wrapcheck // wrapped by ListBatches
 	}
@@ -154,7 +155,19 @@ type ReportedDifference struct {
 
 // ShowBatch returns a terminal's batch with its transactions and differences;
 // number 0 is the current one.
-func ShowBatch(ctx context.Context, db ledger.TxBeginner, tid string, number int32) (report *BatchReport, err error) {
+func ShowBatch(ctx context.Context, db ledger.TxBeginner, tid string, number int32) (*BatchReport, error) {
+	return showBatch(ctx, db, tid, number, (*BatchReport).readTransactions, (*BatchReport).readDifferences)
+}
+
+// FindBatch is [ShowBatch] without the transactions, which may be many:
+// [SearchTransactions] reads them page by page.
+func FindBatch(ctx context.Context, db ledger.TxBeginner, tid string, number int32) (*BatchReport, error) {
+	return showBatch(ctx, db, tid, number, (*BatchReport).readDifferences)
+}
+
+func showBatch(
+	ctx context.Context, db ledger.TxBeginner, tid string, number int32, parts ...func(*BatchReport, context.Context, pgx.Tx) error,
+) (report *BatchReport, err error) {
 	err = inSnapshot(ctx, db, func(tx pgx.Tx) error {
 		list, err := listBatches(ctx, tx, BatchFilter{TID: tid, BatchNo: number, Current: number == 0, Limit: 1})
 		if err != nil {
@@ -164,7 +177,12 @@ func ShowBatch(ctx context.Context, db ledger.TxBeginner, tid string, number int
 			return ErrNoBatch
 		}
 		report = &BatchReport{BatchSummary: list[0]}
-		return report.read(ctx, tx)
+		for _, read := range parts {
+			if err := read(report, ctx, tx); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("show batch of terminal %s: %w", tid, err)
@@ -172,7 +190,7 @@ func ShowBatch(ctx context.Context, db ledger.TxBeginner, tid string, number int
 	return report, nil
 }
 
-func (r *BatchReport) read(ctx context.Context, tx pgx.Tx) error {
+func (r *BatchReport) readTransactions(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `
 		SELECT stan, lpad(rrn::text, 12, '0'), kind, state, reason, amount_minor, coalesce(pan_masked, '')
 		FROM transactions WHERE bucket = $1 AND terminal_id = $2 AND batch_no = $3 ORDER BY accepted_at, transaction_id`,
@@ -186,7 +204,11 @@ func (r *BatchReport) read(ctx context.Context, tx pgx.Tx) error {
 	}); err != nil {
 		return fmt.Errorf("transactions: %w", err)
 	}
-	rows, err = tx.Query(ctx, `
+	return nil
+}
+
+func (r *BatchReport) readDifferences(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `
 		SELECT d.kind, d.stan, d.terminal_minor, d.host_minor, coalesce(lpad(t.rrn::text, 12, '0'), ''), d.raised_at
 		FROM batch_differences d
 		LEFT JOIN transactions t ON t.bucket = d.bucket AND t.business_date = d.business_date AND t.transaction_id = d.transaction_id

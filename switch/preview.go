@@ -47,15 +47,41 @@ func PreviewCancel(ctx context.Context, db ledger.TxBeginner, now time.Time, rrn
 	if err != nil {
 		return nil, err
 	}
-	var preview *CancelPreview
-	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
-		preview, err = previewCancel(ctx, tx, dir, now, rrn)
-		return err
+	list, err := PreviewCancels(ctx, db, dir, rrn, now)
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
+}
+
+// ErrNoWindowYet: business days have not been made as far as that.
+var ErrNoWindowYet = errors.New("no business day is made as far as that")
+
+// PreviewCancels is [PreviewCancel] at several instants, by reference data that is
+// at hand. An instant that no business day is made for yet ends the list there.
+// Errors: [ErrNoTransaction], and [ErrNoWindowYet] when there is none at all.
+func PreviewCancels(ctx context.Context, db ledger.TxBeginner, dir *Directory, rrn int64, at ...time.Time) ([]*CancelPreview, error) {
+	var list []*CancelPreview
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		for _, now := range at {
+			preview, err := previewCancel(ctx, tx, dir, now, rrn)
+			if errors.Is(err, errNoWindow) {
+				if len(list) == 0 {
+					return ErrNoWindowYet
+				}
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			list = append(list, preview)
+		}
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preview cancel of RRN %s: %w", rrnText(rrn), err)
 	}
-	return preview, nil
+	return list, nil
 }
 
 func previewCancel(ctx context.Context, tx pgx.Tx, dir *Directory, now time.Time, rrn int64) (*CancelPreview, error) {

@@ -1,6 +1,8 @@
 // What every page has beside its HTML: the slash key leads to the search field,
 // the clock goes on, and parts that the server streams are kept fresh.
 
+import "./bands.js";
+
 const field = document.getElementById("find");
 
 document.addEventListener("keydown", (event) => {

@@ -1,0 +1,182 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"meridian/switch"
+)
+
+// reviewsBody are the refunds that wait for a person, or all.
+type reviewsBody struct {
+	All    bool
+	List   []*switching.Review
+	CanAct bool
+	Done   string
+}
+
+func (c *Console) reviews(r *http.Request) (*view, error) {
+	body := &reviewsBody{All: param(r, "all") != "", CanAct: personOf(r).CanAct()}
+	list, err := switching.Reviews(r.Context(), c.o.Pool, body.All)
+	if err != nil {
+		return nil, err
+	}
+	if body.All {
+		slices.Reverse(list) // what was decided last is looked for first
+	}
+	const most = 200
+	body.List = list[:min(len(list), most)]
+	switch done := param(r, "done"); done {
+	case "approved", "rejected":
+		body.Done = "The refund with RRN " + digitsOnly(param(r, "rrn")) + " was " + done + ". Its terminal's next repeat gets the final answer."
+	}
+	return &view{template: "reviews.html", title: "Reviews", section: "reviews", body: body}, nil
+}
+
+// digitsOnly keeps an address from putting words on the page.
+func digitsOnly(text string) string {
+	if !onlyDigits.MatchString(text) {
+		return "–"
+	}
+	return text
+}
+
+// decideReview approves or rejects a refund.
+func (c *Console) decideReview(r *http.Request, who, why string) (string, error) {
+	text := r.PathValue("rrn")
+	rrn, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || len(text) != rrnDigits || rrn < 0 {
+		return "", notFound("“" + truncate(text) + "” is no RRN: it has twelve digits.")
+	}
+	decision := r.PostFormValue("decision")
+	if decision != "approve" && decision != "reject" {
+		return "", badRequest("A refund is approved or rejected.")
+	}
+	err = switching.DecideReview(r.Context(), c.o.Pool, c.o.Now(), switching.ReviewDecision{
+		RRN: rrn, Approve: decision == "approve", Who: who, Why: why,
+	})
+	if errors.Is(err, switching.ErrNoReview) {
+		return "", &pageError{http.StatusConflict, "Decided already", "No refund with the RRN " + text + " waits for a review any more."}
+	}
+	if err != nil {
+		return "", err
+	}
+	done := map[string]string{"approve": "approved", "reject": "rejected"}[decision]
+	return "/reviews?" + url.Values{"done": {done}, "rrn": {text}}.Encode(), nil
+}
+
+// exceptionsBody are the newest exceptions.
+type exceptionsBody struct {
+	List []*switching.RaisedException
+	More bool
+}
+
+func (c *Console) exceptions(r *http.Request) (*view, error) {
+	const most = 200
+	list, err := switching.Exceptions(r.Context(), c.o.Pool, most+1)
+	if err != nil {
+		return nil, err
+	}
+	body := &exceptionsBody{List: list[:min(len(list), most)], More: len(list) > most}
+	return &view{template: "exceptions.html", title: "Exceptions", section: "exceptions", body: body}, nil
+}
+
+// auditBody is a page of the audit log.
+type auditBody struct {
+	Kind, Text string
+	Kinds      []string
+	List       []*switching.AuditRow
+	Next       string
+	First      string
+	Broken     bool
+}
+
+// auditKinds are offered to choose from; others can be typed.
+var auditKinds = []string{
+	"mac_failure", "terminal_locked", "terminal_unlocked", "denied_unknown_terminal", "denied_terminal_locked", "review_decided",
+	"policy_changed", "console_token_made", "console_token_revoked", "console_sign_in", "console_refused",
+}
+
+func (c *Console) audit(r *http.Request) (*view, error) {
+	body := &auditBody{Kind: param(r, "kind"), Text: param(r, "text"), Kinds: auditKinds}
+	filter := switching.AuditFilter{Kind: body.Kind, Text: body.Text, Limit: listed + 1}
+	query := url.Values{}
+	for name, value := range map[string]string{"kind": body.Kind, "text": body.Text} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if before := param(r, "before"); before != "" {
+		var err error
+		if filter.Before, err = strconv.ParseInt(before, 10, 64); err != nil || filter.Before < 1 {
+			return nil, badRequest("The address of this page is damaged. Begin at the first page.")
+		}
+		body.First = "/audit?" + query.Encode()
+	}
+	list, err := switching.AuditRows(r.Context(), c.o.Pool, filter)
+	if err != nil {
+		return nil, err
+	}
+	if body.List = list[:min(len(list), listed)]; len(list) > listed {
+		query.Set("before", strconv.FormatInt(body.List[listed-1].ID, 10))
+		body.Next = "/audit?" + query.Encode()
+	}
+	if samples := c.meter.kept(); len(samples) > 0 {
+		body.Broken = samples[len(samples)-1].gauges.AuditBroken > 0
+	}
+	return &view{template: "audit.html", title: "Audit log", section: "audit", body: body}, nil
+}
+
+// merchantsBody lists the merchants.
+type merchantsBody struct {
+	List  []*switching.Merchant
+	Pager pager
+}
+
+func (c *Console) merchants(r *http.Request) (*view, error) {
+	list := c.o.Directory().Merchants()
+	list = list[min(offset(r), len(list)):]
+	body := &merchantsBody{}
+	body.List, body.Pager = page(r, list, listed)
+	return &view{template: "merchants.html", title: "Merchants", section: "merchants", body: body}, nil
+}
+
+// merchantBody is one merchant.
+type merchantBody struct {
+	*switching.Merchant
+
+	Calendar  string
+	Terminals []*switching.TerminalState
+	More      bool // there are more terminals
+	Settings  []setting
+}
+
+// setting of a policy in words.
+type setting struct{ Name, Value string }
+
+func (c *Console) merchant(r *http.Request) (*view, error) {
+	mid := r.PathValue("mid")
+	directory := c.o.Directory()
+	m := directory.Merchant(mid)
+	if m == nil || m.MID != mid {
+		return nil, notFound("No merchant has the MID " + truncate(mid) + ".")
+	}
+	body := &merchantBody{Merchant: m}
+	for _, calendar := range directory.Calendars() {
+		if calendar.ID == m.CalendarID {
+			body.Calendar = calendar.Cutoff.String() + " " + calendar.Zone.String()
+		}
+	}
+	terminals, err := switching.TerminalStates(r.Context(), c.o.Pool, mid)
+	if err != nil {
+		return nil, err
+	}
+	body.Terminals, body.More = terminals[:min(len(terminals), listed)], len(terminals) > listed
+	if body.Settings, err = c.settings(r.Context(), m.Policy.Name); err != nil {
+		return nil, err
+	}
+	return &view{template: "merchant.html", title: m.Name, section: "merchants", body: body}, nil
+}
