@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"meridian/host"
 	"meridian/switch"
 )
 
@@ -21,6 +22,8 @@ type Options struct {
 	Directory func() *switching.Directory
 	// Metrics of the host, for what is live.
 	Metrics prometheus.Gatherer
+	// Tap of the host's messages; nil shows none.
+	Tap *host.Tap
 	// Now is the business clock; nil is the real one.
 	Now func() time.Time
 	// Clock says whose the business clock is, such as "sandbox"; empty is the real one.
@@ -43,6 +46,7 @@ type Console struct {
 	pages   *pages
 	meter   *meter
 	trial   trialCache
+	rows    rowCache
 	handler http.Handler
 
 	stop    context.CancelFunc
@@ -91,6 +95,9 @@ func (c *Console) routes() http.Handler {
 	get := func(path string, page pageFunc) { mux.Handle("GET "+path, c.page(page)) }
 	get("/{$}", c.overview)
 	mux.HandleFunc("GET /overview/stream", c.overviewStream)
+	get("/messages", c.messages)
+	mux.HandleFunc("GET /messages/stream", c.messageStream)
+	get("/messages/{number}", c.message)
 	get("/transactions", c.transactions)
 	get("/transactions/{rrn}", c.transaction)
 	get("/batches", c.batches)

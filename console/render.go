@@ -151,6 +151,7 @@ type navigationItem struct{ Section, Path, Name string }
 var navigation = []navigationGroup{
 	{"Now", []navigationItem{
 		{"overview", "/", "Overview"},
+		{"messages", "/messages", "Live messages"},
 	}},
 	{"Money", []navigationItem{
 		{"transactions", "/transactions", "Transactions"},

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"meridian/host"
 	"meridian/internal/money"
 	"meridian/ledger"
 	"meridian/switch"
@@ -25,6 +26,8 @@ type transactionBody struct {
 	// RawDecision is one that another version stored in its own way.
 	RawDecision string
 	Preview     *preview
+	// Messages of it that passed while somebody looked, the newest first.
+	Messages []messageRow
 	// Others have the same RRN: a decade has passed, or the sandbox's clock was turned back.
 	Others []*switching.FoundTransaction
 }
@@ -83,6 +86,11 @@ func (c *Console) transaction(r *http.Request) (*view, error) {
 	if cancellable(body.Inspection) && len(found) == 1 {
 		if body.Preview, err = c.preview(ctx, rrn, c.o.Now()); err != nil {
 			return nil, err
+		}
+	}
+	if c.o.Tap != nil {
+		for _, p := range c.o.Tap.Latest(listed, func(p *host.Passed) bool { return p.RRN == rrn }) {
+			body.Messages = append(body.Messages, newMessageRow(p))
 		}
 	}
 	if len(found) > 1 {

@@ -176,5 +176,6 @@ func (x *exchange) notVerifiable(err error) {
 // happens.
 func (x *exchange) macFailed(problem string) {
 	x.pipeline.metrics.macFailures.WithLabelValues(x.message.Listener, problem).Inc()
+	x.macVerdict = problem
 	x.pipeline.o.Guard.MACFailed(x.attempt, problem == macMissing, func() { x.turnAway(switching.MACWrong) })
 }

@@ -56,6 +56,8 @@ type PipelineOptions struct {
 	Dialects map[string]dialect.Dialect
 	// Guard decides whom the pipeline listens to.
 	Guard Guard
+	// Tap shows messages to people; nil shows none.
+	Tap *Tap
 	// Logger; nil logs nothing.
 	Logger *slog.Logger
 	// Registerer of the pipeline's metrics; nil registers none.
@@ -96,6 +98,9 @@ type exchange struct {
 	network   string // of its card, as metrics have it
 	response  switching.Response
 	sent      bool
+	// For those who watch: what was found about the MAC, and what was decided.
+	macVerdict string
+	watched    *switching.Response
 }
 
 // Handle takes one message. It answers from here, or from a lane's goroutine.
@@ -157,6 +162,10 @@ func (x *exchange) release() {
 // authenticated goes on with a message whose MAC was right, or whose terminal or
 // type has none.
 func (x *exchange) authenticated(sealed bool) {
+	x.macVerdict = macNone
+	if sealed {
+		x.macVerdict = macRight
+	}
 	if !x.passes(x.pipeline.o.Guard.Verified(x.attempt, sealed)) {
 		return
 	}
@@ -231,6 +240,7 @@ func (x *exchange) decided(r *switching.Response) {
 		x.reply(r)
 	case switching.MACWrong: // a replay: the MAC was right once
 		x.pipeline.metrics.macFailures.WithLabelValues(x.message.Listener, macReplayed).Inc()
+		x.macVerdict = macReplayed
 		x.pipeline.o.Guard.MACFailed(x.attempt, false, func() { x.reply(r) })
 	default:
 		x.pipeline.o.Guard.Denied(x.attempt, r.Reason, func() { x.reply(r) })
@@ -240,6 +250,10 @@ func (x *exchange) decided(r *switching.Response) {
 // reply builds the answer and hands it to the session.
 func (x *exchange) reply(r *switching.Response) {
 	defer x.contain("building an answer") // a lane's goroutine runs this
+	if x.pipeline.o.Tap.Watched() {
+		kept := *r
+		x.watched = &kept
+	}
 	m := &x.pages.answer
 	if !x.dialect.Answer(m, x.request, r) {
 		x.pipeline.metrics.answered(x, nil, r)
@@ -274,6 +288,9 @@ func (x *exchange) send(a Answer) {
 		return
 	}
 	x.sent = true
+	if x.pipeline.o.Tap.Watched() {
+		x.show(a)
+	}
 	clear(x.message.Payload)
 	if x.submitted != nil && x.submitted.PIN != nil {
 		clear(x.submitted.PIN.Block)

@@ -37,6 +37,7 @@ type Sandbox struct {
 	database *database
 	vault    *vault.Vault
 	node     *node.Node
+	tap      *host.Tap
 	console  *console.Server
 	manifest Manifest
 
@@ -202,6 +203,7 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 		}
 		return s.catchUp(ctx, n.Switch())
 	}}
+	s.tap = host.NewTap()
 	var err error
 	s.node, err = node.Start(ctx, node.Config{
 		DatabaseURL: s.database.url,
@@ -237,6 +239,7 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 		OpsAddress:  s.options.Ops,
 		OpsHandlers: map[string]http.Handler{ClockPath: control},
 		Admission:   admission(),
+		Tap:         s.tap,
 		Logger:      s.logger,
 		Now:         s.clock.Now,
 		Version:     s.options.Version,
@@ -257,7 +260,7 @@ func (s *Sandbox) startConsole(ctx context.Context) error {
 	}
 	s.undo = append(s.undo, func(context.Context) error { pool.Close(); return nil })
 	pages, err := console.New(console.Options{
-		Pool: pool, Directory: s.node.Switch().Directory, Metrics: s.node.Metrics(), Now: s.clock.Now, Clock: "sandbox",
+		Pool: pool, Directory: s.node.Switch().Directory, Metrics: s.node.Metrics(), Tap: s.tap, Now: s.clock.Now, Clock: "sandbox",
 		Open: true, Who: "sandbox console", Version: s.options.Version, Logger: s.logger,
 	})
 	if err != nil {

@@ -67,7 +67,9 @@ type Config struct {
 	// DrainTimeout bounds a shutdown; 0 takes 20 s, below the 30 s that
 	// orchestrators commonly grant.
 	DrainTimeout time.Duration
-	Logger       *slog.Logger
+	// Tap shows messages to people; nil shows none.
+	Tap    *host.Tap
+	Logger *slog.Logger
 	// Now is the business clock; nil is the real one.
 	Now     func() time.Time
 	Version string
@@ -232,7 +234,7 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 	}
 	n.server = host.NewServer(host.Options{
 		Handler: host.NewPipeline(host.PipelineOptions{
-			Switch: n.sw, Dialects: dialects, Guard: sentry,
+			Switch: n.sw, Dialects: dialects, Guard: sentry, Tap: n.cfg.Tap,
 			Logger: n.log, Registerer: registry,
 		}),
 		Logger: n.log, Metrics: host.NewMetrics(registry),

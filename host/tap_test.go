@@ -1,0 +1,163 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"meridian/host/wire"
+)
+
+func newTappedRig(t testing.TB) (*pipelineRig, *Tap) {
+	t.Helper()
+	r := newPipelineRig(t)
+	r.pipeline.o.Tap = NewTap()
+	return r, r.pipeline.o.Tap
+}
+
+func TestTapShowsMessagesWithoutSecrets(t *testing.T) {
+	for _, listener := range []string{"nac", "ascii"} {
+		r, tap := newTappedRig(t)
+		icc := "9F36020001570347617399"
+		m := sale("0200", openTID, map[int]string{45: "B" + pipelinePAN + "^LEE/ANN^3012"})
+		b, err := hexBytes(icc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.SetBytes(55, b)
+		view := tap.Watch()
+		r.answered(listener, r.pack(listener, m, nil))
+		list, missed, err := view.Next(t.Context())
+		if err != nil || len(list) != 1 || missed != 0 {
+			t.Fatalf("%d messages, %d missed, %v", len(list), missed, err)
+		}
+		view.Close()
+		p := list[0]
+		if p.Request.MTI != "0200" || p.Answer.MTI != "0210" || p.TID != openTID || p.Kind != "sale" || p.Reason != "approved" ||
+			p.MAC != macNone || p.RRN != 606900000042 || p.Listener != listener || p.Remote != "192.0.2.7" || p.Internal <= 0 || p.Number != 1 {
+			t.Errorf("%s: %+v", listener, p)
+		}
+		if p.Request.Field(4) != "000000001234" || p.Answer.Field(39) != "00" || p.Request.Field(2) != wire.MaskPAN(pipelinePAN) {
+			t.Errorf("%s: fields %+v", listener, p.Request.Fields)
+		}
+		everything := fmt.Sprintf("%+v", *p)
+		for _, secret := range []string{pipelinePAN, pipelineTrack, "1122334455667788", "LEE/ANN", "47617399", fmt.Sprintf("%X", pipelinePAN), fmt.Sprintf("%X", "1122334455667788"), "3012"} {
+			if strings.Contains(everything, secret) {
+				t.Errorf("%s shows %s: %s", listener, secret, everything)
+			}
+		}
+		bytes := 0
+		for _, part := range p.Request.Parts {
+			bytes += part.Bytes
+			if part.Hidden == (part.Hex != "") || part.Hex != "" && len(part.Hex) != 2*part.Bytes {
+				t.Errorf("%s: part %+v", listener, part)
+			}
+		}
+		if bytes != p.Request.Bytes {
+			t.Errorf("%s: parts of %d bytes, the message has %d", listener, bytes, p.Request.Bytes)
+		}
+		if tap.Watched() || tap.Find(1) != p || tap.Find(2) != nil || tap.Find(1+tapKept) != nil {
+			t.Errorf("%s: watched %t", listener, tap.Watched())
+		}
+	}
+}
+
+func hexBytes(text string) (b []byte, err error) {
+	_, err = fmt.Sscanf(text, "%x", &b)
+	return b, err
+}
+
+func TestTapTellsTheMACsVerdict(t *testing.T) {
+	r, tap := newTappedRig(t)
+	tap.Look(time.Hour)
+	defer tap.lease.Stop()
+	r.answered("nac", r.pack("nac", sale("0200", sealedTID, nil), r.mac))
+	forged := r.pack("nac", sale("0200", sealedTID, nil), r.mac)
+	forged[len(forged)-1] ^= 1
+	r.answered("nac", forged)
+	r.answered("nac", r.pack("nac", sale("0200", sealedTID, nil), nil))
+	r.handle("nac", []byte{0x02, 0x00, 0xFF})
+	r.handle("nac", []byte("\xFF"))
+	var got []string
+	for _, p := range tap.Latest(10, nil) {
+		got = append(got, p.MAC+" "+p.Answer.Field(39))
+		for _, part := range append(p.Request.Parts, p.Answer.Parts...) {
+			if part.Field == 64 && !part.Hidden {
+				t.Error("a MAC is shown")
+			}
+		}
+	}
+	if want := "unseen , unseen 30, missing 63, wrong 63, right 00"; strings.Join(got, ", ") != want {
+		t.Errorf("%s, want %s", strings.Join(got, ", "), want)
+	}
+	if n := len(tap.Latest(10, func(p *Passed) bool { return p.MAC == macRight })); n != 1 {
+		t.Errorf("%d messages fit", n)
+	}
+	tap.endLook()
+	if tap.Watched() {
+		t.Error("watched after the look")
+	}
+}
+
+// A viewer who is behind gets what is still kept, and is told of the rest.
+func TestTapIsBounded(t *testing.T) {
+	tap := NewTap()
+	slow := tap.Watch()
+	const passed = tapKept + 100
+	for range passed {
+		tap.pass(&Passed{})
+	}
+	list, missed, err := slow.Next(t.Context())
+	if err != nil || len(list) != tapKept || missed != 100 || list[0].Number != 101 {
+		t.Errorf("%d messages from %d, %d missed, %v", len(list), list[0].Number, missed, err)
+	}
+	begin := time.Now()
+	shown := 0
+	for range 100 {
+		if tap.admit(begin) {
+			shown++
+		}
+	}
+	if shown != tapPerSpan || !tap.admit(begin.Add(tapSpan)) || tap.unseen != 100-tapPerSpan {
+		t.Errorf("%d rendered, %d unseen", shown, tap.unseen)
+	}
+	tap.pass(&Passed{})
+	if _, missed, _ := slow.Next(t.Context()); missed != 100-tapPerSpan {
+		t.Errorf("%d missed", missed)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := slow.Next(ended); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	slow.Close()
+	slow.Close()
+	for range tapWatchers {
+		if tap.Watch() == nil {
+			t.Fatal("too few may watch")
+		}
+	}
+	if tap.Watch() != nil || tap.watching.Load() != tapWatchers {
+		t.Error("there is no bound")
+	}
+}
+
+// A tap that nobody watches costs a message nothing.
+func TestTapUnwatchedAllocatesNothing(t *testing.T) {
+	measure := func(tap *Tap) float64 {
+		r := newPipelineRig(t)
+		r.pipeline.o.Tap = tap
+		payload := r.pack("nac", sale("0200", openTID, nil), nil)
+		buffer := make([]byte, len(payload))
+		return testing.AllocsPerRun(200, func() {
+			copy(buffer, payload)
+			r.pipeline.Handle(context.Background(), &Message{Listener: "nac", Payload: buffer}, func(Answer) {})
+		})
+	}
+	if without, with := measure(nil), measure(NewTap()); with > without {
+		t.Errorf("%.1f allocations without a tap, %.1f with one", without, with)
+	}
+}
