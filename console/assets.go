@@ -67,5 +67,5 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", assetTypes[path.Ext(name)])
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
-	_, _ = w.Write(content)
+	_, _ = w.Write(content) //nolint:gosec // embedded
 }

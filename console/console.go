@@ -40,14 +40,17 @@ type Options struct {
 
 // Console serves the pages. [Console.Close] ends what it watches.
 type Console struct {
-	o       Options
-	log     *slog.Logger
-	assets  *assets
-	pages   *pages
-	meter   *meter
-	trial   trialCache
-	rows    rowCache
-	handler http.Handler
+	o      Options
+	log    *slog.Logger
+	assets *assets
+	pages  *pages
+	meter  *meter
+	trial  trialCache
+	// Those who signed in, where the console is not open.
+	sessions sessions
+	refusals onceASecond
+	rows     rowCache
+	handler  http.Handler
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -69,7 +72,7 @@ func New(o Options) (*Console, error) {
 	if c.pages, err = loadPages(c.assets); err != nil {
 		return nil, err
 	}
-	c.handler = c.guard(c.routes())
+	c.handler = c.guard(c.entrance(c.routes()))
 	watching, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	c.running.Go(func() { c.meter.run(watching, c.log) })
@@ -85,13 +88,30 @@ func (c *Console) Close() {
 // ServeHTTP serves one request.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
 
-func (c *Console) routes() http.Handler {
+// entrance has what is for everybody, and before all else those who sign in. An
+// open console takes everybody for its operator.
+func (c *Console) entrance(inside http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /assets/", c.assets)
 	mux.HandleFunc("GET /favicon.ico", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, c.assets.path("icon.svg"), http.StatusFound)
 	})
 	mux.HandleFunc("POST /appearance", c.appearance)
+	if c.o.Open {
+		mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+			inside.ServeHTTP(w, withPerson(r, person{Name: c.o.Who, Role: RoleOperator}))
+		})
+		return mux
+	}
+	mux.Handle("GET /sign-in", c.page(c.signInPage))
+	mux.HandleFunc("POST /sign-in", c.signIn)
+	mux.HandleFunc("POST /sign-out", c.signOut)
+	mux.Handle("/", c.signedIn(inside))
+	return mux
+}
+
+func (c *Console) routes() http.Handler {
+	mux := http.NewServeMux()
 	get := func(path string, page pageFunc) { mux.Handle("GET "+path, c.page(page)) }
 	get("/{$}", c.overview)
 	mux.HandleFunc("GET /overview/stream", c.overviewStream)

@@ -38,9 +38,6 @@ func (c *Console) guard(next http.Handler) http.Handler {
 			c.fail(w, r, errForeignHost)
 			return
 		}
-		if c.o.Open {
-			r = withPerson(r, person{Name: c.o.Who, Role: RoleOperator})
-		}
 		checked.ServeHTTP(w, r)
 	})
 }

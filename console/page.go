@@ -40,11 +40,11 @@ type frame struct {
 }
 
 // page serves what a function makes.
-func (c *Console) page(make pageFunc) http.Handler {
+func (c *Console) page(build pageFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
 		defer cancel()
-		v, err := make(r.WithContext(ctx))
+		v, err := build(r.WithContext(ctx))
 		switch {
 		case err != nil:
 			c.fail(w, r, err)
@@ -62,7 +62,7 @@ func (c *Console) write(w http.ResponseWriter, r *http.Request, status int, v *v
 	var b bytes.Buffer
 	f := frame{
 		Title: v.title, Section: v.section, Sandbox: c.o.Open, Version: c.o.Version, Theme: theme(r),
-		Person: personOf(r), Here: r.URL.RequestURI(), Now: c.o.Now().UTC(), Clock: c.o.Clock, Body: v.body,
+		Person: personOf(r), Here: here(r), Now: c.o.Now().UTC(), Clock: c.o.Clock, Body: v.body,
 	}
 	if err := c.pages.render(&b, v.template, &f); err != nil {
 		c.log.Error("cannot render a page", "template", v.template, "error", err)
@@ -72,6 +72,14 @@ func (c *Console) write(w http.ResponseWriter, r *http.Request, status int, v *v
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes())
+}
+
+// here is where a page can be had again.
+func here(r *http.Request) string {
+	if r.Method != http.MethodGet {
+		return "/"
+	}
+	return r.URL.RequestURI()
 }
 
 // fail shows an error: what a person can do about it, and nothing of the inside.
@@ -122,7 +130,7 @@ func theme(r *http.Request) string {
 // appearance keeps the choice between light and dark.
 func (c *Console) appearance(w http.ResponseWriter, r *http.Request) {
 	choice := r.PostFormValue("appearance")
-	cookie := http.Cookie{
+	cookie := http.Cookie{ //nolint:gosec // a colour is no secret, and a sandbox has no TLS
 		Name: themeCookie, Value: choice, Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
 		HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
 	}
@@ -130,7 +138,7 @@ func (c *Console) appearance(w http.ResponseWriter, r *http.Request) {
 		cookie.Value, cookie.MaxAge = "", -1
 	}
 	http.SetCookie(w, &cookie)
-	http.Redirect(w, r, localPath(r.PostFormValue("back")), http.StatusSeeOther)
+	http.Redirect(w, r, localPath(r.PostFormValue("back")), http.StatusSeeOther) //nolint:gosec // localPath stays here
 }
 
 // localPath is a path of this console, whatever was asked for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -56,6 +57,9 @@ func (c *Console) action(change actionFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := personOf(r)
 		if !who.CanAct() {
+			if c.refusals.allow(time.Now()) {
+				c.note(r.Context(), "console_refused", "console", "viewer "+who.Name+": "+r.Method+" "+truncate(r.URL.Path))
+			}
 			c.fail(w, r, errNotAllowed)
 			return
 		}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,18 +30,31 @@ const (
 	maxConnections = 512
 )
 
+// ServerOptions say where and what a server serves.
+type ServerOptions struct {
+	Address string // host:port; port 0 picks a free one
+	TLS     *tls.Config
+	Handler http.Handler
+	Logger  *slog.Logger
+}
+
 // Listen serves a handler, such as a [Console], on an address until the server is
 // closed.
-func Listen(ctx context.Context, address string, handler http.Handler, log *slog.Logger) (*Server, error) {
+func Listen(ctx context.Context, o ServerOptions) (*Server, error) {
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", address)
+	tcp, err := config.Listen(ctx, "tcp", o.Address)
 	if err != nil {
 		return nil, fmt.Errorf("console address: %w", err)
+	}
+	log := o.Logger
+	var listener net.Listener = limit(tcp, maxConnections)
+	if o.TLS != nil {
+		listener = tls.NewListener(listener, o.TLS)
 	}
 	s := &Server{address: listener.Addr().String(), ended: make(chan struct{})}
 	serving, stop := context.WithCancel(context.Background())
 	s.server = &http.Server{
-		Handler: handler, ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: o.Handler, ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		BaseContext: func(net.Listener) context.Context { return serving }, // event streams end with it
 	}
@@ -48,7 +62,7 @@ func Listen(ctx context.Context, address string, handler http.Handler, log *slog
 	go func() {
 		defer close(s.ended)
 		defer stop()
-		if err := s.server.Serve(limit(listener, maxConnections)); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := s.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			log.Error("console ended", "error", err)
 		}
 	}()

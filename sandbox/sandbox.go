@@ -267,7 +267,7 @@ func (s *Sandbox) startConsole(ctx context.Context) error {
 		return err
 	}
 	s.undo = append(s.undo, func(context.Context) error { pages.Close(); return nil })
-	if s.console, err = console.Listen(ctx, s.options.Console, pages, s.logger); err != nil {
+	if s.console, err = console.Listen(ctx, console.ServerOptions{Address: s.options.Console, Handler: pages, Logger: s.logger}); err != nil {
 		return s.options.nameAddress(err)
 	}
 	s.undo = append(s.undo, func(context.Context) error { s.console.Close(); return nil })

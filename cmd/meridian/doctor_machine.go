@@ -43,6 +43,9 @@ func examinePorts(ctx context.Context, e *examination, c config.Config) {
 	if c.Ops.Address != "" {
 		addresses = append(addresses, c.Ops.Address)
 	}
+	if c.Console.Address != "" {
+		addresses = append(addresses, c.Console.Address)
+	}
 	for _, address := range addresses {
 		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err != nil {

@@ -35,6 +35,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newCatalogueCommand(g),
 		newClockCommand(g),
 		newConfigCommand(g),
+		newConsoleCommand(g),
 		newCutoverCommand(g),
 		newDecodeCommand(g),
 		newDoctorCommand(g),

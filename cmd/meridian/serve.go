@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"meridian/host"
 	"meridian/host/node"
 	"meridian/internal/config"
 	"meridian/internal/hsm"
@@ -42,6 +43,7 @@ between two collections.`,
 	set("master-key-file", "master_key_file", "file with the key that wraps all others")
 	set("security-module", "security_module", "where keys and PINs are in clear: software")
 	set("ops", "ops.address", "address of metrics and health; empty serves none")
+	set("console", "console.address", "address of the web console; empty serves none")
 	set("log-level", "log.level", "debug, info, warn or error")
 	set("log-format", "log.format", "json, text or auto")
 	command.RunE = func(c *cobra.Command, _ []string) error {
@@ -79,18 +81,31 @@ func serve(ctx context.Context, g *globals, loaded *config.Loaded) error {
 	}
 	tuneCollector()
 	settings.Vault = keys
+	var tap *host.Tap
+	if loaded.Config.Console.Address != "" {
+		tap = host.NewTap()
+	}
+	settings.Tap = tap
 	settings.Module = func(data *vault.DataKeys) (hsm.Module, error) { return openModule(loaded, keys, data) }
-	host, err := node.Start(ctx, settings)
+	running, err := node.Start(ctx, settings)
 	if err != nil {
 		return startError(loaded, err)
 	}
-	addresses := host.Addresses()
+	addresses := running.Addresses()
+	if tap != nil {
+		console, err := startConsole(ctx, loaded, running, tap, log)
+		if err != nil {
+			return errors.Join(err, running.Shutdown())
+		}
+		defer console.close()
+		addresses["console"] = console.server.Address()
+	}
 	attributes := make([]any, 0, len(addresses))
 	for _, name := range slices.Sorted(maps.Keys(addresses)) {
 		attributes = append(attributes, slog.String(name, addresses[name]))
 	}
 	log.Info("ready", slog.String("version", version), slog.String("master_key", keys.KeyID()), slog.Group("addresses", attributes...))
-	return host.Run(ctx)
+	return running.Run(ctx)
 }
 
 // startError gives an error of a host's start its exit code.

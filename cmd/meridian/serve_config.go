@@ -33,6 +33,9 @@ func checkServe(loaded *config.Loaded) error {
 	if _, err := nodeConfig(loaded, slog.New(slog.DiscardHandler)); err != nil {
 		return err
 	}
+	if err := checkConsole(loaded); err != nil {
+		return err
+	}
 	keys, err := openVault(loaded)
 	if err != nil {
 		return err

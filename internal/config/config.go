@@ -21,6 +21,7 @@ type Config struct {
 	Admission      Admission  `yaml:"admission"`
 	Switch         Switch     `yaml:"switch"`
 	Ops            Ops        `yaml:"ops"`
+	Console        Console    `yaml:"console"`
 	Log            Log        `yaml:"log"`
 	Shutdown       Shutdown   `yaml:"shutdown"`
 }
@@ -174,6 +175,17 @@ type Ops struct {
 	Address string `yaml:"address"`
 	// Pprof adds Go's profiles, which show memory and are for trusted networks.
 	Pprof bool `yaml:"pprof"`
+}
+
+// Console is where people look in, with a token each.
+type Console struct {
+	// Address serves the web console; empty serves none.
+	Address string `yaml:"address"`
+	// Certificate is a PEM file: the console's certificate and those between it and the root. Without one the console
+	// is for this machine alone.
+	Certificate string `path:"file" yaml:"certificate"`
+	// Key is the certificate's private key, in PEM.
+	Key string `path:"file" yaml:"key"`
 }
 
 // Log is what is logged, and how.

@@ -104,6 +104,7 @@ func TestFullFile(t *testing.T) {
 		},
 		Switch:   Switch{ReplyTimeout: 20 * time.Second, StoreTimeout: 4 * time.Second, MaxBatch: 128, Queue: 512},
 		Ops:      Ops{Address: "127.0.0.1:9000", Pprof: true},
+		Console:  Console{Address: "127.0.0.1:9001", Certificate: "/etc/meridian/console.pem", Key: "/etc/meridian/console.key"},
 		Log:      Log{Level: "debug", Format: "json"},
 		Shutdown: Shutdown{DrainTimeout: 40 * time.Second},
 	}

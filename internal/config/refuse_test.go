@@ -195,6 +195,30 @@ func TestRefusedFiles(t *testing.T) {
 			[]string{`meridian.yaml:2: ops.address: "localhost:http" has no port from 0 to 65535`},
 		},
 		{
+			"console without port", "console:\n  address: localhost\n",
+			[]string{`meridian.yaml:2: console.address: "localhost" is not host:port, such as 127.0.0.1:8583 or [::1]:8583`},
+		},
+		{
+			"console for everybody in clear", "console:\n  address: 0.0.0.0:8580\n",
+			[]string{`meridian.yaml:2: console.address: "0.0.0.0:8580" is not this machine alone: name console.certificate and console.key, or an address such as 127.0.0.1:8580`},
+		},
+		{
+			"console by name in clear", "console:\n  address: console.example:8580\n",
+			[]string{`meridian.yaml:2: console.address: "console.example:8580" is not this machine alone: name console.certificate and console.key, or an address such as 127.0.0.1:8580`},
+		},
+		{
+			"console with half a certificate", "console:\n  key: a.key\n",
+			[]string{`meridian.yaml:1: console.certificate: is missing beside console.key`},
+		},
+		{
+			"console with the other half", "console:\n  certificate: a.pem\n",
+			[]string{`meridian.yaml:1: console.key: is missing beside console.certificate`},
+		},
+		{
+			"console at ops", "console:\n  address: 127.0.0.1:9580\n",
+			[]string{`meridian.yaml:2: console.address: 127.0.0.1:9580 is taken by ops.address`},
+		},
+		{
 			"frame that four digits cannot announce", listenerWith("length: bcd", "max_frame_bytes: 20000"),
 			[]string{`meridian.yaml:6: listeners[0].max_frame_bytes: 20000 cannot be announced by a length of four digits (length: bcd): at most 9999`},
 		},

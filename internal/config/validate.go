@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"reflect"
 	"regexp"
 	"slices"
@@ -118,9 +119,15 @@ func (c Config) checkRelations() []Problem {
 			report("ops.address", "%s", reason)
 		}
 	}
+	c.Console.check(report)
 	names, addresses := map[string]int{}, map[string]string{}
 	if c.Ops.Address != "" && !picksPort(c.Ops.Address) {
 		addresses[c.Ops.Address] = "ops.address"
+	}
+	if other, taken := addresses[c.Console.Address]; taken {
+		report("console.address", "%s is taken by %s", c.Console.Address, other)
+	} else if c.Console.Address != "" && !picksPort(c.Console.Address) {
+		addresses[c.Console.Address] = "console.address"
 	}
 	for i, listener := range c.Listeners {
 		key := itemKey("listeners", i)
@@ -141,6 +148,28 @@ func (c Config) checkRelations() []Problem {
 		}
 	}
 	return problems
+}
+
+// check looks at the console: tokens do not travel in clear.
+func (c Console) check(report func(key, format string, arguments ...any)) {
+	if c.Certificate != "" && c.Key == "" {
+		report("console.key", "is missing beside console.certificate")
+	}
+	if c.Certificate == "" && c.Key != "" {
+		report("console.certificate", "is missing beside console.key")
+	}
+	if c.Address == "" {
+		return
+	}
+	if reason := wrongAddress(c.Address); reason != "" {
+		report("console.address", "%s", reason)
+		return
+	}
+	host, _, _ := net.SplitHostPort(c.Address)
+	if ip, err := netip.ParseAddr(host); c.Certificate == "" && (err != nil || !ip.IsLoopback()) {
+		report("console.address", "%s is not this machine alone: name console.certificate and console.key, or an address such as 127.0.0.1:8580",
+			quote(c.Address))
+	}
 }
 
 // maxDecimalLength is the longest frame that four decimal digits can announce.
