@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -108,8 +107,8 @@ func (c *Console) cutover(r *http.Request) (*view, error) {
 
 // bands asks the decision on both sides of every instant at which it may change.
 func (c *Console) bands(ctx context.Context, text string, now time.Time) (bands *bandsBody, problem string, err error) {
-	rrn, parseErr := strconv.ParseInt(text, 10, 64)
-	if parseErr != nil || len(text) != rrnDigits || rrn < 0 {
+	rrn, is := parseRRN(text)
+	if !is {
 		return nil, "“" + truncate(text) + "” is no RRN: it has twelve digits.", nil
 	}
 	directory := c.o.Directory()

@@ -266,8 +266,9 @@ func phases(p *host.Passed) []phase {
 	list := []phase{{Name: "message and answer", Took: milliseconds(rest)}}
 	spans := []time.Duration{rest}
 	if p.Ledger > 0 {
-		list = append(list, phase{Name: "wait for a unit of work", Took: milliseconds(p.Queue)})
-		list = append(list, phase{Name: "unit of work and commit", Took: milliseconds(p.Ledger)})
+		list = append(list,
+			phase{Name: "wait for a unit of work", Took: milliseconds(p.Queue)},
+			phase{Name: "unit of work and commit", Took: milliseconds(p.Ledger)})
 		spans = append(spans, p.Queue, p.Ledger)
 	}
 	x := 0

@@ -47,15 +47,15 @@ func digitsOnly(text string) string {
 // decideReview approves or rejects a refund.
 func (c *Console) decideReview(r *http.Request, who, why string) (string, error) {
 	text := r.PathValue("rrn")
-	rrn, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || len(text) != rrnDigits || rrn < 0 {
+	rrn, is := parseRRN(text)
+	if !is {
 		return "", notFound("“" + truncate(text) + "” is no RRN: it has twelve digits.")
 	}
 	decision := r.PostFormValue("decision")
 	if decision != "approve" && decision != "reject" {
 		return "", badRequest("A refund is approved or rejected.")
 	}
-	err = switching.DecideReview(r.Context(), c.o.Pool, c.o.Now(), switching.ReviewDecision{
+	err := switching.DecideReview(r.Context(), c.o.Pool, c.o.Now(), switching.ReviewDecision{
 		RRN: rrn, Approve: decision == "approve", Who: who, Why: why,
 	})
 	if errors.Is(err, switching.ErrNoReview) {

@@ -28,8 +28,18 @@ func (f *searchForm) fields() []struct {
 		name  string
 		value *string
 	}{
-		{"q", &f.Q}, {"rrn", &f.RRN}, {"merchant", &f.Merchant}, {"terminal", &f.Terminal}, {"stan", &f.STAN}, {"batch", &f.Batch},
-		{"amount", &f.Amount}, {"card", &f.Card}, {"kind", &f.Kind}, {"state", &f.State}, {"from", &f.From}, {"to", &f.To},
+		{"q", &f.Q},
+		{"rrn", &f.RRN},
+		{"merchant", &f.Merchant},
+		{"terminal", &f.Terminal},
+		{"stan", &f.STAN},
+		{"batch", &f.Batch},
+		{"amount", &f.Amount},
+		{"card", &f.Card},
+		{"kind", &f.Kind},
+		{"state", &f.State},
+		{"from", &f.From},
+		{"to", &f.To},
 	}
 }
 
@@ -122,6 +132,12 @@ func (f *searchForm) understand(directory *switching.Directory) (took string, er
 	}
 	f.Q = ""
 	return took, nil
+}
+
+// parseRRN reads an RRN (F37).
+func parseRRN(text string) (rrn int64, is bool) {
+	rrn, err := strconv.ParseInt(text, 10, 64)
+	return rrn, err == nil && len(text) == rrnDigits && rrn >= 0
 }
 
 const (

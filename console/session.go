@@ -201,7 +201,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	c.note(ctx, "console_sign_in", "console token "+t.ID, string(t.Role)+" "+t.Name+" from "+address(r))
 	http.SetCookie(w, c.sessionCookie(r, c.sessions.begin(t, now), int(sessionLife.Seconds())))
-	http.Redirect(w, r, back, http.StatusSeeOther)
+	http.Redirect(w, r, back, http.StatusSeeOther) //nolint:gosec // localPath stays here
 }
 
 // signOut ends a session.
@@ -214,7 +214,7 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Console) sessionCookie(r *http.Request, value string, maxAge int) *http.Cookie {
-	return &http.Cookie{
+	return &http.Cookie{ //nolint:gosec // without TLS the console is for this machine alone
 		Name: sessionCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
 	}
 }

@@ -56,8 +56,8 @@ type preview struct {
 
 func (c *Console) transaction(r *http.Request) (*view, error) {
 	text := r.PathValue("rrn")
-	rrn, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || len(text) != rrnDigits || rrn < 0 {
+	rrn, is := parseRRN(text)
+	if !is {
 		return nil, notFound("“" + truncate(text) + "” is no RRN: it has twelve digits.")
 	}
 	ctx := r.Context()

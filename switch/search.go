@@ -162,6 +162,8 @@ func (q *searchQuery) build(s *TransactionSearch) {
 		for _, a := range s.Amounts {
 			currencies, minors = append(currencies, int64(a.Currency)), append(minors, a.Minor)
 		}
+		// The minor units alone leave few rows to look at more closely.
+		q.where("t.amount_minor = ANY(" + q.arg(minors) + ")")
 		q.where("EXISTS (SELECT FROM unnest(" + q.arg(currencies) + "::bigint[], " + q.arg(minors) +
 			"::bigint[]) AS a(currency, minor) WHERE a.currency = t.currency AND a.minor = t.amount_minor)")
 	}
