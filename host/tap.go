@@ -3,12 +3,14 @@ package host
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"meridian/host/wire"
+	"meridian/switch"
 )
 
 // Tap lets people watch messages as they pass. A message looks at one number when
@@ -246,13 +248,26 @@ func (x *exchange) show(a Answer) {
 		p.Kind = x.submitted.Kind.String()
 	}
 	if r := x.watched; r != nil {
-		p.Reason, p.RRN = r.Reason.String(), r.RRN
+		if p.Reason = r.Reason.String(); x.submitted != nil && hasTransaction(x.submitted.Kind) {
+			p.RRN = r.RRN
+		}
 		p.Queue, p.Ledger = r.Spent.Queue, r.Spent.Ledger
 	}
 	if !p.At.IsZero() {
 		p.Internal = now.Sub(p.At)
 	}
 	tap.pass(p)
+}
+
+// hasTransaction tells whether the RRN of an answer leads to something stored: one
+// to a sign-in leads nowhere.
+func hasTransaction(kind switching.Kind) bool {
+	switch kind {
+	case switching.KindLogon, switching.KindSignOff, switching.KindEcho, switching.KindStatus, switching.KindDownload, switching.KindDownloadEnd:
+		return false
+	default:
+		return true
+	}
 }
 
 func shown(spec *wire.Spec, payload []byte) Shown {
@@ -262,7 +277,29 @@ func shown(spec *wire.Spec, payload []byte) Shown {
 		s.MTI = m.MTI()
 	}
 	s.Fields, s.Parts = fields, parts
+	s.hideCryptogram()
 	return s
+}
+
+// fieldICC holds chip data in every dialect.
+const fieldICC = 55
+
+// cryptogram is the tag by which a chip signs a transaction.
+var cryptogram = regexp.MustCompile(`(^| )9F26=[0-9A-F]+`)
+
+// hideCryptogram keeps a chip's signature, which [wire.Spec.MaskedFields] shows to
+// whoever decodes a message of their own, out of what everybody may watch.
+func (s *Shown) hideCryptogram() {
+	for i := range s.Fields {
+		if f := &s.Fields[i]; f.Field == fieldICC {
+			f.Value, f.Hidden = cryptogram.ReplaceAllString(f.Value, "${1}9F26=(8 bytes)"), true
+		}
+	}
+	for i := range s.Parts {
+		if part := &s.Parts[i]; part.Field == fieldICC {
+			part.Hex, part.Hidden = "", true
+		}
+	}
 }
 
 // printableTID is a terminal's name as it was claimed, if it can be one.

@@ -21,8 +21,8 @@ func newTappedRig(t testing.TB) (*pipelineRig, *Tap) {
 func TestTapShowsMessagesWithoutSecrets(t *testing.T) {
 	for _, listener := range []string{"nac", "ascii"} {
 		r, tap := newTappedRig(t)
-		icc := "9F36020001570347617399"
-		m := sale("0200", openTID, map[int]string{45: "B" + pipelinePAN + "^LEE/ANN^3012"})
+		icc := "9F260800112233445566779F360200015703476199"
+		m := sale("0200", openTID, map[int]string{45: "B" + pipelinePAN + "^LEE/ANN^3012", 43: "CARD " + pipelinePAN + " OF ANN         "})
 		b, err := hexBytes(icc)
 		if err != nil {
 			t.Fatal(err)
@@ -40,11 +40,15 @@ func TestTapShowsMessagesWithoutSecrets(t *testing.T) {
 			p.MAC != macNone || p.RRN != 606900000042 || p.Listener != listener || p.Remote != "192.0.2.7" || p.Internal <= 0 || p.Number != 1 {
 			t.Errorf("%s: %+v", listener, p)
 		}
-		if p.Request.Field(4) != "000000001234" || p.Answer.Field(39) != "00" || p.Request.Field(2) != wire.MaskPAN(pipelinePAN) {
+		if p.Request.Field(4) != "000000001234" || p.Answer.Field(39) != "00" || p.Request.Field(2) != wire.MaskPAN(pipelinePAN) ||
+			p.Request.Field(55) != "9F26=(8 bytes) 9F36=0001 57=(3 bytes)" {
+			t.Errorf("%s: fields %+v", listener, p.Request.Fields)
+		}
+		if p.Request.Field(43) != "(40 characters)" || p.Request.Field(42) != "104110000000001" {
 			t.Errorf("%s: fields %+v", listener, p.Request.Fields)
 		}
 		everything := fmt.Sprintf("%+v", *p)
-		for _, secret := range []string{pipelinePAN, pipelineTrack, "1122334455667788", "LEE/ANN", "47617399", fmt.Sprintf("%X", pipelinePAN), fmt.Sprintf("%X", "1122334455667788"), "3012"} {
+		for _, secret := range []string{pipelinePAN, pipelineTrack, "1122334455667788", "LEE/ANN", "476199", "0011223344556677", fmt.Sprintf("%X", pipelinePAN), fmt.Sprintf("%X", "1122334455667788"), "3012"} {
 			if strings.Contains(everything, secret) {
 				t.Errorf("%s shows %s: %s", listener, secret, everything)
 			}

@@ -5,11 +5,14 @@ package sandbox
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -37,6 +40,9 @@ func (s *suspect) search() (found []leak.Finding) {
 	for _, path := range pages {
 		in("page "+path, s.page(path))
 	}
+	for path, page := range s.consolePages() {
+		in("console page "+path, page)
+	}
 	for where, dump := range s.dump() {
 		in(where, dump)
 	}
@@ -50,6 +56,41 @@ func (s *suspect) search() (found []leak.Finding) {
 		if directory == database && n < 16<<20 { // a segment of the write-ahead log
 			s.t.Errorf("searched no more than %d bytes of the database's files", n)
 		}
+	}
+	return found
+}
+
+// consolePages are what the console shows of what was sent, among it the messages
+// that are still kept.
+func (s *suspect) consolePages() map[string][]byte {
+	s.t.Helper()
+	paths := []string{"/", "/messages", "/transactions", "/batches", "/settlement", "/cutover", "/ledger", "/reviews", "/exceptions", "/audit", "/merchants", "/terminals"}
+	for _, m := range s.manifest.Merchants {
+		paths = append(paths, "/merchants/"+m.MID, "/transactions?merchant="+m.MID)
+		for _, terminal := range m.Terminals {
+			paths = append(paths, "/terminals/"+terminal.TID)
+		}
+	}
+	watched := s.sandbox.tap.Latest(1000, nil)
+	if len(watched) < 20 {
+		s.t.Errorf("%d messages were watched", len(watched))
+	}
+	for _, p := range watched {
+		paths = append(paths, "/messages/"+strconv.FormatUint(p.Number, 10))
+		if p.RRN != 0 {
+			paths = append(paths, fmt.Sprintf("/transactions/%012d", p.RRN))
+		}
+	}
+	found := map[string][]byte{}
+	for _, path := range paths {
+		response, err := http.Get(s.manifest.Addresses.Console + path)
+		s.must(err)
+		text, err := io.ReadAll(response.Body)
+		s.must(errors.Join(err, response.Body.Close()))
+		if response.StatusCode != http.StatusOK {
+			s.t.Errorf("%s: %d", path, response.StatusCode)
+		}
+		found[path] = text
 	}
 	return found
 }

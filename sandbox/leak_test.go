@@ -105,6 +105,7 @@ func (s *suspect) serve() {
 	s.t.Helper()
 	s.must(s.sandbox.node.Switch().Refresh(s.t.Context()))
 	run(s.t, s.sandbox)
+	s.sandbox.tap.Look(patience) // somebody watches all the while
 }
 
 func (s *suspect) must(err error) {
