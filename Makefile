@@ -57,11 +57,11 @@ build: go ## Build bin/meridian
 # Every test of the module, against a real Postgres that the tests start for themselves. Much of it waits for deadlines,
 # so three packages run side by side on two processors.
 .PHONY: test
-test: go race postgres prometheus ## Run every test, with the race detector, against a real Postgres
+test: go race postgres prometheus browser ## Run every test, with the race detector, against a real Postgres
 	@$(GO) test $$(scripts/need.sh race-flag) -shuffle=on -p 3 -timeout=9m $(PKG)
 
 .PHONY: test-fast
-test-fast: go postgres prometheus ## Run the tests without the race detector; what has not changed is not run again
+test-fast: go postgres prometheus browser ## Run the tests without the race detector; what has not changed is not run again
 	@$(GO) test -short -timeout=5m $(PKG)
 
 .PHONY: lint
@@ -80,7 +80,7 @@ fuzz: go ## Run each fuzz test for FUZZTIME (30s)
 	@GO='$(GO)' scripts/fuzz.sh '$(FUZZTIME)' $(PKG)
 
 .PHONY: soak
-soak: go race postgres prometheus ## Run the tests over and over in new orders for SOAKTIME (30m), the long variants included
+soak: go race postgres prometheus browser ## Run the tests over and over in new orders for SOAKTIME (30m), the long variants included
 	@GO='$(GO)' scripts/soak.sh '$(SOAKTIME)' $(PKG)
 
 .PHONY: soak-cutover
@@ -115,7 +115,7 @@ bench-codec: go ## Compare the message path's benchmarks with those of REF (main
 	@GO='$(GO)' scripts/bench-codec.sh '$(REF)'
 
 .PHONY: cover
-cover: go postgres prometheus ## Measure test coverage; .cache/cover.html shows it line by line
+cover: go postgres prometheus browser ## Measure test coverage; .cache/cover.html shows it line by line
 	@mkdir -p .cache
 	@$(GO) test -timeout=8m -covermode=atomic -coverpkg=./... -coverprofile=.cache/cover.out $(PKG)
 	@$(GO) tool cover -html=.cache/cover.out -o .cache/cover.html
@@ -141,7 +141,7 @@ help: ## List these commands
 	  /^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 # What other targets stand on.
-.PHONY: go race postgres prometheus
+.PHONY: go race postgres prometheus browser
 go:
 	@GO='$(GO)' scripts/need.sh go
 race:
@@ -150,6 +150,8 @@ postgres:
 	@scripts/need.sh postgres
 prometheus:
 	@scripts/need.sh prometheus
+browser: # the console's pages are tried in a real one
+	@scripts/need.sh browser
 
 $(TOOLS)/built: tools/go.mod tools/go.sum
 	@GO='$(GO)' scripts/need.sh go

@@ -2,6 +2,7 @@
 # need.sh WHAT — finds or installs what a make target needs, or says what to do.
 #
 #   go         a Go that is new enough, and caches that it can write
+#   browser    a Chromium, for the tests of the console; none has to run
 #   race       what the race detector needs: a C compiler
 #   race-flag  prints -race where the race detector works, else nothing
 #   postgres   the binaries of a Postgres server; none has to run
@@ -83,6 +84,23 @@ wanted_go() { awk '$1 == "go" {print $2; exit}' go.mod; }
 newer_or_same() {
   case $1 in devel*) return 0 ;; esac
   [ "$(printf '%s\n%s\n' "${2%% *}" "${1%% *}" | sort -t. -k1,1n -k2,2n -k3,3n | head -n 1)" = "${2%% *}" ]
+}
+
+has_browser() {
+  local name
+  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+    command -v "$name" >/dev/null 2>&1 && return 0
+  done
+  return 1
+}
+
+need_browser() {
+  has_browser && return 0
+  if can_install; then
+    install_debian chromium
+    return
+  fi
+  say "No Chromium on this machine: the console's pages are tested without a browser. With chromium installed they are tested in it."
 }
 
 has_compiler() { command -v "${CC:-gcc}" >/dev/null 2>&1 || command -v clang >/dev/null 2>&1; }
@@ -186,10 +204,11 @@ need_prometheus() {
 
 case ${1:-} in
   go) need_go ;;
+  browser) need_browser ;;
   race) need_race ;;
   race-flag) if has_compiler; then echo -race; fi ;;
   postgres) need_postgres ;;
   prometheus) need_prometheus ;;
   prometheus-directory) need_prometheus && { prometheus_directory || true; } ;;
-  *) say "usage: need.sh go | race | race-flag | postgres | prometheus | prometheus-directory"; exit 2 ;;
+  *) say "usage: need.sh go | browser | race | race-flag | postgres | prometheus | prometheus-directory"; exit 2 ;;
 esac

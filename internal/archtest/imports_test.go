@@ -180,6 +180,7 @@ func places() []place {
 		{"go.yaml.in/yaml", []string{"internal/config"}, []string{"internal/archtest", "deploy"}, "configuration is read by internal/config"},
 		{"github.com/knadh/koanf", []string{"internal/config"}, nil, "configuration is read by internal/config"},
 		{"github.com/danielgtaylor/huma", []string{"console"}, nil, "the admin API is the console's"},
+		{"github.com/chromedp", nil, []string{""}, "it is for tests"},
 		{"pgregory.net/rapid", nil, []string{""}, "it is for tests"},
 		{"github.com/anishathalye/porcupine", nil, []string{""}, "it is for tests"},
 		{"go.uber.org/goleak", nil, []string{""}, "it is for tests"},
