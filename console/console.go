@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -24,6 +25,8 @@ type Options struct {
 	Metrics prometheus.Gatherer
 	// Tap of the host's messages; nil shows none.
 	Tap *host.Tap
+	// Documents are Markdown files to show; nil shows none.
+	Documents fs.FS
 	// Now is the business clock; nil is the real one.
 	Now func() time.Time
 	// Clock says whose the business clock is, such as "sandbox"; empty is the real one.
@@ -131,6 +134,9 @@ func (c *Console) routes() http.Handler {
 	mux.Handle("POST /reviews/{rrn}", c.action(c.decideReview))
 	get("/exceptions", c.exceptions)
 	get("/audit", c.audit)
+	get("/documentation", c.documents)
+	get("/documentation/{name}", c.document)
+	get("/documentation/fields/{dialect}", c.fields)
 	get("/merchants", c.merchants)
 	get("/merchants/{mid}", c.merchant)
 	get("/terminals", c.terminals)

@@ -168,5 +168,6 @@ var navigation = []navigationGroup{
 	{"Setup", []navigationItem{
 		{"merchants", "/merchants", "Merchants"},
 		{"terminals", "/terminals", "Terminals"},
+		{"documents", "/documentation", "Documentation"},
 	}},
 }

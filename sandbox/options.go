@@ -5,6 +5,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"strconv"
@@ -44,6 +45,8 @@ type Options struct {
 	// VerifyEvery is how often the ledger is verified beside the traffic: a minute,
 	// because what an integrator tries out is small, and is to show soon.
 	VerifyEvery time.Duration
+	// Documents are Markdown files that the console shows; nil shows none.
+	Documents fs.FS
 
 	Logger  *slog.Logger
 	Version string

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"meridian/docs"
 	"meridian/internal/card"
 	"meridian/sandbox"
 )
@@ -66,7 +67,7 @@ func runSandbox(ctx context.Context, g *globals, o sandbox.Options) error {
 	if o.Logger, err = newLogger(g.stderr, loaded.Config.Log); err != nil {
 		return err
 	}
-	o.Version = version
+	o.Version, o.Documents = version, docs.Files
 	s, err := sandbox.Start(ctx, o)
 	if err != nil {
 		return sandboxError(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"meridian/console"
+	"meridian/docs"
 	"meridian/host"
 	"meridian/host/node"
 	"meridian/internal/config"
@@ -39,7 +40,7 @@ func startConsole(ctx context.Context, loaded *config.Loaded, running *node.Node
 		return nil, databaseError(err)
 	}
 	pages, err := console.New(console.Options{
-		Pool: pool, Directory: running.Switch().Directory, Metrics: running.Metrics(), Tap: tap, Version: version, Logger: log,
+		Pool: pool, Directory: running.Switch().Directory, Metrics: running.Metrics(), Tap: tap, Documents: docs.Files, Version: version, Logger: log,
 	})
 	if err != nil {
 		pool.Close()
