@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -72,6 +73,9 @@ func (a AccountID) Role() Role { return Role(a >> ownerBits & 0xff) }
 
 // Owner of the account: a merchant, a card or a network; 0 for none.
 func (a AccountID) Owner() int64 { return int64(a) & (1<<ownerBits - 1) }
+
+// OfMerchant tells whether the account's owner is a merchant.
+func (a AccountID) OfMerchant() bool { return slices.Contains(merchantRoles, a.Role()) }
 
 // Side the account stands on, or '?' if its role is not in the chart.
 func (a AccountID) Side() Side {

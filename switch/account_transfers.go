@@ -47,6 +47,12 @@ func AccountTransfers(
 		place = "AND (f.business_date, f.journal_id) < ($3::date, $4::uuid)"
 		args = append(args, after.Date.Time(), [16]byte(after.ID))
 	}
+	// Only a merchant's own bucket names its accounts.
+	buckets := "true"
+	if account.OfMerchant() {
+		args = append(args, account.Owner())
+		buckets = fmt.Sprintf("b.bucket = (SELECT bucket FROM merchants WHERE merchant_id = $%d)", len(args))
+	}
 	columns := func(alias string) string {
 		return alias + "." + strings.Join([]string{
 			"business_date", "journal_id", "leg", "kind", "phase", "debit_account", "credit_account", "currency", "amount_minor",
@@ -60,6 +66,7 @@ func AccountTransfers(
 				SELECT `+columns("f")+` FROM transfers f
 				WHERE f.bucket = b.bucket AND (f.debit_account = $1 OR f.credit_account = $1) `+place+`
 				ORDER BY f.business_date DESC, f.journal_id DESC, f.leg DESC LIMIT $2) f
+			WHERE `+buckets+`
 			ORDER BY f.business_date DESC, f.journal_id DESC, f.leg DESC LIMIT $2) f
 		LEFT JOIN LATERAL (
 			SELECT t.rrn FROM transactions t
