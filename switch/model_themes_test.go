@@ -9,7 +9,7 @@ type theme struct {
 }
 
 // The first is what a failure is shrunk to.
-var themeNames = []string{"everything", "refunds", "voids", "batches", "holds", "days"}
+var themeNames = []string{"everything", "refunds", "voids", "sums", "batches", "holds", "days"}
 
 var themes = map[string]theme{
 	"everything": {weights: map[string]int{
@@ -26,6 +26,10 @@ var themes = map[string]theme{
 		"buy": 14, "complete": 3, "cancel": 20, "reverse": 6, "repeat": 2, "sign on": 4, "guess": 1, "operators": 1,
 		"move clock": 3, "policy": 2, "rights": 2, "settle": 1,
 	}, rules: []string{"void window", "voids", "void sums", "void sums", "operators", "supervisors", "mode"}},
+	// Three voids at one terminal on one day are the least that sums say anything about.
+	"sums": {weights: map[string]int{
+		"buy": 12, "cancel": 20, "reverse": 4, "repeat": 1, "move clock": 2, "policy": 1,
+	}, rules: []string{"void sums", "void sums", "void sums", "voids"}},
 	"batches": {weights: map[string]int{
 		"buy": 10, "cancel": 5, "reverse": 4, "reverse early": 1, "late original": 1, "repeat": 5, "change repeat": 1, "review": 1,
 		"settle": 6, "show": 2, "show all": 3, "close batch": 1, "close batches": 1, "move clock": 4, "turn back": 1, "policy": 1, "cutover": 1,
