@@ -42,12 +42,16 @@ SELECT b.bucket, u.business_date, u.journal_id, u.leg, u.kind, u.phase, u.curren
 FROM buckets b, unnest($2::new_transfer[]) AS u
 WHERE b.bucket = $1`
 
+const copyTransfersSQL = `
+COPY transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor, hold_id)
+FROM STDIN (FORMAT binary)`
+
 // QueueTransfers appends transfers.
 func QueueTransfers(b *pgx.Batch, bucket int16, transfers []Transfer) {
 	if len(transfers) == 0 {
 		return
 	}
-	rows := postgres.NewRows(newTransfer(), len(transfers), 160)
+	rows := postgres.NewRows(newTransfer(), len(transfers), 128).CopiedBy(copyTransfersSQL, bucket)
 	for i := range transfers {
 		t := &transfers[i]
 		rows.Begin()

@@ -93,6 +93,12 @@ SELECT b.bucket, u.business_date, u.transaction_id, u.accepted_at, u.rrn, u.card
 FROM buckets b, unnest($2::new_transaction[]) AS u
 WHERE b.bucket = $1`
 
+const copyRecordsSQL = `
+COPY transactions (bucket, business_date, transaction_id, accepted_at, rrn, card_id, amount_minor, cashback_minor,
+	captured_minor, refunded_minor, refund_count, merchant_id, terminal_id, batch_no, stan, calendar_id, currency,
+	asked, kind, state, reason, rule, digest, auth_code, pan_token, pan_masked, invoice, echo, balance_minor,
+	original_date, original_id, decision, operator_no, remark, previous_minor) FROM STDIN (FORMAT binary)`
+
 func newTransaction() *postgres.RowType {
 	const date, id, text, data = pgtype.DateOID, pgtype.UUIDOID, pgtype.TextOID, pgtype.ByteaOID
 	const small, integer, big = pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID
@@ -113,7 +119,7 @@ func queueRecords(b *pgx.Batch, bucket int16, records []*Record) {
 	if len(records) == 0 {
 		return
 	}
-	rows := postgres.NewRows(newTransaction(), len(records), 512)
+	rows := postgres.NewRows(newTransaction(), len(records), 400).CopiedBy(copyRecordsSQL, bucket)
 	for _, r := range records {
 		appendRecord(rows, r)
 	}
@@ -180,6 +186,10 @@ SELECT b.bucket, u.merchant_id, u.terminal_id, u.batch_no, u.stan, u.class, u.to
 FROM buckets b, unnest($2::new_key[]) AS u
 WHERE b.bucket = $1`
 
+const copyKeysSQL = `
+COPY idempotency_keys (bucket, merchant_id, terminal_id, batch_no, stan, class, tombstone, business_date, transaction_id)
+FROM STDIN (FORMAT binary)`
+
 // Only a tombstone is ever replaced, by the late original that it declined.
 const replaceTombstonesSQL = `
 UPDATE idempotency_keys k SET tombstone = u.tombstone, business_date = u.business_date, transaction_id = u.transaction_id
@@ -203,7 +213,10 @@ func queueKeyChanges(b *pgx.Batch, bucket int16, changes []keyChange) {
 		sql    string
 		insert bool
 	}{{insertKeysSQL, true}, {replaceTombstonesSQL, false}} {
-		rows := postgres.NewRows(newKey(), len(order), 128)
+		rows := postgres.NewRows(newKey(), len(order), 96)
+		if statement.insert {
+			rows.CopiedBy(copyKeysSQL, bucket)
+		}
 		for _, k := range order {
 			if inserted[k] == statement.insert {
 				appendKey(rows, k, last[k])

@@ -239,8 +239,12 @@ func (u *unit) store(ctx context.Context, conn *pgx.Conn, f *Facts) error {
 		}
 		return nil
 	}
+	writes, err := postgres.Prepare(ctx, conn, b)
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
 	u.commitSent = true
-	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+	if err := writes.Send(ctx); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
 	return nil

@@ -29,7 +29,8 @@ type Options struct {
 	// stay until the table is analyzed, and read all of it by then.
 	PointLookups bool
 	// Distributed is set where the database is Citus: generic plans turn
-	// single-shard statements into multi-shard ones there.
+	// single-shard statements into multi-shard ones there, and [Writes] go without
+	// COPY.
 	Distributed bool
 	// ApplicationName shows in pg_stat_activity.
 	ApplicationName string
@@ -64,14 +65,17 @@ func Open(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	if !o.Distributed {
 		params["plan_cache_mode"] = "force_generic_plan"
 	}
-	if o.Role != "" {
-		role := pgx.Identifier{o.Role}.Sanitize()
-		cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+	role := pgx.Identifier{o.Role}.Sanitize()
+	cfg.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
+		if o.Distributed {
+			c.PgConn().CustomData()[distributedKey] = true
+		}
+		if o.Role != "" {
 			if _, err := c.Exec(ctx, "SET ROLE "+role); err != nil {
 				return fmt.Errorf("assume role %s: %w", role, err)
 			}
-			return nil
 		}
+		return nil
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {

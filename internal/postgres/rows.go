@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,15 +40,20 @@ func (k known) RewriteQuery(ctx context.Context, conn *pgx.Conn, sql string, arg
 
 func (t *RowType) array() string { return t.Name + "[]" }
 
-// Rows is an array of rows in the binary form that Postgres reads, a value for
-// each column in their order. It is not safe for concurrent use.
+// Rows are rows in the binary form that Postgres reads, a value for each column
+// in their order: an array for a parameter, or what COPY takes. They are not
+// safe for concurrent use.
 type Rows struct {
-	t      *RowType
+	t *RowType
+	// bytes are the rows as COPY takes them: how many values, and each with its size.
 	bytes  []byte
 	count  int
-	begins int // of the row under way
 	column int
 	err    error
+	// copySQL brings the rows into their table, behind their bucket; empty: only
+	// an array will do.
+	copySQL string
+	bucket  int16
 }
 
 // errRow is a mistake in the program: a row with other columns than its type.
@@ -56,6 +62,14 @@ var errRow = errors.New("row does not fit its type")
 // NewRows makes room for n rows of about so many bytes.
 func NewRows(t *RowType, n, rowBytes int) *Rows {
 	return &Rows{t: t, bytes: make([]byte, 0, n*rowBytes)}
+}
+
+// CopiedBy says which COPY … FROM STDIN (FORMAT binary) brings the rows into
+// their table, for [Writes] of many. Its first column is the bucket, which the
+// type has not got. It is called before the first row.
+func (r *Rows) CopiedBy(sql string, bucket int16) *Rows {
+	r.copySQL, r.bucket = sql, bucket
+	return r
 }
 
 // Known goes before the arguments of a query that takes the rows.
@@ -70,9 +84,16 @@ func (r *Rows) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "%d rows of %
 
 // Begin begins a row.
 func (r *Rows) Begin() {
-	r.begins, r.column = len(r.bytes), 0
-	r.bytes = binary.BigEndian.AppendUint32(r.bytes, 0) // its size: End
-	r.bytes = binary.BigEndian.AppendUint32(r.bytes, uint32(len(r.t.Columns)))
+	r.column = 0
+	values := len(r.t.Columns)
+	if r.copySQL != "" {
+		values++
+	}
+	r.bytes = binary.BigEndian.AppendUint16(r.bytes, uint16(values))
+	if r.copySQL != "" {
+		r.bytes = binary.BigEndian.AppendUint32(r.bytes, 2)
+		r.bytes = binary.BigEndian.AppendUint16(r.bytes, uint16(r.bucket))
+	}
 }
 
 // End ends a row.
@@ -80,7 +101,6 @@ func (r *Rows) End() {
 	if r.column != len(r.t.Columns) && r.err == nil {
 		r.err = fmt.Errorf("%w: %s has %d columns, not %d", errRow, r.t.Name, len(r.t.Columns), r.column)
 	}
-	binary.BigEndian.PutUint32(r.bytes[r.begins:], uint32(len(r.bytes)-r.begins-4))
 	r.count++
 }
 
@@ -98,7 +118,6 @@ func (r *Rows) head(size int, types ...uint32) {
 		r.err = fmt.Errorf("%w: column %d of %s has type %d", errRow, r.column+1, r.t.Name, oid)
 	}
 	r.column++
-	r.bytes = binary.BigEndian.AppendUint32(r.bytes, oid)
 	r.bytes = binary.BigEndian.AppendUint32(r.bytes, uint32(int32(size)))
 }
 
@@ -204,7 +223,8 @@ func (c rowsCodec) PlanEncode(_ *pgtype.Map, _ uint32, format int16, value any) 
 }
 
 // Encode implements [pgtype.EncodePlan]: one dimension, no element that is NULL,
-// the elements' type, how many, the first one's number.
+// the elements' type, how many, the first one's number; and each row: its size,
+// how many values, and each with its type and size.
 func (c rowsCodec) Encode(value any, buf []byte) ([]byte, error) {
 	r, ok := value.(*Rows)
 	if !ok {
@@ -213,8 +233,25 @@ func (c rowsCodec) Encode(value any, buf []byte) ([]byte, error) {
 	if r.err != nil {
 		return nil, r.err
 	}
+	buf = slices.Grow(buf, 20+len(r.bytes)+r.count*(8+4*len(r.t.Columns)))
 	for _, v := range []uint32{1, 0, c.row, uint32(r.count), 1} {
 		buf = binary.BigEndian.AppendUint32(buf, v)
 	}
-	return append(buf, r.bytes...), nil
+	rest := r.bytes
+	for range r.count {
+		rest = rest[2:] // how many values
+		if r.copySQL != "" {
+			rest = rest[4+2:] // the bucket
+		}
+		begins := len(buf)
+		buf = binary.BigEndian.AppendUint32(buf, 0) // its size: below
+		buf = binary.BigEndian.AppendUint32(buf, uint32(len(r.t.Columns)))
+		for _, oid := range r.t.Columns {
+			value := 4 + max(0, int(int32(binary.BigEndian.Uint32(rest))))
+			buf = append(binary.BigEndian.AppendUint32(buf, oid), rest[:value]...)
+			rest = rest[value:]
+		}
+		binary.BigEndian.PutUint32(buf[begins:], uint32(len(buf)-begins-4))
+	}
+	return buf, nil
 }
