@@ -103,6 +103,21 @@ mutants: go postgres ## Plant faults in a copy of the switch and see that its pr
 bench: build postgres ## Measure the host beside its database (ARGS="--rounds 1 …"); takes a quarter of an hour
 	@./bin/meridian bench $(ARGS)
 
+.PHONY: bench-compare
+bench-compare: build ## Set one run of `make bench ARGS='--output json >FILE'` beside another (BEFORE=FILE AFTER=FILE)
+	@./bin/meridian bench compare '$(BEFORE)' '$(AFTER)'
+
+# How many sales bench-stored has in the database, and what it measures beside them.
+STORED ?= 20000000
+BESIDE ?= TPC-B|ledger path|^sales, 64 connections
+
+.PHONY: bench-stored
+bench-stored: build postgres ## Measure over STORED (20000000) sales and over next to none; takes an hour, and 20 GB in TMPDIR
+	@mkdir -p .cache
+	@./bin/meridian bench --output json --only '$(BESIDE)' $(ARGS) >.cache/bench-empty.json
+	@./bin/meridian bench --output json --only '$(BESIDE)' --stored '$(STORED)' $(ARGS) >.cache/bench-stored.json
+	@./bin/meridian bench compare .cache/bench-empty.json .cache/bench-stored.json
+
 .PHONY: leaks
 leaks: go postgres ## Send 10,000 messages to a sandbox and look for card data and keys in everything it keeps
 	@MERIDIAN_TEST_LEAK_MESSAGES=$${MERIDIAN_TEST_LEAK_MESSAGES:-10000} $(GO) test -timeout=60m -count=1 -v -run '^TestNothingLeaks$$' ./sandbox

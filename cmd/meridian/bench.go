@@ -32,6 +32,7 @@ Machines are noisy: the ratios tell, the rates are of this machine.`,
 	flags.DurationVar(&o.Each, "each", 0, "how long each measurement lasts (default 8s)")
 	flags.IntVar(&o.Merchants, "merchants", 1_000, "merchants in the database")
 	flags.IntVar(&o.Cards, "cards", 100_000, "cards in the database")
+	flags.IntVar(&o.Stored, "stored", 0, "sales of the day before, at least (default 10 for each terminal)")
 	flags.IntSliceVar(&o.Connections, "connections", []int{1, 16, 64, 256, 1024}, "connections of the closed loops, ascending")
 	flags.IntVar(&o.Idle, "idle", 10_000, "idle connections")
 	only := flags.String("only", "", "measure what matches this regular expression, such as 'TPC-B|ledger path'")
@@ -55,5 +56,36 @@ Machines are noisy: the ratios tell, the rates are of this machine.`,
 		}
 		return g.print(report, report.Write)
 	}
+	command.AddCommand(newBenchCompareCommand(g))
 	return command
+}
+
+func newBenchCompareCommand(g *globals) *cobra.Command {
+	return &cobra.Command{
+		Use:   "compare BEFORE AFTER",
+		Short: "Set one run beside another: two files of bench --output json",
+		Example: `  meridian bench --output json >before.json
+  meridian bench --output json >after.json
+  meridian bench compare before.json after.json`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(_ *cobra.Command, names []string) error {
+			var reports [2]*bench.Report
+			for i, name := range names {
+				file, err := os.Open(name)
+				if err != nil {
+					return fmt.Errorf("bench: %w", err)
+				}
+				reports[i], err = bench.ReadReport(file)
+				_ = file.Close() // nothing was written
+				if err != nil {
+					return fmt.Errorf("bench: %s: %w", name, err)
+				}
+			}
+			compared, err := bench.CompareReports(reports[0], reports[1])
+			if err != nil {
+				return fmt.Errorf("bench: %w", err)
+			}
+			return g.print(compared, compared.Write)
+		},
+	}
 }

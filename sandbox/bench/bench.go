@@ -131,7 +131,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if r.world, err = seed(ctx, r.pool, v, r.o, before); err != nil {
 		return err
 	}
-	if err := r.world.yesterday(ctx, r.server.URL(), before); err != nil {
+	if err := r.world.yesterday(ctx, r.server.URL(), before, r.o.Stored); err != nil {
 		return err
 	}
 	r.pool.Close() // a database that is copied must have nobody in it
@@ -217,24 +217,43 @@ func (r *run) yardsticks(ctx context.Context) error {
 	day := time.Now().UTC().Format(time.DateOnly) // partitions are there for the real date
 	for _, y := range []struct {
 		name string
-		rate func() (float64, error)
+		rate func() (tps, transactions float64, err error)
 	}{
-		{nameTPCB, func() (float64, error) { return r.pg.tpcb(ctx) }},
-		{nameOneRow, func() (float64, error) { return r.pg.oneRow(ctx) }},
-		{nameOne1, func() (float64, error) { return r.pg.oneAtATime(ctx, r.o, 1, day) }},
-		{nameOne8, func() (float64, error) { return r.pg.oneAtATime(ctx, r.o, 8, day) }},
+		{nameTPCB, func() (float64, float64, error) { return r.pg.tpcb(ctx) }},
+		{nameOneRow, func() (float64, float64, error) { return r.pg.oneRow(ctx) }},
+		{nameOne1, func() (float64, float64, error) { return r.pg.oneAtATime(ctx, r.o, 1, day) }},
+		{nameOne8, func() (float64, float64, error) { return r.pg.oneAtATime(ctx, r.o, 8, day) }},
 	} {
 		if !r.o.wants(y.name) {
 			continue
 		}
-		tps, err := y.rate()
+		before, wal, err := r.spentByPostgres(ctx)
+		if err != nil {
+			return err
+		}
+		tps, transactions, err := y.rate()
 		if err != nil {
 			return fmt.Errorf("%s: %w", y.name, err)
 		}
-		r.note(y.name, tps)
+		after, written, err := r.spentByPostgres(ctx)
+		if err != nil {
+			return err
+		}
+		n := max(transactions, 1)
+		s := r.note(y.name, tps)
+		s.postgres, s.wal = append(s.postgres, (after-before).Seconds()/n*1000), append(s.wal, (written-wal)/n)
 		r.o.sayf("  %s: %.0f/s", y.name, tps)
 	}
 	return nil
+}
+
+// spentByPostgres is its processor time and the bytes of its log.
+func (r *run) spentByPostgres(ctx context.Context) (processor time.Duration, wal float64, err error) {
+	var fsyncs float64
+	if err := r.pool.QueryRow(ctx, walSQL).Scan(&wal, &fsyncs); err != nil {
+		return 0, 0, fmt.Errorf("read Postgres's counts: %w", err)
+	}
+	return processorTime(processes(), r.server.PID()), wal, nil
 }
 
 // tcp plays a stage against the host.

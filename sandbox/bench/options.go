@@ -24,6 +24,9 @@ type Options struct {
 	Each time.Duration
 	// Merchants and Cards in the database: 1,000 and 100,000.
 	Merchants, Cards int
+	// Stored sales of the day before, at least: ten for each terminal. Millions
+	// show what a full database costs, and take their time.
+	Stored int
 	// Connections of the closed loops, ascending: 1, 16, 64, 256, 1024.
 	Connections []int
 	// Idle connections: 10,000.
@@ -61,6 +64,8 @@ func (o *Options) setDefaults() error {
 	}
 	most := slices.Max(o.Connections)
 	switch {
+	case o.Stored < 0 || o.Stored > o.Merchants*terminalsEach*999_999:
+		return fmt.Errorf("bench: %d stored sales: a batch of a terminal has 999,999 at most", o.Stored)
 	case o.Rounds < 1 || o.Each < 100*time.Millisecond:
 		return errors.New("bench: at least one round, and 100 ms for each measurement")
 	case o.Merchants < 1 || o.Cards < o.Merchants:

@@ -64,37 +64,43 @@ func (p *pgbench) command(ctx context.Context, arguments ...string) *exec.Cmd {
 	return c
 }
 
-var tpsLine = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
+var (
+	tpsLine   = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
+	countLine = regexp.MustCompile(`(?m)^number of transactions actually processed: ([0-9]+)`)
+)
 
-func (p *pgbench) run(ctx context.Context, url string, clients int, arguments ...string) (tps float64, err error) {
+// run tells how many transactions a second there were, and how many in all.
+func (p *pgbench) run(ctx context.Context, url string, clients int, arguments ...string) (tps, transactions float64, err error) {
 	threads := min(clients, 2)
 	arguments = append([]string{
 		"-n", "-M", "prepared", "-c", strconv.Itoa(clients), "-j", strconv.Itoa(threads), "-T", strconv.Itoa(max(1, int(p.each.Seconds()))),
 	}, arguments...)
 	out, err := p.command(ctx, append(arguments, url)...).CombinedOutput()
 	if err != nil {
-		return 0, fmt.Errorf("pgbench: %w: %s", err, lastLine(out))
+		return 0, 0, fmt.Errorf("pgbench: %w: %s", err, lastLine(out))
 	}
-	found := tpsLine.FindSubmatch(out)
-	if found == nil {
-		return 0, fmt.Errorf("pgbench says no tps: %s", out)
+	for line, figure := range map[*regexp.Regexp]*float64{tpsLine: &tps, countLine: &transactions} {
+		found := line.FindSubmatch(out)
+		if found == nil {
+			return 0, 0, fmt.Errorf("pgbench does not say how much it did: %s", out)
+		}
+		if *figure, err = strconv.ParseFloat(string(found[1]), 64); err != nil {
+			return 0, 0, fmt.Errorf("pgbench: %w", err)
+		}
 	}
-	if tps, err = strconv.ParseFloat(string(found[1]), 64); err != nil {
-		return 0, fmt.Errorf("pgbench: %w", err)
-	}
-	return tps, nil
+	return tps, transactions, nil
 }
 
-// tpcb is the best of a few client counts.
-func (p *pgbench) tpcb(ctx context.Context) (best float64, err error) {
+// tpcb is the best of a few client counts, and how many transactions all of them did.
+func (p *pgbench) tpcb(ctx context.Context) (best, transactions float64, err error) {
 	for _, n := range []int{8, 16, 32} {
-		tps, err := p.run(ctx, p.url, n)
+		tps, did, err := p.run(ctx, p.url, n)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		best = max(best, tps)
+		best, transactions = max(best, tps), transactions+did
 	}
-	return best, nil
+	return best, transactions, nil
 }
 
 // prepareSingle makes the database of the scripts below: a copy of the seeded
@@ -149,20 +155,20 @@ COMMIT;
 
 // oneAtATime is how many approvals a second come of a transaction each, with
 // this many clients.
-func (p *pgbench) oneAtATime(ctx context.Context, o *Options, clients int, day string) (float64, error) {
+func (p *pgbench) oneAtATime(ctx context.Context, o *Options, clients int, day string) (tps, transactions float64, err error) {
 	path, err := p.script("one-approval.sql", oneApprovalScript)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	return p.run(ctx, p.single, clients, "-f", path,
 		"-D", fmt.Sprint("cards=", o.Cards), "-D", fmt.Sprint("merchants=", o.Merchants), "-D", "day="+day)
 }
 
 // oneRow is how many rows one client commits in a second.
-func (p *pgbench) oneRow(ctx context.Context) (float64, error) {
+func (p *pgbench) oneRow(ctx context.Context) (tps, transactions float64, err error) {
 	path, err := p.script("one-row.sql", oneRowScript)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	return p.run(ctx, p.single, 1, "-f", path)
 }

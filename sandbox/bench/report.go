@@ -18,6 +18,8 @@ type Report struct {
 	EachS      float64 `json:"each_s"`
 	Merchants  int     `json:"merchants"`
 	Cards      int     `json:"cards"`
+	// Stored sales were asked for before the first measurement.
+	Stored int `json:"stored,omitempty"`
 
 	Measurements []Measurement `json:"measurements"`
 	Targets      []Target      `json:"targets"`
@@ -118,6 +120,6 @@ func (r *Report) target(name string, value float64, is bound, want float64) {
 func newReport(o *Options, postgres string) *Report {
 	return &Report{
 		Version: o.Version, Postgres: postgres, Processors: runtime.NumCPU(), Rounds: o.Rounds, EachS: o.Each.Seconds(),
-		Merchants: o.Merchants, Cards: o.Cards,
+		Merchants: o.Merchants, Cards: o.Cards, Stored: o.Stored,
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"meridian/switch"
 )
 
-// settledEach terminal has so many sales of the day before: what its refunds
+// settledEach terminal knows so many sales of the day before: what its refunds
 // speak of.
 const settledEach = 10
 
@@ -26,19 +26,22 @@ type original struct {
 
 // yesterday sells at the same time of the day before. The host that is started
 // after it closes that day, as one does that was down over a cutoff.
-func (w *world) yesterday(ctx context.Context, url string, now time.Time) (err error) {
+func (w *world) yesterday(ctx context.Context, url string, now time.Time, stored int) (err error) {
 	path, err := startLedgerPath(ctx, url, func() time.Time { return now })
 	if err != nil {
 		return err
 	}
 	var mu sync.Mutex
-	_, err = path.sell(w, func(sent int) bool { return sent < settledEach*len(w.terminals) },
+	stored = max(stored, settledEach*len(w.terminals))
+	_, err = path.sell(w, func(sent int) bool { return sent < stored },
 		func(place int, pan card.PAN, answer switching.Response) {
 			o := original{card: pan.Reveal()}
 			copy(o.rrn[:], fmt.Sprintf("%012d", answer.RRN))
 			mu.Lock()
 			defer mu.Unlock()
-			w.terminals[place].settled = append(w.terminals[place].settled, o)
+			if t := w.terminals[place]; len(t.settled) < settledEach {
+				t.settled = append(t.settled, o)
+			}
 		})
 	if stopped := path.stop(ctx); err == nil {
 		err = stopped
