@@ -90,15 +90,28 @@ func accountChecks() []Check {
 			WHERE c.balance_minor <> coalesce(r.balance, 0) OR c.held_minor <> coalesce(r.held, 0)
 				OR r.low <> c.currency OR r.high <> c.currency`,
 			ownerBits, RoleCard, int64(1)<<ownerBits-1)},
-		{"holds equal their pending transfers", `
+		{"holds equal their pending transfers", fmt.Sprintf(`
 			WITH replay AS (
-				SELECT bucket, hold_id, sum(CASE phase WHEN 2 THEN amount_minor ELSE -amount_minor END) AS minor
+				SELECT bucket, hold_id, sum(CASE phase WHEN 2 THEN amount_minor ELSE -amount_minor END) AS minor,
+					min(debit_account) AS card, max(debit_account) AS other_card, min(credit_account) AS merchant, max(credit_account) AS other_merchant,
+					min(currency) AS low, max(currency) AS high, bool_or(kind = %[1]d) AS expired
 				FROM transfers WHERE phase > 1 GROUP BY bucket, hold_id)
 			SELECT 'hold ' || coalesce(h.hold_id, r.hold_id),
 				'state ' || coalesce(h.state::text, 'missing') || ', reserves ' || coalesce(h.amount_minor::text, 'nothing') ||
-				', pending transfers leave ' || coalesce(r.minor, 0)
+				' of card ' || coalesce(h.card_id::text, 'none') || ' for merchant ' || coalesce(h.merchant_id::text, 'none') ||
+				', pending transfers leave ' || coalesce(r.minor, 0) || ' between ' || coalesce(r.card::text, 'none') || ' and ' || coalesce(r.merchant::text, 'none')
 			FROM holds h FULL JOIN replay r USING (bucket, hold_id)
-			WHERE coalesce(r.minor, 0) <> CASE WHEN h.state = 1 THEN h.amount_minor ELSE 0 END`},
+			WHERE coalesce(r.minor, 0) <> CASE WHEN h.state = 1 THEN h.amount_minor ELSE 0 END
+				OR (r.card, r.other_card) IS DISTINCT FROM (%[2]d::bigint << %[4]d | h.card_id, %[2]d::bigint << %[4]d | h.card_id)
+				OR (r.merchant, r.other_merchant) IS DISTINCT FROM (%[3]d::bigint << %[4]d | h.merchant_id, %[3]d::bigint << %[4]d | h.merchant_id)
+				OR (r.low, r.high) IS DISTINCT FROM (h.currency, h.currency)
+				OR r.expired AND h.state <> %[5]d`, KindExpiry, RoleCard, RoleMerchantPending, ownerBits, HoldExpired)},
+		{"what no transaction moves is a load or a hold that ran out", fmt.Sprintf(`
+			SELECT 'journal ' || journal_id, 'kind ' || kind || ' moves ' || debit_account || ' to ' || credit_account || ' in phase ' || phase
+			FROM transfers
+			WHERE kind = %[1]d AND (phase <> %[2]d OR (debit_account >> %[3]d) <> %[4]d OR (credit_account >> %[3]d) <> %[5]d)
+				OR kind = %[6]d AND phase <> %[7]d`,
+			KindLoad, Posted, ownerBits, RoleBankSettlement, RoleCard, KindExpiry, VoidPending)},
 		{"business dates exist", `
 			SELECT 'business date ' || t.business_date, 'transfers in bucket ' || t.bucket || ' and no window'
 			FROM (SELECT DISTINCT bucket, business_date FROM transfers) t

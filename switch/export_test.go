@@ -18,3 +18,6 @@ func LookAtStanding(ctx context.Context, db ledger.Querier, now time.Time, regis
 func (s *Switch) VerifyOnce(ctx context.Context, registry *prometheus.Registry) error {
 	return s.verifyOnce(ctx, newLedgerWatch(registry))
 }
+
+// AllChecks of a verification.
+var AllChecks = allChecks

@@ -60,9 +60,13 @@ var checks = []ledger.Check{
 			SELECT bucket, journal_id,
 				coalesce(sum(amount_minor) FILTER (WHERE kind IN (2, 3) AND phase = 1), 0) AS sale,
 				coalesce(sum(amount_minor) FILTER (WHERE kind IN (3, 8) AND phase = 1), 0) AS advice,
+				coalesce(sum(amount_minor) FILTER (WHERE kind = 3 AND phase = 1), 0) AS cashback,
 				coalesce(sum(amount_minor) FILTER (WHERE kind = 4 AND phase = 2), 0) AS hold,
 				coalesce(sum(amount_minor) FILTER (WHERE kind = 5 AND phase IN (1, 3)), 0) AS completion,
+				coalesce(sum(amount_minor) FILTER (WHERE kind = 6 AND phase = 4), 0) AS release,
 				coalesce(sum(amount_minor) FILTER (WHERE kind = 9 AND phase IN (1, 4)), 0) AS void,
+				coalesce(sum(amount_minor) FILTER (WHERE kind = 9 AND phase = 2), 0) AS restored,
+				coalesce(sum(amount_minor) FILTER (WHERE kind IN (5, 6, 11, 12, 13, 21)), 0) AS undone,
 				coalesce(sum(amount_minor) FILTER (WHERE kind = 10 AND phase = 1), 0) AS refund,
 				coalesce(sum(CASE WHEN (credit_account >> 48) = 17 THEN amount_minor ELSE -amount_minor END)
 					FILTER (WHERE kind = 21 AND phase = 1), 0) AS change,
@@ -74,12 +78,12 @@ var checks = []ledger.Check{
 		WHERE CASE
 			WHEN t.state IN (1, 8) OR t.kind IN (9, 16, 20, 21, 22) THEN coalesce(j.all_legs, 0) <> 0
 			WHEN t.kind = 1 THEN coalesce(j.hold, 0) <> t.amount_minor OR j.all_legs <> j.hold
-			WHEN t.kind = 2 THEN coalesce(j.sale, 0) <> t.amount_minor OR j.all_legs <> j.sale
-			WHEN t.kind = 3 THEN coalesce(j.completion, 0) <> t.amount_minor
-			WHEN t.kind = 4 THEN coalesce(j.advice, 0) <> t.amount_minor OR j.all_legs <> j.advice
-			WHEN t.kind = 5 THEN coalesce(j.void, 0) <> t.amount_minor
+			WHEN t.kind = 2 THEN coalesce(j.sale, 0) <> t.amount_minor OR j.all_legs <> j.sale OR j.cashback <> t.cashback_minor
+			WHEN t.kind = 3 THEN coalesce(j.completion, 0) <> t.amount_minor OR j.all_legs <> j.completion + j.release
+			WHEN t.kind = 4 THEN coalesce(j.advice, 0) <> t.amount_minor OR j.all_legs <> j.advice OR j.cashback <> t.cashback_minor
+			WHEN t.kind = 5 THEN coalesce(j.void, 0) <> t.amount_minor OR j.all_legs <> j.void + j.restored
 			WHEN t.kind = 6 THEN coalesce(j.refund, 0) <> t.amount_minor OR j.all_legs <> j.refund
-			WHEN t.kind = 8 THEN false
+			WHEN t.kind = 8 THEN j.all_legs <> j.undone OR t.original_id IS NULL AND j.all_legs <> 0
 			WHEN t.kind = 17 THEN coalesce(j.change, 0) <> t.amount_minor - t.previous_minor OR j.all_legs <> abs(j.change)
 			ELSE true END`},
 	{Name: "every transfer has its cause", SQL: `
@@ -96,24 +100,31 @@ var checks = []ledger.Check{
 			FROM (` + journalsInOrder + `) f WHERE phase IN (1, 3)
 			GROUP BY bucket, business_date, journal_id),
 		moved AS MATERIALIZED (
-			SELECT t.bucket, t.business_date, t.transaction_id, t.kind, t.rrn, t.state, t.captured_minor, t.refunded_minor, t.original_date, t.original_id,
+			SELECT t.bucket, t.business_date, t.transaction_id, t.kind, t.rrn, t.state, t.captured_minor, t.refunded_minor, t.refund_count,
+				t.original_date, t.original_id,
 				coalesce(l.captured, 0) AS captured, coalesce(l.refunded, 0) AS refunded
 			FROM transactions t LEFT JOIN legs l ON l.bucket = t.bucket AND l.journal_id = t.transaction_id
 			WHERE t.kind IN (2, 3, 4, 5, 6, 8, 17)),
 		contras AS ( -- voids, refunds, reversals and adjustments by their purchase; reversals of the others by that one's
 			SELECT c.bucket, CASE WHEN o.kind IN (5, 6, 17) THEN o.original_id ELSE c.original_id END AS subject,
-				sum(CASE WHEN o.kind = 6 THEN 0 ELSE c.captured END) AS captured,
-				sum(CASE WHEN c.kind = 6 OR o.kind = 6 THEN c.refunded ELSE 0 END) AS refunded
+				sum(CASE WHEN o.kind = 6 THEN c.captured - c.refunded ELSE c.captured END) AS captured,
+				sum(CASE WHEN c.kind = 6 OR o.kind = 6 THEN c.refunded ELSE 0 END) AS refunded,
+				count(*) FILTER (WHERE c.kind = 6 AND c.state IN (2, 8)) AS refunds
 			FROM moved c LEFT JOIN (SELECT bucket, business_date, transaction_id, kind, original_id FROM moved WHERE kind IN (5, 6, 17)) o
 				ON c.kind = 8 AND o.bucket = c.bucket AND o.business_date = c.original_date AND o.transaction_id = c.original_id
 			WHERE c.kind IN (5, 6, 8, 17) AND c.original_id IS NOT NULL
 			GROUP BY 1, 2)
-		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
-			'state ' || t.state || ', captured ' || t.captured_minor || ', replay ' || t.captured + coalesce(c.captured, 0) ||
-			'; refunded ' || t.refunded_minor || ', replay ' || coalesce(c.refunded, 0)
-		FROM moved t LEFT JOIN contras c ON c.bucket = t.bucket AND c.subject = t.transaction_id
-		WHERE t.kind IN (2, 3, 4) AND (t.captured_minor <> t.captured + coalesce(c.captured, 0) OR t.refunded_minor <> coalesce(c.refunded, 0)
-			OR t.state IN (1, 4, 5, 7) AND t.captured_minor <> 0 OR t.state = 2 AND t.captured_minor = 0)`},
+		SELECT 'transaction ' || coalesce(t.transaction_id::text || ' RRN ' || lpad(t.rrn::text, 12, '0'), c.subject::text, 'unknown'),
+			CASE WHEN t.transaction_id IS NULL THEN 'is no purchase, and ' || c.captured || ' was undone of it and ' || c.refunded || ' refunded'
+				ELSE 'state ' || t.state || ', captured ' || t.captured_minor || ', replay ' || t.captured + coalesce(c.captured, 0) ||
+					'; refunded ' || t.refunded_minor || ', replay ' || coalesce(c.refunded, 0) ||
+					'; refunds ' || t.refund_count || ', those that stand or wait ' || coalesce(c.refunds, 0) END
+		FROM (SELECT bucket, transaction_id, rrn, state, captured_minor, refunded_minor, refund_count, captured FROM moved WHERE kind IN (2, 3, 4)) t
+		FULL JOIN contras c ON c.bucket = t.bucket AND c.subject = t.transaction_id
+		WHERE CASE WHEN t.transaction_id IS NULL THEN c.captured <> 0 OR c.refunded <> 0
+			ELSE t.captured_minor <> t.captured + coalesce(c.captured, 0) OR t.refunded_minor <> coalesce(c.refunded, 0)
+				OR t.refund_count <> coalesce(c.refunds, 0)
+				OR t.state IN (1, 4, 5, 7) AND t.captured_minor <> 0 OR t.state = 2 AND t.captured_minor = 0 END`},
 	{Name: "authorizations and holds agree", SQL: `
 		SELECT 'authorization ' || coalesce(t.transaction_id, h.hold_id),
 			'state ' || coalesce(t.state::text, 'missing') || ', hold ' || coalesce(h.state::text, 'missing')
@@ -121,6 +132,13 @@ var checks = []ledger.Check{
 		FULL JOIN holds h ON h.bucket = t.bucket AND h.hold_id = t.transaction_id
 		WHERE CASE t.state WHEN 2 THEN 1 WHEN 3 THEN 2 WHEN 4 THEN 3 WHEN 5 THEN 3 WHEN 6 THEN 4 WHEN 7 THEN 3 ELSE 0 END
 			IS DISTINCT FROM h.state`},
+	{Name: "captured holds have their completion", SQL: `
+		SELECT 'hold ' || h.hold_id, 'captured ' || h.captured_minor || ', and no completion of that'
+		FROM holds h
+		WHERE h.state = 2 AND NOT EXISTS (
+			SELECT FROM (SELECT bucket, original_id, captured_minor, amount_minor FROM transactions WHERE kind = 3 AND state IN (2, 5, 7)) t
+			WHERE t.bucket = h.bucket AND t.original_id = h.hold_id
+				AND h.captured_minor BETWEEN t.captured_minor AND t.amount_minor)`}, // a reversal in part leaves less
 	{Name: "what is under review is reserved", SQL: `
 		WITH waiting AS (
 			SELECT bucket, original_id, sum(amount_minor) AS minor FROM transactions
@@ -133,8 +151,9 @@ var checks = []ledger.Check{
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
 			'leg ' || f.leg || ' of kind ' || f.kind || ' moves ' || f.debit_account || ' to ' || f.credit_account || ' on ' || f.business_date
 		FROM transfers f JOIN transactions t ON t.bucket = f.bucket AND t.transaction_id = f.journal_id
-		WHERE (f.kind BETWEEN 2 AND 13 OR f.kind = 21) AND (f.currency <> t.currency
+		WHERE f.currency <> t.currency
 			OR f.business_date <> coalesce(t.posted_date, t.business_date)
+			OR CASE t.kind WHEN 1 THEN f.hold_id IS DISTINCT FROM t.transaction_id WHEN 3 THEN f.hold_id IS NOT NULL AND f.hold_id IS DISTINCT FROM t.original_id ELSE false END
 			OR CASE
 				WHEN f.phase > 1 OR f.kind IN (2, 3, 5, 8, 13) THEN
 					f.debit_account IS DISTINCT FROM (16::bigint << 48 | t.card_id) OR f.credit_account <> (17::bigint << 48 | t.merchant_id)
@@ -148,19 +167,33 @@ var checks = []ledger.Check{
 				WHEN f.kind = 11 THEN
 					NOT (f.debit_account = (17::bigint << 48 | t.merchant_id) AND f.credit_account = (16::bigint << 48 | t.card_id)
 						OR f.debit_account = (16::bigint << 48 | t.card_id) AND f.credit_account = (18::bigint << 48 | t.merchant_id)) IS DISTINCT FROM false
-				ELSE true END)`},
+				ELSE true END`},
 	{Name: "every transaction has its key", SQL: `
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'no key leads to it'
 		FROM transactions t
 		WHERE NOT EXISTS (
 			SELECT FROM idempotency_keys k
 			WHERE k.bucket = t.bucket AND k.transaction_id = t.transaction_id AND k.merchant_id = t.merchant_id
-				AND k.terminal_id = t.terminal_id AND k.stan = t.stan)`},
-	{Name: "every refund under review has its review", SQL: `
-		SELECT 'refund ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'nobody is asked about it'
+				AND k.terminal_id = t.terminal_id AND k.stan = t.stan AND NOT k.tombstone
+				AND CASE t.asked -- classes as package switching stores them
+					WHEN 8 THEN k.class IN (2, 3) -- under its original's batch, which may have ended
+					ELSE k.batch_no = t.batch_no
+						AND k.class = CASE WHEN t.asked IN (20, 22) THEN 4 WHEN t.asked = 21 THEN 5 WHEN t.asked = 16 THEN 6 ELSE 1 END END)`},
+	{Name: "answers are what became of it", SQL: `
+		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'state ' || t.state || ', answered for reason ' || t.reason
 		FROM transactions t
-		WHERE t.state = 8 AND NOT EXISTS (
-			SELECT FROM reviews v WHERE v.bucket = t.bucket AND v.review_id = t.transaction_id AND v.state = 1)`},
+		WHERE CASE t.state WHEN 1 THEN t.reason IN (1, 38) WHEN 8 THEN t.reason <> 38 ELSE t.reason <> 1 END`},
+	{Name: "nothing was accepted after its business date", SQL: `
+		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'),
+			'accepted ' || t.accepted_at || ', and ' || t.business_date || ' ended ' || d.closes_at
+		FROM transactions t JOIN business_days d USING (calendar_id, business_date)
+		WHERE t.accepted_at >= d.closes_at`},
+	{Name: "every refund under review has its review", SQL: `
+		SELECT 'refund ' || coalesce(t.transaction_id, v.review_id) || coalesce(' RRN ' || lpad(t.rrn::text, 12, '0'), ''),
+			CASE WHEN v.review_id IS NULL THEN 'nobody is asked about it' ELSE 'somebody is asked about it, and it does not wait' END
+		FROM (SELECT bucket, transaction_id, rrn FROM transactions WHERE state = 8) t
+		FULL JOIN (SELECT bucket, review_id FROM reviews WHERE state = 1) v ON v.bucket = t.bucket AND v.review_id = t.transaction_id
+		WHERE t.transaction_id IS NULL OR v.review_id IS NULL`},
 	{Name: "what the host took back was told by nobody", SQL: `
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'abandoned, and told by ' || cardinality(t.told_by)
 		FROM transactions t WHERE t.state = 7 AND cardinality(t.told_by) > 0`},
