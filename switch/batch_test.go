@@ -786,7 +786,8 @@ func TestVerifyFindsWrongBatches(t *testing.T) {
 			"a terminal has one current batch",
 		},
 		"a transaction without": {
-			`UPDATE transactions SET batch_no = 77 WHERE kind = 20`, `UPDATE transactions SET batch_no = 1 WHERE kind = 20`,
+			`UPDATE transactions SET batch_no = 77 WHERE kind = 20; UPDATE idempotency_keys SET batch_no = 77 WHERE class = 4`,
+			`UPDATE transactions SET batch_no = 1 WHERE kind = 20; UPDATE idempotency_keys SET batch_no = 1 WHERE class = 4`,
 			"transactions are in a batch",
 		},
 	} {
