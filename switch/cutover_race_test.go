@@ -248,7 +248,7 @@ func (w *world) fillDay(n int) {
 		stored AS (
 			INSERT INTO transactions (bucket, business_date, transaction_id, accepted_at, rrn, card_id, amount_minor, captured_minor, merchant_id,
 				terminal_id, batch_no, stan, calendar_id, currency, asked, kind, state, reason, digest, pan_masked)
-			SELECT 0, '2026-03-10', id, '2026-03-10 12:00+00', 606999000000 + n, 1, 1000, 1000, 1, 2, 1, n %% 1000000, 1, 156, 2, 2, 2, 0, '\x00', '621712******0000'
+			SELECT 0, '2026-03-10', id, '2026-03-10 12:00+00', 606999000000 + n, 1, 1000, 1000, 1, 2, 1, n %% 1000000, 1, 156, 2, 2, 2, 1, '\x00', '621712******0000'
 			FROM made),
 		keys AS (
 			INSERT INTO idempotency_keys (bucket, merchant_id, terminal_id, batch_no, stan, class, business_date, transaction_id)
