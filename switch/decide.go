@@ -129,7 +129,7 @@ func (d *decision) decline(reason Reason) Verdict {
 	rec.State, rec.Reason, rec.AuthCode = StateDeclined, reason, ""
 	rec.CapturedMinor = 0
 	d.verdict.Journal.Transfers = nil
-	d.verdict.Holds, d.verdict.Originals, d.verdict.Card = nil, nil, CardChange{}
+	d.verdict.Holds, d.verdict.Originals, d.verdict.Card, d.verdict.Withdrawn = nil, nil, CardChange{}, nil
 	d.verdict.Response = d.respond()
 	return d.verdict
 }

@@ -28,7 +28,7 @@ func (d *decision) reversal() Verdict {
 	case StateCompleted:
 		return d.decline(InvalidTransaction)
 	case StateUnderReview:
-		return d.decline(InvalidTransaction) // a person decides it
+		return d.withdraw(o)
 	case StateApproved:
 	}
 	switch o.Kind {
@@ -264,6 +264,25 @@ func (d *decision) reverseRefund(v *Record) Verdict {
 	changed.RefundedMinor -= v.AmountMinor
 	changed.RefundCount--
 	d.change(v).State = StateReversed
+	return d.approve()
+}
+
+// withdraw takes a refund back that waits for a person: its terminal has given
+// it up, and its clerk may ask for another. Paid back beside that one, it would
+// be paid twice. Nothing was posted, and what it had reserved is free again.
+func (d *decision) withdraw(v *Record) Verdict {
+	if d.request.HasReplacement && d.request.ReplacementMinor != 0 {
+		return d.decline(InvalidTransaction)
+	}
+	if o := d.facts.records[v.OriginalID]; o != nil {
+		changed := d.change(o)
+		changed.ReviewedMinor -= v.AmountMinor
+		changed.RefundCount--
+	}
+	d.verdict.Withdrawn = &withdrawal{record: v, reason: ReviewRejected, date: d.window.Date}
+	if d.byHost {
+		d.verdict.Withdrawn.reason = SystemMalfunction // which is what its terminal was told
+	}
 	return d.approve()
 }
 

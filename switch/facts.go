@@ -99,6 +99,7 @@ type changes struct {
 	dirtyCards map[*ledger.CardAccount]struct{}
 	exceptions []Exception
 	reviews    []newReview
+	withdrawn  []withdrawal
 	counters   map[serial]struct{}
 	isNew      map[any]struct{}
 }
@@ -109,6 +110,13 @@ type keyChange struct {
 	tombstone bool
 	// replaces a tombstone that is stored already
 	replaces bool
+}
+
+// withdrawal is what becomes of a refund under review that is reversed.
+type withdrawal struct {
+	record *Record
+	reason Reason      // what its repeats are answered with
+	date   ledger.Date // that takes work now
 }
 
 // Exception is what a person must look at.
@@ -361,6 +369,10 @@ func (f *Facts) apply(v *Verdict) {
 	if v.Review != "" {
 		c.reviews = append(c.reviews, newReview{v.Record, v.Review})
 	}
+	if one := v.Withdrawn; one != nil {
+		one.record.State, one.record.Reason, one.record.PostedDate = StateDeclined, one.reason, one.date
+		c.withdrawn = append(c.withdrawn, *one)
+	}
 	if v.VoidedMinor != 0 {
 		today := f.voids[v.Record.TerminalID]
 		f.voids[v.Record.TerminalID] = voidsToday{today.count + 1, today.minor + v.VoidedMinor}
@@ -415,6 +427,8 @@ type Verdict struct {
 	Exceptions []Exception
 	// Review, when not empty, is why a person must decide this refund.
 	Review string
+	// Withdrawn is the refund that nobody has to decide any more; nil for none.
+	Withdrawn *withdrawal
 	// VoidedMinor counts against the terminal's limits of the day.
 	VoidedMinor int64
 }

@@ -93,7 +93,7 @@ func DecideReview(ctx context.Context, db ledger.TxBeginner, now time.Time, deci
 }
 
 // decideReview locks what a unit of work locks, in its order: windows, then
-// the review with its records, then cards.
+// records, the review, and cards.
 func decideReview(ctx context.Context, tx pgx.Tx, dir *Directory, now time.Time, decision ReviewDecision) error {
 	var bucket int16
 	var date time.Time
@@ -113,11 +113,20 @@ func decideReview(ctx context.Context, tx pgx.Tx, dir *Directory, now time.Time,
 	if err := l.lockWindows(ctx, calendarIDs(dir)); err != nil {
 		return err
 	}
+	l.want(located{ledger.DateOf(date), uuid.UUID(id)})
+	for range originalDepth {
+		if len(l.wanted) > 0 {
+			if err := l.records(ctx); err != nil {
+				return err
+			}
+		}
+	}
 	state := 3
 	if decision.Approve {
 		state = 2
 	}
-	// Whoever changes the row first has decided.
+	// Whoever has the refund's row first has decided: a person, or its terminal that
+	// reverses it.
 	tag, err := tx.Exec(ctx, `
 		UPDATE reviews SET state = $3, decided_at = $4, decided_by = $5, decided_why = $6
 		WHERE bucket = $1 AND review_id = $2 AND state = 1`, bucket, id, state, now, decision.Who, decision.Why)
@@ -126,14 +135,6 @@ func decideReview(ctx context.Context, tx pgx.Tx, dir *Directory, now time.Time,
 	}
 	if tag.RowsAffected() == 0 {
 		return ErrNoReview
-	}
-	l.want(located{ledger.DateOf(date), uuid.UUID(id)})
-	for range originalDepth {
-		if len(l.wanted) > 0 {
-			if err := l.records(ctx); err != nil {
-				return err
-			}
-		}
 	}
 	if err := l.holdsAndCards(ctx); err != nil {
 		return err

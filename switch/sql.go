@@ -313,6 +313,26 @@ func queueReviews(b *pgx.Batch, bucket int16, list []newReview, now time.Time) {
 	b.Queue(insertReviewsSQL, bucket, now, ids, dates, merchants, causes)
 }
 
+const (
+	withdrawRefundSQL = `
+UPDATE transactions SET state = $4, reason = $5, posted_date = $6
+WHERE bucket = $1 AND business_date = $2 AND transaction_id = $3`
+
+	withdrawReviewSQL = `
+UPDATE reviews SET state = 3, decided_at = $3, decided_by = 'terminal', decided_why = 'the refund was reversed'
+WHERE bucket = $1 AND review_id = $2 AND state = 1`
+)
+
+// queueWithdrawn ends reviews whose refunds were reversed, one at a time: there
+// are few. The refunds' rows are locked, or new.
+func queueWithdrawn(b *pgx.Batch, bucket int16, list []withdrawal, now time.Time) {
+	for _, w := range list {
+		id := [16]byte(w.record.ID)
+		b.Queue(withdrawRefundSQL, bucket, w.record.BusinessDate.Time(), id, int16(w.record.State), int16(w.record.Reason), w.date.Time())
+		b.Queue(withdrawReviewSQL, bucket, id, now)
+	}
+}
+
 const voidsTodaySQL = `
 SELECT terminal_id, count(*), coalesce(sum(amount_minor), 0)::bigint
 FROM transactions WHERE bucket = $1 AND business_date = $2 AND terminal_id = ANY($3::int[]) AND kind = 5 AND state = 2

@@ -24,6 +24,7 @@ func queueStore(b *pgx.Batch, bucket int16, f *Facts) {
 	queueDifferences(b, bucket, c.differs, f.Now)
 	queueBatchWrites(b, bucket, c.batches, f.Now)
 	queueReviews(b, bucket, c.reviews, f.Now)
+	queueWithdrawn(b, bucket, c.withdrawn, f.Now)
 	queueExceptions(b, bucket, c.exceptions, f.Now)
 }
 

@@ -184,7 +184,7 @@ func (u *unit) makeRight(f *Facts, j *job) (found bool) {
 		found = true
 		// What shows or settles a batch moved nothing, and a reversal is never taken
 		// back. What the terminal went on with is not, either.
-		if stored.Asked.Class() != ClassFinancial || stored.State != StateApproved || f.actedOn[stored.ID] ||
+		if !stored.canBeTakenBack() || f.actedOn[stored.ID] ||
 			!slices.Contains(stored.tellers(), m.teller) {
 			continue
 		}

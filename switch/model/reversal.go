@@ -18,10 +18,16 @@ func (w *World) reverse(r Request) Answer {
 	if reason := w.cannotMean(r, o); reason != Approved {
 		return w.declineOf(r, id, reason, 0)
 	}
-	if o.State == StateCompleted || o.State == StateUnderReview {
-		// Not in the documents: its completion says that its answer did arrive, and
-		// a person decides what is under review.
+	if o.State == StateCompleted {
+		// Not in the documents: its completion says that its answer did arrive.
 		return w.declineOf(r, id, InvalidTransaction, 0)
+	}
+	if o.State == StateUnderReview {
+		if r.HasReplacement && r.ReplacementMinor != 0 {
+			return w.declineOf(r, id, InvalidTransaction, 0) // a refund is taken back whole
+		}
+		w.DecideReview(id, false) // by its terminal, which has given it up
+		return w.reversal(r, id, w.today(r.Merchant))
 	}
 	if o.State == StateVoided {
 		o.State = StateReversed // and by no reversal of its void does it stand again
