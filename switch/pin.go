@@ -8,9 +8,10 @@ import (
 	"meridian/ledger"
 )
 
-// A PIN is verified between load and decide: the card's row with its reference
-// and its count of wrong tries is locked by then, and a repeat is not another
-// try. What the security module says is a fact like any other; what it comes to
+// A PIN is verified between load and decide, over the card's row with its reference
+// and its count of wrong tries. Right or wrong, the card is stored with the unit, and
+// that ends one whose card another unit has changed: run again, it looks at the PIN
+// again. A repeat is not another try. What the security module says is a fact like any other; what it comes to
 // is decided with the rest, so that two wrong PINs in one unit are two tries.
 
 // pinTries are the wrong PINs in a row that lock a card for PINs: what ATMs and
@@ -96,9 +97,9 @@ func (d *decision) pin(account *ledger.CardAccount) Reason {
 	case fact.reason != 0:
 		return fact.reason
 	case fact.result == hsm.PINCorrect:
-		if account.PINFailures > 0 {
-			d.verdict.PINTry = pinTry{cardID: account.ID}
-		}
+		// Also where there was no wrong one: what is stored of a card is stored only
+		// where no wrong one came meanwhile (package ledger, [ledger.QueueCardChanges]).
+		d.verdict.PINTry = pinTry{cardID: account.ID}
 		return Approved
 	default:
 		d.verdict.PINTry = pinTry{cardID: account.ID, failures: account.PINFailures + 1}

@@ -248,6 +248,28 @@ func TestPINTriesAtTwoHosts(t *testing.T) {
 	w.verify()
 }
 
+// The right PIN is no answer any more when the card is locked for PINs between
+// being read and being stored, also where nothing else of the card changes: who
+// guesses at many places at once must not be told which guess was right.
+func TestRightPINWhileTheCardIsLocked(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*switching.Request){
+		"told a balance":    func(*switching.Request) {},
+		"declined for more": func(r *switching.Request) { r.Kind, r.AmountMinor, r.HasAmount = switching.KindSale, opened*10, true },
+	} {
+		w := newVaulted(t)
+		w.do(switching.Approved, w.request(switching.KindSale, 1_00)) // its batch is there
+		wrong := w.hold(`UPDATE card_accounts SET pin_failures = 3 WHERE card_id = 1`)
+		answer := make(chan switching.Response, 1)
+		w.sw.Submit(w.request(switching.KindBalance, 0, w.withPIN(rightPIN), change), func(r switching.Response) { answer <- r })
+		w.waiting(1, func() bool { return len(answer) > 0 })
+		w.must(wrong.Commit(t.Context()))
+		if got := <-answer; got.Reason != switching.PINTriesExceeded {
+			t.Errorf("%s: answered %s", name, got.Reason)
+		}
+	}
+}
+
 // Nothing of a PIN's block is stored.
 func TestPINIsKeptNowhere(t *testing.T) {
 	w := newVaulted(t)
