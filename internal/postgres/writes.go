@@ -132,7 +132,7 @@ func (w *Writes) exchange(pgConn *pgconn.PgConn) error {
 		m, err := pgConn.ReceiveMessage(context.Background())
 		if err != nil {
 			if failed != nil {
-				return failed //nolint:wrapcheck // wrapped by what stores
+				return failed
 			}
 			return lost("receive", err)
 		}
