@@ -99,7 +99,8 @@ func accountChecks() []Check {
 			SELECT 'hold ' || coalesce(h.hold_id, r.hold_id),
 				'state ' || coalesce(h.state::text, 'missing') || ', reserves ' || coalesce(h.amount_minor::text, 'nothing') ||
 				' of card ' || coalesce(h.card_id::text, 'none') || ' for merchant ' || coalesce(h.merchant_id::text, 'none') ||
-				', pending transfers leave ' || coalesce(r.minor, 0) || ' between ' || coalesce(r.card::text, 'none') || ' and ' || coalesce(r.merchant::text, 'none')
+				', pending transfers leave ' || coalesce(r.minor, 0) ||
+				' between ' || coalesce(r.card::text, 'none') || ' and ' || coalesce(r.merchant::text, 'none')
 			FROM holds h FULL JOIN replay r USING (bucket, hold_id)
 			WHERE coalesce(r.minor, 0) <> CASE WHEN h.state = 1 THEN h.amount_minor ELSE 0 END
 				OR (r.card, r.other_card) IS DISTINCT FROM (%[2]d::bigint << %[4]d | h.card_id, %[2]d::bigint << %[4]d | h.card_id)

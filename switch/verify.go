@@ -153,7 +153,8 @@ var checks = []ledger.Check{
 		FROM transfers f JOIN transactions t ON t.bucket = f.bucket AND t.transaction_id = f.journal_id
 		WHERE f.currency <> t.currency
 			OR f.business_date <> coalesce(t.posted_date, t.business_date)
-			OR CASE t.kind WHEN 1 THEN f.hold_id IS DISTINCT FROM t.transaction_id WHEN 3 THEN f.hold_id IS NOT NULL AND f.hold_id IS DISTINCT FROM t.original_id ELSE false END
+			OR t.kind = 1 AND f.hold_id IS DISTINCT FROM t.transaction_id
+			OR t.kind = 3 AND f.hold_id IS NOT NULL AND f.hold_id IS DISTINCT FROM t.original_id
 			OR CASE
 				WHEN f.phase > 1 OR f.kind IN (2, 3, 5, 8, 13) THEN
 					f.debit_account IS DISTINCT FROM (16::bigint << 48 | t.card_id) OR f.credit_account <> (17::bigint << 48 | t.merchant_id)
