@@ -31,6 +31,8 @@ type Options struct {
 	Now func() time.Time
 	// Clock says whose the business clock is, such as "sandbox"; empty is the real one.
 	Clock string
+	// MovableClock is the business clock where people may move it: in a sandbox.
+	MovableClock MovableClock
 	// Open is a console that everybody on this machine may use, as a sandbox's is:
 	// requests that name another host are refused, so that no web page elsewhere
 	// can reach it under a name of its own.
@@ -142,6 +144,10 @@ func (c *Console) routes() http.Handler {
 	get("/terminals", c.terminals)
 	get("/terminals/{tid}", c.terminal)
 	mux.Handle("POST /terminals/{tid}/unlock", c.action(c.unlockTerminal))
+	if c.o.MovableClock != nil {
+		get("/clock", c.clockPage)
+		mux.Handle("POST /clock", c.actionWithin(clockTimeout, c.moveClock))
+	}
 	get("/", func(*http.Request) (*view, error) { return nil, errNotFound })
 	return mux
 }

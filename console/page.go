@@ -36,7 +36,10 @@ type frame struct {
 	Here    string // path and query, to come back to
 	Now     time.Time
 	Clock   string
-	Body    any
+	// CanMoveClock: there is a page for it.
+	CanMoveClock bool
+	Pages        []navigationGroup
+	Body         any
 }
 
 // page serves what a function makes.
@@ -62,7 +65,7 @@ func (c *Console) write(w http.ResponseWriter, r *http.Request, status int, v *v
 	var b bytes.Buffer
 	f := frame{
 		Title: v.title, Section: v.section, Sandbox: c.o.Open, Version: c.o.Version, Theme: theme(r),
-		Person: personOf(r), Here: here(r), Now: c.o.Now().UTC(), Clock: c.o.Clock, Body: v.body,
+		Person: personOf(r), Here: here(r), Now: c.o.Now().UTC(), Clock: c.o.Clock, CanMoveClock: c.o.MovableClock != nil, Pages: c.navigation(), Body: v.body,
 	}
 	if err := c.pages.render(&b, v.template, &f); err != nil {
 		c.log.Error("cannot render a page", "template", v.template, "error", err)

@@ -48,12 +48,18 @@ var errNotAllowed = &pageError{
 // maxReasonLetters is what people read in a list.
 const maxReasonLetters = 500
 
+// writeMargin is left to write the page after what took so long.
+const writeMargin = 5 * time.Second
+
 // actionFunc changes something and says where to go from there. It sees to the
 // audit log itself, in the transaction that changes what it changes.
 type actionFunc func(r *http.Request, who, why string) (to string, err error)
 
 // action serves a change by an operator, who says why.
-func (c *Console) action(change actionFunc) http.Handler {
+func (c *Console) action(change actionFunc) http.Handler { return c.actionWithin(pageTimeout, change) }
+
+// actionWithin is an action that may take as long as that.
+func (c *Console) actionWithin(timeout time.Duration, change actionFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := personOf(r)
 		if !who.CanAct() {
@@ -63,7 +69,11 @@ func (c *Console) action(change actionFunc) http.Handler {
 			c.fail(w, r, errNotAllowed)
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
+		if timeout+writeMargin > writeTimeout {
+			// Where the connection has no deadlines, as in a test without one, none is needed.
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(timeout + writeMargin))
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
 		defer cancel()
 		why, err := reason(r)
 		var to string

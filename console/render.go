@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,21 +60,20 @@ func (p *pages) part(w io.Writer, name, part string, data any) error {
 
 func functions(a *assets) template.FuncMap {
 	return template.FuncMap{
-		"asset":      a.path,
-		"navigation": func() []navigationGroup { return navigation },
-		"money":      formatMoney,
-		"minor":      formatMinor,
-		"card":       shortCard,
-		"capital":    capital,
-		"otherwise":  otherwise,
-		"human":      human,
-		"date":       func(t time.Time) string { return t.UTC().Format("2006-01-02") },
-		"clock":      func(t time.Time) string { return t.UTC().Format("15:04:05") },
-		"instant":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
-		"exact":      func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
-		"count":      func(n int64) string { return group(fmt.Sprint(n)) },
-		"dict":       dict,
-		"optional":   optionalMoney,
+		"asset":     a.path,
+		"money":     formatMoney,
+		"minor":     formatMinor,
+		"card":      shortCard,
+		"capital":   capital,
+		"otherwise": otherwise,
+		"human":     human,
+		"date":      func(t time.Time) string { return t.UTC().Format("2006-01-02") },
+		"clock":     func(t time.Time) string { return t.UTC().Format("15:04:05") },
+		"instant":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+		"exact":     func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+		"count":     func(n int64) string { return group(fmt.Sprint(n)) },
+		"dict":      dict,
+		"optional":  optionalMoney,
 	}
 }
 
@@ -147,6 +147,18 @@ type navigationGroup struct {
 }
 
 type navigationItem struct{ Section, Path, Name string }
+
+// navigation of this console: what it has not is not offered.
+func (c *Console) navigation() []navigationGroup {
+	var tools []navigationItem
+	if c.o.MovableClock != nil {
+		tools = append(tools, navigationItem{"clock", "/clock", "Clock"})
+	}
+	if len(tools) == 0 {
+		return navigation
+	}
+	return append(slices.Clone(navigation), navigationGroup{"Sandbox", tools})
+}
 
 var navigation = []navigationGroup{
 	{"Now", []navigationItem{

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -229,12 +230,20 @@ func address(r *http.Request) string {
 
 // note writes to the audit log what changes nothing else.
 func (c *Console) note(ctx context.Context, kind, subject, detail string) {
+	if err := c.record(ctx, kind, subject, detail); err != nil {
+		c.log.Error("cannot write to the audit log", "kind", kind, "error", err)
+	}
+}
+
+// record is note for what must not happen without its row.
+func (c *Console) record(ctx context.Context, kind, subject, detail string) error {
 	err := pgx.BeginFunc(ctx, c.o.Pool, func(tx pgx.Tx) error {
 		return switching.AppendAudit(ctx, tx, switching.AuditEntry{At: c.o.Now(), Kind: kind, Subject: subject, Detail: detail})
 	})
 	if err != nil {
-		c.log.Error("cannot write to the audit log", "kind", kind, "error", err)
+		return fmt.Errorf("write to the audit log: %w", err)
 	}
+	return nil
 }
 
 // onceASecond lets something happen once a second.

@@ -45,21 +45,48 @@ type clockControl struct {
 	changing sync.Mutex
 }
 
+// refusedChange is a change that was not made.
+type refusedChange struct{ error }
+
+func (e refusedChange) Unwrap() error { return e.error }
+
+// read is what the clock shows.
+func (c *clockControl) read() ClockReading { return c.clock.Read() }
+
+// change moves the clock and does the work of the time in between. Errors: a
+// refusedChange, with which nothing was moved; others are of the work.
+func (c *clockControl) change(ctx context.Context, change ClockChange) (ClockReading, error) {
+	c.changing.Lock()
+	defer c.changing.Unlock()
+	was := c.clock.Read().Now
+	if err := c.apply(change); err != nil {
+		return ClockReading{}, refusedChange{err}
+	}
+	if err := c.catch(ctx); err != nil {
+		return ClockReading{}, fmt.Errorf("the clock was moved, but not all work of the time in between is done: %w", err)
+	}
+	reading := c.clock.Read()
+	reading.Was = was
+	return reading, nil
+}
+
 func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var was time.Time
+	reading := c.read()
 	switch r.Method {
 	case http.MethodGet:
 	case http.MethodPost:
-		c.changing.Lock()
-		defer c.changing.Unlock()
-		was = c.clock.Read().Now
-		if err := c.change(r); err != nil {
+		change, err := readChange(r)
+		if err == nil {
+			reading, err = c.change(r.Context(), change)
+		} else {
+			err = refusedChange{err}
+		}
+		if _, refused := errors.AsType[refusedChange](err); refused {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		if err := c.catch(r.Context()); err != nil {
-			http.Error(w, "the clock was moved, but not all work of the time in between is done: "+err.Error(),
-				http.StatusInternalServerError)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
 	default:
@@ -67,23 +94,24 @@ func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the clock is read (GET) and changed (POST)", http.StatusMethodNotAllowed)
 		return
 	}
-	reading := c.clock.Read()
-	reading.Was = was
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(reading) //nolint:errchkjson // the peer went away; these instants have years
 }
 
-func (c *clockControl) change(r *http.Request) error {
+func readChange(r *http.Request) (change ClockChange, err error) {
 	// A web page that somebody looks at on this machine cannot send this type.
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return errors.New("the content type of a change is application/json")
+		return change, errors.New("the content type of a change is application/json")
 	}
-	var change ClockChange
 	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxChangeBytes))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&change); err != nil {
-		return fmt.Errorf("read the change: %w", err)
+		return change, fmt.Errorf("read the change: %w", err)
 	}
+	return change, nil
+}
+
+func (c *clockControl) apply(change ClockChange) error {
 	switch change.Do {
 	case "advance":
 		if err := c.reachable(c.clock.Now().Add(change.Duration)); err != nil {

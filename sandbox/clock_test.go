@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	neturl "net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -204,6 +205,24 @@ func TestClockOfARunningSandbox(t *testing.T) {
 	sell(t, s.Manifest(), "CNY", 3, 12_34, "00")
 	if date := value[string](t, url, lastDate); date != "2026-11-25" {
 		t.Errorf("at the cutoff: sale on %s", date)
+	}
+	// The console moves the same clock, with the same work.
+	answer, err := http.PostForm(s.Manifest().Addresses.Console+"/clock",
+		neturl.Values{"do": {"to 2026-11-25T02:30:01Z"}, "reason": {"past Berlin's cutoff"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.Body.Close() != nil || answer.StatusCode != http.StatusOK || !strings.Contains(string(text), "closed and settled") {
+		t.Fatalf("%d %v\n%s", answer.StatusCode, err, text)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if n := value[int64](t, url, `SELECT count(*) FROM windows WHERE calendar_id = 2 AND business_date = '2026-11-25' AND state = 3`); n != buckets {
+		t.Errorf("Berlin's date is closed in %d of %d buckets", n, buckets)
+	}
+	moved := value[string](t, url, `SELECT detail FROM audit_log WHERE kind = 'clock_moved'`)
+	if want := "set to 2026-11-25T02:30:01Z from 2026-11-24T15:00:00Z, by sandbox console: past Berlin's cutoff"; moved != want {
+		t.Errorf("the audit log says %q", moved)
 	}
 	verify(t, url)
 	s.stop()

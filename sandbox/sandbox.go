@@ -34,6 +34,7 @@ type Sandbox struct {
 	logger   *slog.Logger
 	home     *home
 	clock    *Clock
+	control  *clockControl
 	database *database
 	vault    *vault.Vault
 	node     *node.Node
@@ -196,7 +197,7 @@ const (
 func (s *Sandbox) startNode(ctx context.Context) error {
 	// The addresses listen before there is a switch to catch up.
 	var started atomic.Pointer[node.Node]
-	control := &clockControl{clock: s.clock, catch: func(ctx context.Context) error {
+	s.control = &clockControl{clock: s.clock, catch: func(ctx context.Context) error {
 		n := started.Load()
 		if n == nil {
 			return errors.New("the sandbox is still starting")
@@ -237,7 +238,7 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 			},
 		},
 		OpsAddress:  s.options.Ops,
-		OpsHandlers: map[string]http.Handler{ClockPath: control},
+		OpsHandlers: map[string]http.Handler{ClockPath: s.control},
 		Admission:   admission(),
 		Tap:         s.tap,
 		Logger:      s.logger,
@@ -261,7 +262,8 @@ func (s *Sandbox) startConsole(ctx context.Context) error {
 	s.undo = append(s.undo, func(context.Context) error { pool.Close(); return nil })
 	pages, err := console.New(console.Options{
 		Pool: pool, Directory: s.node.Switch().Directory, Metrics: s.node.Metrics(), Tap: s.tap, Documents: s.options.Documents, Now: s.clock.Now, Clock: "sandbox",
-		Open: true, Who: "sandbox console", Version: s.options.Version, Logger: s.logger,
+		MovableClock: movableClock{s.control},
+		Open:         true, Who: "sandbox console", Version: s.options.Version, Logger: s.logger,
 	})
 	if err != nil {
 		return err

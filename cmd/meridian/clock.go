@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"meridian/internal/config"
+	"meridian/ledger"
 	"meridian/sandbox"
 )
 
@@ -117,7 +118,7 @@ type shownClock struct {
 
 	Zones []zoneReading `json:"zones,omitempty"`
 	// Cutoffs that the change went past, in their order.
-	Cutoffs []passedCutoff `json:"cutoffs,omitempty"`
+	Cutoffs []ledger.PassedCutoff `json:"cutoffs,omitempty"`
 }
 
 // zoneReading is the wall clock where merchants are.
@@ -165,7 +166,7 @@ func (f *clockFlags) find() (*sandbox.Manifest, error) {
 }
 
 // cutoffsPassed asks the sandbox's database what became of the business dates that ended.
-func cutoffsPassed(ctx context.Context, g *globals, url string, after, until time.Time) ([]passedCutoff, error) {
+func cutoffsPassed(ctx context.Context, g *globals, url string, after, until time.Time) ([]ledger.PassedCutoff, error) {
 	loaded, err := g.load(config.Flag{Name: "--data-dir", Key: "database.url", Value: url})
 	if err != nil {
 		return nil, err
@@ -175,7 +176,7 @@ func cutoffsPassed(ctx context.Context, g *globals, url string, after, until tim
 		return nil, err
 	}
 	defer pool.Close()
-	passed, err := cutoffsBetween(ctx, pool, after, until)
+	passed, err := ledger.PassedCutoffs(ctx, pool, after, until)
 	return passed, databaseError(err)
 }
 

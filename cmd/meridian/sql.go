@@ -67,40 +67,6 @@ func transfersOfAccount(ctx context.Context, db ledger.Querier, account ledger.A
 	return list, nil
 }
 
-// passedCutoff is a business date that ended.
-type passedCutoff struct {
-	Calendar     string      `json:"calendar"`
-	BusinessDate ledger.Date `json:"business_date"`
-	ClosesAt     time.Time   `json:"closes_at"`
-	Closed       bool        `json:"closed"` // sealed in every bucket
-}
-
-// cutoffsBetween returns the business dates that ended after one instant and not after another, in their order.
-func cutoffsBetween(ctx context.Context, db ledger.Querier, after, until time.Time) ([]passedCutoff, error) {
-	// Some five calendars over the 400 days that one change of a clock may skip.
-	const most = 2000
-	rows, err := db.Query(ctx, `
-		SELECT c.name, d.business_date, d.closes_at, count(w.state) > 0 AND min(w.state) >= 3
-		FROM business_days d JOIN calendars c USING (calendar_id) LEFT JOIN windows w USING (calendar_id, business_date)
-		WHERE d.closes_at > $1 AND d.closes_at <= $2
-		GROUP BY c.calendar_id, c.name, d.business_date, d.closes_at
-		ORDER BY d.closes_at, c.calendar_id LIMIT $3`, after, until, most)
-	if err != nil {
-		return nil, fmt.Errorf("read the cutoffs: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (passedCutoff, error) {
-		var p passedCutoff
-		var date time.Time
-		err := row.Scan(&p.Calendar, &date, &p.ClosesAt, &p.Closed)
-		p.BusinessDate, p.ClosesAt = ledger.DateOf(date), p.ClosesAt.UTC()
-		return p, err //nolint:wrapcheck // wrapped below
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read the cutoffs: %w", err)
-	}
-	return list, nil
-}
-
 // server is what doctor asks of a Postgres.
 type server struct {
 	versionNumber int // such as 150014
