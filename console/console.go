@@ -33,6 +33,9 @@ type Options struct {
 	Clock string
 	// MovableClock is the business clock where people may move it: in a sandbox.
 	MovableClock MovableClock
+	// TestTerminals is the data directory of a sandbox, with whose public terminals,
+	// cards and keys messages are built and sent; empty where there are none.
+	TestTerminals string
 	// Open is a console that everybody on this machine may use, as a sandbox's is:
 	// requests that name another host are refused, so that no web page elsewhere
 	// can reach it under a name of its own.
@@ -147,6 +150,10 @@ func (c *Console) routes() http.Handler {
 	if c.o.MovableClock != nil {
 		get("/clock", c.clockPage)
 		mux.Handle("POST /clock", c.actionWithin(clockTimeout, c.moveClock))
+	}
+	if c.o.TestTerminals != "" {
+		get("/builder", c.builder)
+		mux.Handle("POST /builder", c.pageWithin(builderTimeout, c.build))
 	}
 	get("/", func(*http.Request) (*view, error) { return nil, errNotFound })
 	return mux

@@ -43,9 +43,12 @@ type frame struct {
 }
 
 // page serves what a function makes.
-func (c *Console) page(build pageFunc) http.Handler {
+func (c *Console) page(build pageFunc) http.Handler { return c.pageWithin(pageTimeout, build) }
+
+// pageWithin is a page that may take as long as that.
+func (c *Console) pageWithin(timeout time.Duration, build pageFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
 		defer cancel()
 		v, err := build(r.WithContext(ctx))
 		switch {

@@ -154,6 +154,9 @@ func (c *Console) navigation() []navigationGroup {
 	if c.o.MovableClock != nil {
 		tools = append(tools, navigationItem{"clock", "/clock", "Clock"})
 	}
+	if c.o.TestTerminals != "" {
+		tools = append(tools, navigationItem{"builder", "/builder", "Message builder"})
+	}
 	if len(tools) == 0 {
 		return navigation
 	}

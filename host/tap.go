@@ -236,13 +236,13 @@ func (x *exchange) show(a Answer) {
 	spec := x.dialect.Spec()
 	p := &Passed{
 		At: x.message.Received, Listener: x.message.Listener, Dialect: x.dialect.Name(), Remote: x.message.Remote.Addr().String(),
-		Conn: x.message.Conn, TID: printableTID(x.attempt.TID), MAC: x.macVerdict, Request: shown(spec, x.message.Payload),
+		Conn: x.message.Conn, TID: printableTID(x.attempt.TID), MAC: x.macVerdict, Request: Show(spec, x.message.Payload),
 	}
 	if p.MAC == "" {
 		p.MAC = macUnseen
 	}
 	if a.Payload != nil {
-		p.Answer = shown(spec, a.Payload)
+		p.Answer = Show(spec, a.Payload)
 	}
 	if x.submitted != nil {
 		p.Kind = x.submitted.Kind.String()
@@ -270,7 +270,8 @@ func hasTransaction(kind switching.Kind) bool {
 	}
 }
 
-func shown(spec *wire.Spec, payload []byte) Shown {
+// Show renders a message as people may see it.
+func Show(spec *wire.Spec, payload []byte) Shown {
 	s := Shown{Bytes: len(payload)}
 	m, fields, parts := spec.MaskedDump(payload)
 	if m != nil {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -151,7 +150,7 @@ func (o *decodeOptions) inputs(ctx context.Context, g *globals, arguments []stri
 		texts = splitInputs(content, o.length)
 	}
 	for i, text := range texts {
-		data, err := parseHex(text)
+		data, err := wire.ParseHex(text)
 		if err != nil {
 			return nil, usagef("input %d: %w", i+1, err)
 		}
@@ -221,7 +220,7 @@ func splitInputs(text, length string) []string {
 // eachIsWhole tells whether every line is an input by itself: frames that reach to its end, or a message without length.
 func eachIsWhole(lines []string) bool {
 	for _, line := range lines {
-		data, err := parseHex(line)
+		data, err := wire.ParseHex(line)
 		if err != nil || len(data) == 0 {
 			return false
 		}
@@ -231,20 +230,6 @@ func eachIsWhole(lines []string) bool {
 		}
 	}
 	return true
-}
-
-// parseHex reads hexadecimal digits with space, colons and 0x among them. An error names the place and not the character:
-// it may be a part of a card number.
-func parseHex(text string) ([]byte, error) {
-	text = strings.NewReplacer("0x", "", "0X", "", ":", "", " ", "", "\t", "", "\n", "", "\r", "").Replace(text)
-	data, err := hex.DecodeString(text)
-	switch {
-	case errors.Is(err, hex.ErrLength):
-		return nil, fmt.Errorf("an odd number of hexadecimal digits (%d): one is missing", len(text))
-	case err != nil:
-		return nil, fmt.Errorf("digit %d is not hexadecimal", 2*len(data)+1)
-	}
-	return data, nil
 }
 
 func decodeAll(inputs [][]byte, length string, spec func(cutFrame) *wire.Spec) ([]decoded, error) {

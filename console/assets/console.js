@@ -2,6 +2,7 @@
 // the clock goes on, and parts that the server streams are kept fresh.
 
 import "./bands.js";
+import "./builder.js";
 import "./messages.js";
 
 const field = document.getElementById("find");
