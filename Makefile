@@ -129,6 +129,10 @@ REF ?= main
 bench-codec: go ## Compare the message path's benchmarks with those of REF (main), run by run in turn
 	@GO='$(GO)' scripts/bench-codec.sh '$(REF)'
 
+.PHONY: console-pages
+console-pages: go postgres ## Time every page of the console with TRANSACTIONS_BEHIND (100000) transactions behind it, and show the slowest one's plans
+	@MERIDIAN_TEST_CONSOLE_PAGES=$${TRANSACTIONS_BEHIND:-100000} $(GO) test -v -count=1 -timeout=30m -run '^TestPagesUnderHistory$$' ./console
+
 .PHONY: cover
 cover: go postgres prometheus browser ## Measure test coverage; .cache/cover.html shows it line by line
 	@mkdir -p .cache
@@ -153,7 +157,7 @@ clean: ## Remove what was built; a sandbox's data (.meridian) stays
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z][a-z-]*:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	  /^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 # What other targets stand on.
 .PHONY: go race postgres prometheus browser

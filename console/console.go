@@ -60,8 +60,9 @@ type Console struct {
 	rows     rowCache
 	handler  http.Handler
 
-	stop    context.CancelFunc
-	running sync.WaitGroup
+	watching context.Context //nolint:containedctx // of what goes on beside the pages, until Close
+	stop     context.CancelFunc
+	running  sync.WaitGroup
 }
 
 // New makes a console, which watches the host's metrics until it is closed.
@@ -73,6 +74,7 @@ func New(o Options) (*Console, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	c := &Console{o: o, log: o.Logger, meter: newMeter(o.Metrics)}
+	c.trial.wait = trialWait
 	var err error
 	if c.assets, err = loadAssets(); err != nil {
 		return nil, err
@@ -81,9 +83,8 @@ func New(o Options) (*Console, error) {
 		return nil, err
 	}
 	c.handler = c.guard(c.entrance(c.routes()))
-	watching, stop := context.WithCancel(context.Background())
-	c.stop = stop
-	c.running.Go(func() { c.meter.run(watching, c.log) })
+	c.watching, c.stop = context.WithCancel(context.Background())
+	c.running.Go(func() { c.meter.run(c.watching, c.log) })
 	return c, nil
 }
 

@@ -85,6 +85,7 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	}
 	w.console, err = New(o)
 	w.must(err)
+	w.console.trial.wait = patience
 	w.server = httptest.NewServer(w.console)
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()

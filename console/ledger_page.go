@@ -20,6 +20,9 @@ import (
 type ledgerBody struct {
 	*trial
 
+	// Summed tells that there is one.
+	Summed bool
+
 	// Verified tells of the last verification.
 	VerifiedAt time.Time
 	Ago        string
@@ -74,25 +77,67 @@ const (
 	accountsShown = 300
 )
 
-// trialCache sums up once for everybody who looks.
+// trialCache sums up once for everybody who looks. The sum goes on when whoever asked
+// for it has left, and nobody waits long for it.
 type trialCache struct {
-	mu   sync.Mutex
-	last *trial
+	wait time.Duration // see trialWait
+
+	mu      sync.Mutex
+	last    *trial
+	err     error         // of the last sum, where it failed
+	running chan struct{} // closed at the end of the sum under way; nil without one
 }
 
-func (t *trialCache) get(ctx context.Context, db ledger.Querier) (*trial, error) {
+const (
+	// trialWait is how long a page waits for a sum: longer ones are shown when they
+	// are done, and the one before meanwhile.
+	trialWait = 120 * time.Millisecond
+	// trialTimeout bounds a sum.
+	trialTimeout = 5 * time.Minute
+)
+
+// get returns the newest sum there is within the wait; nil where the first one is
+// still under way.
+func (t *trialCache) get(ctx context.Context, c *Console) (*trial, error) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if t.last != nil && time.Since(t.last.At) < trialFor {
+		defer t.mu.Unlock()
 		return t.last, nil
 	}
-	positions, err := ledger.Positions(ctx, db)
-	if err != nil {
-		return nil, err
+	if t.running == nil {
+		t.running = make(chan struct{})
+		c.running.Go(func() { t.sum(c) })
 	}
-	t.last = newTrial(positions)
-	t.last.At = time.Now().UTC()
+	running := t.running
+	t.mu.Unlock()
+	timer := time.NewTimer(t.wait)
+	defer timer.Stop()
+	select {
+	case <-running:
+	case <-timer.C:
+	case <-ctx.Done():
+		return nil, ctx.Err() //nolint:wrapcheck // the page's own
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err != nil && t.running == nil {
+		return nil, t.err
+	}
 	return t.last, nil
+}
+
+func (t *trialCache) sum(c *Console) {
+	ctx, cancel := context.WithTimeout(c.watching, trialTimeout)
+	defer cancel()
+	positions, err := ledger.Positions(ctx, c.o.Pool)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err = err; err == nil {
+		t.last = newTrial(positions)
+		t.last.At = time.Now().UTC()
+	}
+	close(t.running)
+	t.running = nil
 }
 
 var ownerDigits = regexp.MustCompile(`[0-9]+`)
@@ -135,11 +180,11 @@ func sideName(side string) string {
 }
 
 func (c *Console) ledgerPage(r *http.Request) (*view, error) {
-	t, err := c.trial.get(r.Context(), c.o.Pool)
+	t, err := c.trial.get(r.Context(), c)
 	if err != nil {
 		return nil, err
 	}
-	body := &ledgerBody{trial: t}
+	body := &ledgerBody{trial: t, Summed: t != nil}
 	if samples := c.meter.kept(); len(samples) > 0 {
 		g := samples[len(samples)-1].gauges
 		body.VerifiedAt, body.Findings = g.VerifiedAt, int64(g.Findings)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 
 	"meridian/switch"
@@ -14,21 +13,18 @@ import (
 type reviewsBody struct {
 	All    bool
 	List   []*switching.Review
+	Pager  pager
 	CanAct bool
 	Done   string
 }
 
 func (c *Console) reviews(r *http.Request) (*view, error) {
 	body := &reviewsBody{All: param(r, "all") != "", CanAct: personOf(r).CanAct()}
-	list, err := switching.Reviews(r.Context(), c.o.Pool, body.All)
+	list, err := switching.ListReviews(r.Context(), c.o.Pool, switching.ReviewFilter{All: body.All, Limit: listed + 1, Offset: offset(r)})
 	if err != nil {
 		return nil, err
 	}
-	if body.All {
-		slices.Reverse(list) // what was decided last is looked for first
-	}
-	const most = 200
-	body.List = list[:min(len(list), most)]
+	body.List, body.Pager = page(r, list, listed)
 	switch done := param(r, "done"); done {
 	case "approved", "rejected":
 		body.Done = "The refund with RRN " + digitsOnly(param(r, "rrn")) + " was " + done + ". Its terminal's next repeat gets the final answer."
@@ -70,17 +66,17 @@ func (c *Console) decideReview(r *http.Request, who, why string) (string, error)
 
 // exceptionsBody are the newest exceptions.
 type exceptionsBody struct {
-	List []*switching.RaisedException
-	More bool
+	List  []*switching.RaisedException
+	Pager pager
 }
 
 func (c *Console) exceptions(r *http.Request) (*view, error) {
-	const most = 200
-	list, err := switching.Exceptions(r.Context(), c.o.Pool, most+1)
+	list, err := switching.ExceptionsFrom(r.Context(), c.o.Pool, listed+1, offset(r))
 	if err != nil {
 		return nil, err
 	}
-	body := &exceptionsBody{List: list[:min(len(list), most)], More: len(list) > most}
+	body := &exceptionsBody{}
+	body.List, body.Pager = page(r, list, listed)
 	return &view{template: "exceptions.html", title: "Exceptions", section: "exceptions", body: body}, nil
 }
 

@@ -259,19 +259,24 @@ type Position struct {
 	CreditsPendingMinor int64          `json:"credits_pending_minor"`
 }
 
-// Positions sums every transfer by account and currency: the trial balance.
+// Positions sums every transfer by account and currency: the trial balance. Transfers
+// are read once; their sums for each pair of accounts are few.
 func Positions(ctx context.Context, db Querier) ([]Position, error) {
 	rows, err := db.Query(ctx, `
+		WITH pairs AS MATERIALIZED (
+			SELECT debit_account, credit_account, currency, phase, sum(amount_minor) AS minor
+			FROM transfers GROUP BY debit_account, credit_account, currency, phase
+		)
 		SELECT account, currency, sum(debit_posted)::bigint, sum(credit_posted)::bigint, sum(debit_pending)::bigint, sum(credit_pending)::bigint
 		FROM (
 			SELECT debit_account AS account, currency,
-				CASE WHEN phase IN (1, 3) THEN amount_minor ELSE 0 END AS debit_posted, 0 AS credit_posted,
-				CASE phase WHEN 2 THEN amount_minor WHEN 1 THEN 0 ELSE -amount_minor END AS debit_pending, 0 AS credit_pending
-			FROM transfers
+				CASE WHEN phase IN (1, 3) THEN minor ELSE 0 END AS debit_posted, 0 AS credit_posted,
+				CASE phase WHEN 2 THEN minor WHEN 1 THEN 0 ELSE -minor END AS debit_pending, 0 AS credit_pending
+			FROM pairs
 			UNION ALL
-			SELECT credit_account, currency, 0, CASE WHEN phase IN (1, 3) THEN amount_minor ELSE 0 END,
-				0, CASE phase WHEN 2 THEN amount_minor WHEN 1 THEN 0 ELSE -amount_minor END
-			FROM transfers
+			SELECT credit_account, currency, 0, CASE WHEN phase IN (1, 3) THEN minor ELSE 0 END,
+				0, CASE phase WHEN 2 THEN minor WHEN 1 THEN 0 ELSE -minor END
+			FROM pairs
 		) legs
 		GROUP BY account, currency ORDER BY account, currency`)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,19 +37,42 @@ type Review struct {
 // ErrNoReview: there is no open review of that RRN.
 var ErrNoReview = errors.New("no open review of that RRN")
 
-// Reviews lists reviews, oldest first: the open ones, or all.
+// ReviewFilter chooses reviews: the open ones, the oldest first, or all, the newest
+// first.
+type ReviewFilter struct {
+	All    bool
+	Limit  int // 1 to [MaxListed]
+	Offset int // so many are passed over
+}
+
+// Reviews lists reviews, oldest first: the open ones, or all; at most [MaxListed].
 func Reviews(ctx context.Context, db ledger.Querier, all bool) ([]*Review, error) {
+	list, err := ListReviews(ctx, db, ReviewFilter{All: all, Limit: MaxListed})
+	if all {
+		slices.Reverse(list)
+	}
+	return list, err
+}
+
+// ListReviews returns a page of reviews. What they are of is looked up for the page
+// alone, however many there are.
+func ListReviews(ctx context.Context, db ledger.Querier, f ReviewFilter) ([]*Review, error) {
+	chosen, order := "WHERE state = 1", "raised_at, review_id"
+	if f.All {
+		chosen, order = "", "raised_at DESC, review_id DESC"
+	}
 	rows, err := db.Query(ctx, `
 		SELECT v.review_id, v.bucket, lpad(t.rrn::text, 12, '0'), m.mid, te.tid, v.raised_at, v.cause,
 			CASE v.state WHEN 1 THEN 'open' WHEN 2 THEN 'approved' ELSE 'rejected' END,
 			v.decided_at, coalesce(v.decided_by, ''), coalesce(v.decided_why, ''), t.currency, t.amount_minor, coalesce(t.pan_masked, ''),
 			coalesce(lpad(o.rrn::text, 12, '0'), '')
-		FROM reviews v
+		FROM (SELECT bucket, business_date, review_id, raised_at, cause, state, decided_at, decided_by, decided_why
+			FROM reviews `+chosen+` ORDER BY `+order+` LIMIT $1 OFFSET $2) v
 		JOIN transactions t ON t.bucket = v.bucket AND t.business_date = v.business_date AND t.transaction_id = v.review_id
 		JOIN merchants m ON m.merchant_id = t.merchant_id
 		JOIN terminals te ON te.terminal_id = t.terminal_id
 		LEFT JOIN transactions o ON o.bucket = t.bucket AND o.business_date = t.original_date AND o.transaction_id = t.original_id
-		WHERE v.state = 1 OR $1 ORDER BY v.raised_at, v.review_id LIMIT 1000`, all)
+		ORDER BY `+order, max(1, min(f.Limit, MaxListed)), max(f.Offset, 0))
 	if err != nil {
 		return nil, fmt.Errorf("list reviews: %w", err)
 	}

@@ -167,11 +167,9 @@ func (q *searchQuery) build(s *TransactionSearch) {
 		q.where("EXISTS (SELECT FROM unnest(" + q.arg(currencies) + "::bigint[], " + q.arg(minors) +
 			"::bigint[]) AS a(currency, minor) WHERE a.currency = t.currency AND a.minor = t.amount_minor)")
 	}
-	if s.CardFirst != "" {
-		q.where("starts_with(t.pan_masked, " + q.arg(s.CardFirst) + ")")
-	}
-	if s.CardLast != "" {
-		q.where("right(t.pan_masked, " + strconv.Itoa(len(s.CardLast)) + ") = " + q.arg(s.CardLast))
+	if s.CardFirst != "" || s.CardLast != "" {
+		// One pattern of bytes: taking a number's ends apart as letters took five times as long.
+		q.where("t.pan_masked LIKE " + q.arg(likeDigits(s.CardFirst)+"%"+likeDigits(s.CardLast)))
 	}
 	if s.Kind != 0 {
 		q.where("t.kind = " + q.arg(int16(s.Kind)))
@@ -188,6 +186,16 @@ func (q *searchQuery) build(s *TransactionSearch) {
 	if s.After != nil {
 		q.where("(t.business_date, t.transaction_id) < (" + q.arg(s.After.Date.Time()) + "::date, " + q.arg([16]byte(s.After.ID)) + "::uuid)")
 	}
+}
+
+// likeDigits keeps what is no digit from being a pattern.
+func likeDigits(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // sql walks each bucket's key back from its end and merges them: as much is read
