@@ -133,6 +133,10 @@ bench-codec: go ## Compare the message path's benchmarks with those of REF (main
 console-pages: go postgres ## Time every page of the console with TRANSACTIONS_BEHIND (100000) transactions behind it, and show the slowest one's plans
 	@MERIDIAN_TEST_CONSOLE_PAGES=$${TRANSACTIONS_BEHIND:-100000} $(GO) test -v -count=1 -timeout=30m -run '^TestPagesUnderHistory$$' ./console
 
+.PHONY: console-watching
+console-watching: go postgres ## Measure what 50 viewers of the live messages cost a host, as a ratio of one run
+	@MERIDIAN_TEST_WATCHING=$${ROUNDS:-7} $(GO) test -v -count=1 -timeout=30m -run '^TestWatchingCosts$$' ./cmd/meridian
+
 .PHONY: cover
 cover: go postgres prometheus browser ## Measure test coverage; .cache/cover.html shows it line by line
 	@mkdir -p .cache
@@ -157,7 +161,7 @@ clean: ## Remove what was built; a sandbox's data (.meridian) stays
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	  /^[a-z][a-z-]*:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 # What other targets stand on.
 .PHONY: go race postgres prometheus browser

@@ -25,7 +25,9 @@ func samplesOf(frame []byte, address, what string) ([]program, error) {
 		return nil, fmt.Errorf("address of the listener: %w", err)
 	}
 	data := struct{ What, Hex, Host, Port, Address string }{what, fmt.Sprintf("%X", frame), host, port, address}
-	list := []program{{"go", "Go", "message.go", ""}, {"python", "Python", "message.py", ""}, {"java", "Java", "Message.java", ""}, {"node", "Node", "message.js", ""}}
+	list := []program{
+		{"go", "Go", "message.go", ""}, {"python", "Python", "message.py", ""}, {"java", "Java", "Message.java", ""}, {"node", "Node", "message.js", ""},
+	}
 	for i := range list {
 		var b strings.Builder
 		if err := sampleTemplates.ExecuteTemplate(&b, list[i].File+".txt", data); err != nil {

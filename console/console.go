@@ -58,6 +58,7 @@ type Console struct {
 	sessions sessions
 	refusals onceASecond
 	rows     rowCache
+	livePart partCache
 	handler  http.Handler
 
 	watching context.Context //nolint:containedctx // of what goes on beside the pages, until Close

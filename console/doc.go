@@ -12,9 +12,12 @@
 //     script or style stands in a page.
 //   - No card number, track, PIN block or key is on a page, in an event or in an
 //     address. A card number that somebody searches for is masked before anything
-//     else happens.
+//     else happens. Only a sandbox's message builder shows the bytes of what is made
+//     there: with test cards, whose numbers and keys are public.
 //   - What is shown is what the command line shows, read by the same functions.
 //   - A page reads a bounded number of rows over an index, on connections of the
 //     console's own: people never wait in the way of terminals.
 //   - What a person changes is in the audit log, with who and why.
+//   - What moves the clock or plays a terminal is there in a sandbox alone: no option
+//     of a host's opens it.
 package console

@@ -116,7 +116,7 @@ func (t *trialCache) get(ctx context.Context, c *Console) (*trial, error) {
 	case <-running:
 	case <-timer.C:
 	case <-ctx.Done():
-		return nil, ctx.Err() //nolint:wrapcheck // the page's own
+		return nil, ctx.Err()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -104,6 +104,10 @@ func (c *Console) messageStream(w http.ResponseWriter, r *http.Request) {
 			return // the viewer is gone, or has to come back
 		}
 		var b bytes.Buffer
+		if missed > 0 {
+			fmt.Fprintf(&b, "event: missed\ndata: %d\n\n", missed)
+		}
+		b.WriteString("event: messages\n")
 		for _, p := range list {
 			row, err := c.rows.of(p, c.renderRow)
 			if err != nil {
@@ -112,21 +116,40 @@ func (c *Console) messageStream(w http.ResponseWriter, r *http.Request) {
 			}
 			b.Write(row)
 		}
-		if missed > 0 && s.send("missed", []byte(strconv.FormatUint(missed, 10))) != nil {
+		b.WriteByte('\n')
+		if s.write(b.Bytes()) != nil {
 			return
 		}
-		if s.send("messages", b.Bytes()) != nil {
+		// The first message leaves at once; what passes meanwhile is the next event.
+		if !wait(ctx, gatherFor) {
 			return
 		}
 	}
 }
 
+// gatherFor is the time between two events to one viewer: nobody reads faster, and a
+// write costs the same whatever is in it.
+const gatherFor = 500 * time.Millisecond
+
+// wait tells whether ctx still stands after d.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// renderRow makes a message's row as lines of an event, the same for every viewer.
 func (c *Console) renderRow(p *host.Passed) ([]byte, error) {
 	var b bytes.Buffer
 	if err := c.pages.part(&b, "messages.html", "message-row", newMessageRow(p)); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), nil
+	return appendData(nil, b.Bytes()), nil
 }
 
 // messageBody is one message with its answer, field by field.

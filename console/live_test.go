@@ -32,10 +32,10 @@ type line struct {
 	stan     int
 }
 
-func newTappedWorld(t testing.TB) (*world, *line) {
+func newTappedWorld(t testing.TB, change ...func(*Options)) (*world, *line) {
 	t.Helper()
 	tap := host.NewTap()
-	w := newWorld(t, func(o *Options) { o.Tap = tap })
+	w := newWorld(t, append(change, func(o *Options) { o.Tap = tap })...)
 	d, err := dialect.New("nac", dialect.Options{Token: token, ApproveUnknownReversal: true})
 	w.must(err)
 	sentry := host.NewSentry(host.SentryOptions{

@@ -45,7 +45,7 @@ func loadHistory(t testing.TB, w *world, transactions int) {
 			'2026-03-09 15:00Z'::timestamptz - make_interval(secs => ($1::bigint - n) * ($3::bigint * 86400.0) / $1) AS at,
 			1 + (n / 40) % 900000 AS stan, 1 + n / 20000 AS batch_no, (500 + n * 37 % 90000)::bigint AS amount
 		FROM generate_series(1, $1::bigint) n`, transactions, tills, days)
-	exec(`CREATE TEMP TABLE one AS SELECT * FROM transactions WHERE bucket = 0 AND rrn = $1`, sale.RRN)
+	exec(`CREATE TEMP TABLE one AS SELECT transactions.* FROM transactions WHERE bucket = 0 AND rrn = $1`, sale.RRN)
 	exec(`CREATE TEMP TABLE leg AS SELECT f.* FROM transfers f JOIN one o ON f.bucket = o.bucket AND f.business_date = o.business_date AND f.journal_id = o.transaction_id`)
 	exec(`ALTER TABLE made ADD COLUMN id uuid`)
 	exec(`UPDATE made SET merchant_id = 1 + bucket, id = (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid`)
@@ -108,8 +108,17 @@ func slowPages(w *world, sale string) []string {
 	}
 	for _, more := range [][]string{nil, {"merchant", shop}, {"terminal", "30000001"}} {
 		for _, one := range [][]string{
-			{"card", "999999…9999"}, {"card", "476173…0007"}, {"amount", "9999.99"}, {"amount", "12.71"}, {"state", "under_review"}, {"state", "declined"},
-			{"kind", "void"}, {"stan", "899999"}, {"stan", "77"}, {"from", "2026-02-01", "to", "2026-02-02"}, {"batch", "3"},
+			{"card", "999999…9999"},
+			{"card", "476173…0007"},
+			{"amount", "9999.99"},
+			{"amount", "12.71"},
+			{"state", "under_review"},
+			{"state", "declined"},
+			{"kind", "void"},
+			{"stan", "899999"},
+			{"stan", "77"},
+			{"from", "2026-02-01", "to", "2026-02-02"},
+			{"batch", "3"},
 		} {
 			search(append(slices.Clone(one), more...)...)
 		}
@@ -192,7 +201,7 @@ func plansOf(t testing.TB, w *world, path string) []string {
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error {
 		_, err := c.Exec(ctx, `LOAD 'auto_explain'; SET auto_explain.log_min_duration = '10ms'; SET auto_explain.log_analyze = on;
 			SET auto_explain.log_level = 'notice'; SET client_min_messages = 'notice'`)
-		return err //nolint:wrapcheck // the test's own
+		return err
 	}
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	w.must(err)

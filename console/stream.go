@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -31,18 +32,25 @@ func newStream(w http.ResponseWriter) *stream {
 
 // send writes one event; its data may have lines. An error ends the stream.
 func (s *stream) send(event string, data []byte) error {
+	return s.write(append(appendData([]byte("event: "+event+"\n"), data), '\n'))
+}
+
+// appendData appends lines of text as an event has them.
+func appendData(to, text []byte) []byte {
+	for line := range bytes.Lines(text) {
+		to = append(to, "data: "...)
+		to = append(to, bytes.TrimRight(line, "\r\n")...)
+		to = append(to, '\n')
+	}
+	return to
+}
+
+// write sends whole events.
+func (s *stream) write(events []byte) error {
 	if err := s.control.SetWriteDeadline(time.Now().Add(eventTimeout)); err != nil {
 		return fmt.Errorf("bound an event: %w", err)
 	}
-	var b bytes.Buffer
-	b.WriteString("event: " + event + "\n")
-	for line := range bytes.Lines(data) {
-		b.WriteString("data: ")
-		b.Write(bytes.TrimRight(line, "\r\n"))
-		b.WriteByte('\n')
-	}
-	b.WriteByte('\n')
-	if _, err := s.w.Write(b.Bytes()); err != nil {
+	if _, err := s.w.Write(events); err != nil {
 		return fmt.Errorf("write an event: %w", err)
 	}
 	if err := s.control.Flush(); err != nil {
@@ -58,14 +66,15 @@ func (c *Console) overviewStream(w http.ResponseWriter, r *http.Request) {
 	s := newStream(w)
 	for {
 		next := c.meter.next()
-		live := c.live()
-		var b bytes.Buffer
-		if err := c.pages.part(&b, "overview.html", "live", &live); err != nil {
-			c.log.Error("cannot render the overview's live part", "error", err)
-			return
-		}
-		if s.send("live", b.Bytes()) != nil {
-			return // the viewer is gone
+		if len(c.meter.kept()) > 0 { // else the first look is under way
+			part, err := c.livePart.of(next, c.renderLive)
+			if err != nil {
+				c.log.Error("cannot render the overview's live part", "error", err)
+				return
+			}
+			if s.send("live", part) != nil {
+				return // the viewer is gone
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -73,4 +82,35 @@ func (c *Console) overviewStream(w http.ResponseWriter, r *http.Request) {
 		case <-next:
 		}
 	}
+}
+
+func (c *Console) renderLive() ([]byte, error) {
+	live := c.live()
+	var b bytes.Buffer
+	if err := c.pages.part(&b, "overview.html", "live", &live); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// partCache renders what is shown between two looks at the metrics once, however
+// many people watch.
+type partCache struct {
+	mu   sync.Mutex
+	upTo <-chan struct{} // closed by the look that ends it
+	html []byte
+}
+
+func (c *partCache) of(upTo <-chan struct{}, render func() ([]byte, error)) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.upTo == upTo && c.html != nil {
+		return c.html, nil
+	}
+	html, err := render()
+	if err != nil {
+		return nil, err
+	}
+	c.upTo, c.html = upTo, html
+	return html, nil
 }

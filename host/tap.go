@@ -36,11 +36,11 @@ type Tap struct {
 }
 
 const (
-	// tapKept messages: some hundred kilobytes, and ten seconds of the fastest stream.
+	// tapKept messages: some hundred kilobytes, and 25 seconds of the fastest stream.
 	tapKept = 512
-	// tapPerSpan messages are rendered in each tapSpan: more than anybody can read,
-	// and less than a thousandth of a processor.
-	tapPerSpan = 10
+	// tapPerSpan messages are rendered in each tapSpan, 20 a second: more than anybody
+	// can read. Each goes to every viewer, so this bounds what they cost together.
+	tapPerSpan = 4
 	tapSpan    = 200 * time.Millisecond
 	// tapWatchers is far more than look at one host.
 	tapWatchers = 1000

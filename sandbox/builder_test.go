@@ -110,6 +110,7 @@ func TestMessageBuilder(t *testing.T) {
 
 // The programs that the builder writes send the message, and print its answer.
 func runSamples(t *testing.T, b *builder) {
+	t.Helper()
 	languages := map[string]struct {
 		program, version string
 		run              []string // before the file
@@ -129,7 +130,7 @@ func runSamples(t *testing.T, b *builder) {
 				t.Skipf("%s is not installed: its sample is not run", l.program)
 			}
 			// A name on the path may be a stand-in for what is not installed.
-			if err := exec.CommandContext(t.Context(), path, l.version).Run(); err != nil { //nolint:gosec // what is tested
+			if err := exec.CommandContext(t.Context(), path, l.version).Run(); err != nil {
 				t.Skipf("%s does not run here (%v): its sample is not run", l.program, err)
 			}
 			page, tid, spec := nac, "10000002", wire.NAC()
@@ -146,7 +147,7 @@ func runSamples(t *testing.T, b *builder) {
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			command := exec.CommandContext(t.Context(), path, append(l.run, file)...) //nolint:gosec // what is tested
+			command := exec.CommandContext(t.Context(), path, append(l.run, file)...)
 			command.Dir = filepath.Dir(file)
 			command.Stderr = t.Output()
 			out, err := command.Output()

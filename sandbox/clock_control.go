@@ -45,22 +45,22 @@ type clockControl struct {
 	changing sync.Mutex
 }
 
-// refusedChange is a change that was not made.
-type refusedChange struct{ error }
+// refusedChangeError is a change that was not made.
+type refusedChangeError struct{ error }
 
-func (e refusedChange) Unwrap() error { return e.error }
+func (e refusedChangeError) Unwrap() error { return e.error }
 
 // read is what the clock shows.
 func (c *clockControl) read() ClockReading { return c.clock.Read() }
 
 // change moves the clock and does the work of the time in between. Errors: a
-// refusedChange, with which nothing was moved; others are of the work.
+// refusedChangeError, with which nothing was moved; others are of the work.
 func (c *clockControl) change(ctx context.Context, change ClockChange) (ClockReading, error) {
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	was := c.clock.Read().Now
 	if err := c.apply(change); err != nil {
-		return ClockReading{}, refusedChange{err}
+		return ClockReading{}, refusedChangeError{err}
 	}
 	if err := c.catch(ctx); err != nil {
 		return ClockReading{}, fmt.Errorf("the clock was moved, but not all work of the time in between is done: %w", err)
@@ -79,9 +79,9 @@ func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err == nil {
 			reading, err = c.change(r.Context(), change)
 		} else {
-			err = refusedChange{err}
+			err = refusedChangeError{err}
 		}
-		if _, refused := errors.AsType[refusedChange](err); refused {
+		if _, refused := errors.AsType[refusedChangeError](err); refused {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}

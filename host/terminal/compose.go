@@ -159,14 +159,14 @@ func (t *Terminal) Deliver(ctx context.Context, r Request, frame []byte) (*Deliv
 	if err != nil || d == nil || delivery.Answer.Payload == nil {
 		return delivery, err
 	}
+	answer := iso8583.NewMessage(t.spec.Moov())
 	if _, err := t.spec.Parse(delivery.Answer.Payload); err != nil {
 		delivery.Problem = "the answer cannot be read: " + err.Error()
-		return delivery, nil
-	}
-	answer := iso8583.NewMessage(t.spec.Moov())
-	if err := answer.Unpack(bytes.Clone(delivery.Answer.Payload)); err != nil {
+	} else if answer.Unpack(bytes.Clone(delivery.Answer.Payload)) != nil { // whose error may quote values
 		delivery.Problem = "moov's iso8583 cannot read the answer"
-		return delivery, nil //nolint:nilerr // it may quote values
+	}
+	if delivery.Problem != "" {
+		return delivery, nil
 	}
 	report := &Report{
 		Operation: d.operation, Dialect: t.dialect, Address: t.address, TID: t.tid, MID: t.mid, STAN: d.fields[11],
@@ -183,13 +183,9 @@ func (t *Terminal) Deliver(ctx context.Context, r Request, frame []byte) (*Deliv
 // expect remembers what is about to be sent. It is nil for a frame that is not the
 // request's.
 func (t *Terminal) expect(r *Request, frame []byte) (d *draft, serial int64, err error) {
-	read, err := t.ReadFrame(frame)
-	if err != nil {
-		return nil, 0, nil //nolint:nilerr // a broken frame is sent as it is
-	}
-	m, err := t.spec.Parse(read.Payload)
-	if err != nil || strings.TrimSpace(m.Get(11)) == "" {
-		return nil, 0, nil //nolint:nilerr // so is a broken message
+	m := t.parseFrame(frame)
+	if m == nil {
+		return nil, 0, nil // what is broken is sent as it is
 	}
 	if r.STAN = m.Get(11); t.checkComposed(r) != nil {
 		return nil, 0, nil
@@ -218,6 +214,19 @@ func (t *Terminal) expect(r *Request, frame []byte) (d *draft, serial int64, err
 	return d, serial, err
 }
 
+// parseFrame reads a frame's message; nil for what is none, or has no STAN.
+func (t *Terminal) parseFrame(frame []byte) *wire.Message {
+	read, err := t.ReadFrame(frame)
+	if err != nil {
+		return nil
+	}
+	m, err := t.spec.Parse(read.Payload)
+	if err != nil || strings.TrimSpace(m.Get(11)) == "" {
+		return nil
+	}
+	return m
+}
+
 // post sends bytes and reads one frame.
 func (t *Terminal) post(ctx context.Context, frame []byte) (*Delivery, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeout)
@@ -233,7 +242,7 @@ func (t *Terminal) post(ctx context.Context, frame []byte) (*Delivery, error) {
 	}
 	begun := time.Now()
 	if _, err := conn.Write(frame); err != nil {
-		return &Delivery{Problem: "the host closed the connection before it had the whole frame"}, nil //nolint:nilerr // told as it is
+		return &Delivery{Problem: "the host closed the connection before it had the whole frame"}, nil
 	}
 	var raw bytes.Buffer
 	answer, err := t.framing.ReadFrame(bufio.NewReader(io.TeeReader(conn, &raw)), nil)
