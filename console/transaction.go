@@ -26,6 +26,8 @@ type transactionBody struct {
 	// RawDecision is one that another version stored in its own way.
 	RawDecision string
 	Preview     *preview
+	// CanBuild: there is a message builder, with the transaction's terminal in it.
+	CanBuild bool
 	// Messages of it that passed while somebody looked, the newest first.
 	Messages []messageRow
 	// Others have the same RRN: a decade has passed, or the sandbox's clock was turned back.
@@ -68,7 +70,7 @@ func (c *Console) transaction(r *http.Request) (*view, error) {
 	if len(found) == 0 {
 		return nil, notFound("No transaction has the RRN " + text + ".")
 	}
-	body := &transactionBody{Inspection: found[0]}
+	body := &transactionBody{Inspection: found[0], CanBuild: c.o.TestTerminals != ""}
 	if id := r.URL.Query().Get("id"); id != "" {
 		for _, one := range found {
 			if one.ID.String() == id {
