@@ -40,8 +40,8 @@ const (
 	tapKept = 512
 	// tapPerSpan messages are rendered in each tapSpan, 20 a second: more than anybody
 	// can read. Each goes to every viewer, so this bounds what they cost together.
-	tapPerSpan = 4
-	tapSpan    = 200 * time.Millisecond
+	tapPerSpan = 5
+	tapSpan    = 250 * time.Millisecond
 	// tapWatchers is far more than look at one host.
 	tapWatchers = 1000
 )

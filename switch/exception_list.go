@@ -38,15 +38,16 @@ func Exceptions(ctx context.Context, db ledger.Querier, limit int) ([]*RaisedExc
 // ExceptionsFrom is [Exceptions] with so many of the newest passed over. What they
 // are about is looked up for the page alone, however many there are.
 func ExceptionsFrom(ctx context.Context, db ledger.Querier, limit, offset int) ([]*RaisedException, error) {
-	rows, err := db.Query(ctx, `
+	// The limit stands in the statement: over one that it does not know, a generic plan reads every transaction.
+	rows, err := db.Query(ctx, fmt.Sprintf(`
 		SELECT e.exception_id, e.bucket, e.raised_at, e.kind, e.business_date, coalesce(lpad(t.rrn::text, 12, '0'), ''),
 			coalesce(m.mid, ''), coalesce(te.tid, ''), coalesce(t.currency, 0), coalesce(t.amount_minor, 0), e.detail
 		FROM (SELECT exception_id, bucket, raised_at, kind, business_date, transaction_id, detail
-			FROM exceptions ORDER BY raised_at DESC, exception_id DESC LIMIT $1 OFFSET $2) e
+			FROM exceptions ORDER BY raised_at DESC, exception_id DESC LIMIT %d OFFSET $1) e
 		LEFT JOIN transactions t ON t.bucket = e.bucket AND t.business_date = e.business_date AND t.transaction_id = e.transaction_id
 		LEFT JOIN merchants m ON m.merchant_id = t.merchant_id
 		LEFT JOIN terminals te ON te.terminal_id = t.terminal_id
-		ORDER BY e.raised_at DESC, e.exception_id DESC`, max(1, min(limit, MaxListed)), max(offset, 0))
+		ORDER BY e.raised_at DESC, e.exception_id DESC`, max(1, min(limit, MaxListed))), max(offset, 0))
 	if err != nil {
 		return nil, fmt.Errorf("list exceptions: %w", err)
 	}
