@@ -49,7 +49,7 @@ func (m *merchant) describe(ctx context.Context, db ledger.Querier) (Merchant, e
 		out.Terminals = append(out.Terminals, Terminal{
 			TID: t.tid, Dialect: t.dialect, TPDU: t.tpdu, Batch: max(1, batches[t.id]),
 			Operator: operator, OperatorPassword: operatorPassword,
-			TMK: upperHex(k.tmk), MAK: upperHex(k.mak), PIK: upperHex(k.pik), MAC: t.mac,
+			TMK: upperHex(k.tmk), MAK: upperHex(k.mak), PIK: upperHex(k.pik), MAC: t.mac, Stories: t.stories,
 		})
 	}
 	return out, nil

@@ -59,6 +59,8 @@ type Terminal struct {
 	MAK              string `json:"mak"`
 	PIK              string `json:"pik"`
 	MAC              string `json:"mac"` // none, x919 or unionpay-ecb
+	// Stories is true of the terminals that the sandbox's own stories are played on.
+	Stories bool `json:"stories,omitempty"`
 }
 
 // Card is a test card.

@@ -93,6 +93,8 @@ type terminal struct {
 	dialect  string
 	tpdu     string // as the terminal sends it; empty where the dialect has none
 	mac      string
+	// stories: it is the merchant's one for the stories that the sandbox tells.
+	stories bool
 }
 
 // scheme of the terminal's keys: UnionPay's sign in for theirs.
@@ -136,21 +138,28 @@ type holiday struct {
 	date, name string
 }
 
-// terminals of a merchant: two for each dialect. The first NAC and ASCII ones
-// need no MAC, so that a first message can be written by hand.
+// terminals of a merchant: two for each dialect, and one more for stories, so that
+// nobody's own terminal is in their way. The first NAC and ASCII ones need no MAC,
+// so that a first message can be written by hand.
 func (m *merchant) terminals() []terminal {
-	kinds := []struct{ dialect, tpdu, mac string }{
-		{"nac", "6000010000", "none"},
-		{"nac", "6000010000", "x919"},
-		{"ascii", "", "none"},
-		{"ascii", "", "x919"},
-		{"unionpay", "6000030000", "unionpay-ecb"},
-		{"unionpay", "6000030000", "unionpay-ecb"},
+	kinds := []struct {
+		dialect, tpdu, mac string
+		stories            bool
+	}{
+		{"nac", "6000010000", "none", false},
+		{"nac", "6000010000", "x919", false},
+		{"ascii", "", "none", false},
+		{"ascii", "", "x919", false},
+		{"unionpay", "6000030000", "unionpay-ecb", false},
+		{"unionpay", "6000030000", "unionpay-ecb", false},
+		{"nac", "6000010000", "x919", true},
+		{"ascii", "", "x919", true},
+		{"unionpay", "6000030000", "unionpay-ecb", true},
 	}
 	list := make([]terminal, len(kinds))
 	for i, k := range kinds {
 		id := m.id*10_000_000 + int32(i) + 1
-		list[i] = terminal{id: id, tid: fmt.Sprintf("%08d", id), merchant: m, dialect: k.dialect, tpdu: k.tpdu, mac: k.mac}
+		list[i] = terminal{id: id, tid: fmt.Sprintf("%08d", id), merchant: m, dialect: k.dialect, tpdu: k.tpdu, mac: k.mac, stories: k.stories}
 	}
 	return list
 }

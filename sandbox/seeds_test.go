@@ -50,9 +50,16 @@ func TestTerminalsAsPromised(t *testing.T) {
 				t.Errorf("terminal %q: not 8 characters, or used twice", terminal.tid)
 			}
 			seen[terminal.tid] = true
-			kinds = append(kinds, terminal.dialect+" "+terminal.mac)
+			kind := terminal.dialect + " " + terminal.mac
+			if terminal.stories {
+				kind += " for stories"
+			}
+			kinds = append(kinds, kind)
 		}
-		want := []string{"nac none", "nac x919", "ascii none", "ascii x919", "unionpay unionpay-ecb", "unionpay unionpay-ecb"}
+		want := []string{
+			"nac none", "nac x919", "ascii none", "ascii x919", "unionpay unionpay-ecb", "unionpay unionpay-ecb",
+			"nac x919 for stories", "ascii x919 for stories", "unionpay unionpay-ecb for stories",
+		}
 		if !slices.Equal(kinds, want) {
 			t.Errorf("terminals of %s: %v, want %v", m.mid, kinds, want)
 		}

@@ -150,6 +150,8 @@ func terminalFlags(flags *pflag.FlagSet, group string, r *terminal.Request) {
 		flags.StringVar(&r.AuthCode, "auth-code", "", "authorization code of the original, F38, unionpay only")
 		flags.StringVar((*string)(&r.Of), "of", "", "what the original was, such as preauth (default whatever fits)")
 	case "mark":
+		flags.StringVar((*string)(&r.Lose), "lose", "", "let the line lose the request or the answer: the terminal is left without an outcome")
+		flags.BoolVar(&r.WrongMAC, "wrong-mac", false, "send a MAC that is wrong by one bit")
 		flags.BoolVar(&r.Mark, "mark", false, "mark the repeat in the message type (0201, 0221, 0401, 0421), nac and ascii")
 	}
 }

@@ -115,6 +115,22 @@ func (b *ownBatch) settled(number int) {
 
 const maxBatch = 999_999
 
+// overstated is the batch as a terminal has it that counted one sale too high.
+func (b *ownBatch) overstated(minor int64) ownBatch {
+	other := *b
+	if minor == 0 {
+		return other
+	}
+	other.Entries = slices.Clone(b.Entries)
+	i := slices.IndexFunc(other.Entries, func(e batchEntry) bool { return e.Class == classSale })
+	if i < 0 {
+		other.Entries = append(other.Entries, batchEntry{Class: classSale, AmountMinor: minor})
+		return other
+	}
+	other.Entries[i].AmountMinor += minor
+	return other
+}
+
 // TotalsForm is how many groups of count and amount F63 has.
 type TotalsForm string
 

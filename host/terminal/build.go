@@ -21,6 +21,8 @@ type draft struct {
 	original  *record           // what it speaks of, where the terminal remembers it
 	repeats   *record           // the record it repeats
 	seal      wire.MACAlgorithm // of it and its answer; nil for none
+	lose      Loss
+	wrongMAC  bool
 }
 
 // record is the draft as the state file keeps it.
@@ -47,6 +49,15 @@ func (d *draft) record(t *Terminal) record {
 // draft builds a request. Its STAN comes from the state's counter, so what the
 // user got wrong must be found before.
 func (t *Terminal) draft(r *Request, st *state) (*draft, error) {
+	d, err := t.asked(r, st)
+	if d != nil {
+		d.lose, d.wrongMAC = r.Lose, r.WrongMAC
+	}
+	return d, err
+}
+
+// asked builds what a request says, whatever becomes of it on the line.
+func (t *Terminal) asked(r *Request, st *state) (*draft, error) {
 	switch {
 	case r.Repeat:
 		return t.again(r, st)

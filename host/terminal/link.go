@@ -123,6 +123,19 @@ func (l *link) exchange(ctx context.Context, m *iso8583.Message, payload []byte)
 	}
 }
 
+// through is exchange over a line that may lose something. A lost answer is waited
+// for and thrown away, so that the host has decided when the terminal gives up.
+func (l *link) through(ctx context.Context, lose Loss, p *packed) (*iso8583.Message, wire.Frame, error) {
+	if lose == LoseRequest {
+		return nil, wire.Frame{}, errorf(KindUnreachable, "the request got lost on its way, as it was meant to")
+	}
+	answer, frame, err := l.exchange(ctx, p.message, p.payload)
+	if err == nil && lose == LoseAnswer {
+		return nil, wire.Frame{}, errorf(KindUnreachable, "the answer got lost on its way, as it was meant to")
+	}
+	return answer, frame, err
+}
+
 // lost explains why Send ended without an answer.
 func (l *link) lost(err error) error {
 	l.mu.Lock()

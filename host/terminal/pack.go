@@ -36,6 +36,12 @@ func (t *Terminal) pack(d *draft, st *state) (*packed, error) {
 	if err != nil {
 		return nil, t.unpackable(d)
 	}
+	if d.wrongMAC {
+		if d.seal == nil {
+			return nil, errorf(KindUsage, "--wrong-mac: a %s of terminal %s carries no MAC", d.operation, t.tid)
+		}
+		spoil(payload)
+	}
 	return &packed{message: m, payload: payload, sealed: d.seal != nil}, nil
 }
 
@@ -102,6 +108,19 @@ func seal(m *iso8583.Message, highest int, spec *wire.Spec, mac wire.MACAlgorith
 		copy(packed[at:], fmt.Sprintf("%X", sum[:]))
 	}
 	return packed, nil
+}
+
+// spoil changes the last digit of the MAC, which is the last of a message. One bit
+// is enough, and leaves a hexadecimal digit one: 0 and 1 change places, as do A
+// and C and so on.
+func spoil(payload []byte) {
+	last := &payload[len(payload)-1]
+	switch {
+	case *last >= 'A' && *last <= 'F':
+		*last = 'A' + ('F' - *last)
+	default:
+		*last ^= 1
+	}
 }
 
 func (d *draft) highestField() int {

@@ -62,7 +62,23 @@ type Request struct {
 	// Repeat sends the operation's last message again, byte for byte; Mark says
 	// so in the message type (0201, 0221, 0401, 0421).
 	Repeat, Mark bool
+
+	// Lose is what gets lost on the line; nothing where it works.
+	Lose Loss
+	// WrongMAC sends a MAC that is not the message's.
+	WrongMAC bool
 }
+
+// Loss is what a line loses of an exchange. The terminal is left with an unknown
+// outcome either way.
+type Loss string
+
+const (
+	// LoseRequest: the request never gets to the host.
+	LoseRequest Loss = "request"
+	// LoseAnswer: the host answers, and the terminal never hears of it.
+	LoseAnswer Loss = "answer"
+)
 
 // Repetition sends a request several times.
 type Repetition struct {
@@ -112,6 +128,7 @@ func (r *Request) check() error {
 		{r.Unreferenced && (r.RRN != "" || r.OriginalSTAN != ""), "--unreferenced names no original"},
 		{r.Mark && !r.Repeat, "--mark marks a repeat: add --repeat"},
 		{r.Mark && r.Operation.network(), "a network message has no marked repeat"},
+		{r.Lose != "" && r.Lose != LoseRequest && r.Lose != LoseAnswer, fmt.Sprintf("--lose %s: it is %s or %s", r.Lose, LoseRequest, LoseAnswer)},
 		{r.RRN != "" && len(r.RRN) != 12, "--rrn is 12 characters"},
 		{r.Expiry != "" && (len(r.Expiry) != 4 || !digits(r.Expiry)), "--expiry is YYMM"},
 	} {

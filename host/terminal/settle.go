@@ -13,6 +13,9 @@ type Settlement struct {
 	// Totals replaces the terminal's own: F63 as it is sent, 15, 30 or 90 digits;
 	// F48 of unionpay, 31 or 62 digits.
 	Totals string
+	// Overstate adds so many minor units to what the terminal says it sold, so that
+	// its totals are wrong; the end of the upload states them right.
+	Overstate int64
 	// NoUpload stops where the host finds the totals out of balance.
 	NoUpload bool
 	// Repeat sends the last settlement again, byte for byte.
@@ -21,6 +24,10 @@ type Settlement struct {
 
 func (s *Settlement) check() error {
 	switch {
+	case s.Overstate != 0 && (s.Totals != "" || s.Repeat):
+		return errorf(KindUsage, "--overstate is of the terminal's own totals: leave --totals and --repeat away")
+	case s.Overstate < 0:
+		return errorf(KindUsage, "--overstate is more than nothing")
 	case s.Totals == "":
 		return nil
 	case s.Repeat:
@@ -107,7 +114,11 @@ func (t *Terminal) settlement(operation Operation, s *Settlement, st *state) (*d
 	totals := s.Totals
 	if totals == "" {
 		var err error
-		if totals, err = st.Batch.totals(s.Form); err != nil {
+		stated := st.Batch
+		if operation == Settle {
+			stated = stated.overstated(s.Overstate)
+		}
+		if totals, err = stated.totals(s.Form); err != nil {
 			return nil, err
 		}
 	}

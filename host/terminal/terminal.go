@@ -126,9 +126,9 @@ func (t *Terminal) converse(ctx context.Context, l *link, build func(*state) (*d
 	if err != nil {
 		return nil, err
 	}
-	begun := t.now()
-	answer, frame, err := l.exchange(ctx, p.message, p.payload)
-	report.ElapsedMicroseconds = t.now().Sub(begun).Microseconds()
+	begun := time.Now() // not the terminal's clock, which may stand still
+	answer, frame, err := l.through(ctx, d.lose, p)
+	report.ElapsedMicroseconds = time.Since(begun).Microseconds()
 	if err != nil {
 		report.Outcome, report.Problem = Unknown, err.Error()
 		report.summarize()

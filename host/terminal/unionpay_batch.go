@@ -30,6 +30,8 @@ func (b *ownBatch) sides() (string, error) {
 // checkSides refuses what cannot be in F48 of a settlement.
 func (s *Settlement) checkSides() error {
 	switch {
+	case s.Overstate != 0:
+		return (&Settlement{Totals: s.Totals, Repeat: s.Repeat, Overstate: s.Overstate}).check()
 	case s.Totals == "":
 	case s.Repeat:
 		return errorf(KindUsage, "--repeat sends what was sent: leave --totals away")
@@ -47,7 +49,8 @@ func (t *Terminal) stating(s *Settlement, st *state) (*draft, error) {
 	totals := s.Totals
 	if totals == "" {
 		var err error
-		if totals, err = st.Batch.sides(); err != nil {
+		stated := st.Batch.overstated(s.Overstate)
+		if totals, err = stated.sides(); err != nil {
 			return nil, err
 		}
 	}
