@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"meridian/internal/config"
@@ -167,17 +168,22 @@ func (f *clockFlags) find() (*sandbox.Manifest, error) {
 
 // cutoffsPassed asks the sandbox's database what became of the business dates that ended.
 func cutoffsPassed(ctx context.Context, g *globals, url string, after, until time.Time) ([]ledger.PassedCutoff, error) {
-	loaded, err := g.load(config.Flag{Name: "--data-dir", Key: "database.url", Value: url})
-	if err != nil {
-		return nil, err
-	}
-	pool, err := connect(ctx, loaded.Config.Database)
+	pool, err := sandboxBooks(ctx, g, url)
 	if err != nil {
 		return nil, err
 	}
 	defer pool.Close()
 	passed, err := ledger.PassedCutoffs(ctx, pool, after, until)
 	return passed, databaseError(err)
+}
+
+// sandboxBooks connects to the database of a running sandbox.
+func sandboxBooks(ctx context.Context, g *globals, url string) (*pgxpool.Pool, error) {
+	loaded, err := g.load(config.Flag{Name: "--data-dir", Key: "database.url", Value: url})
+	if err != nil {
+		return nil, err
+	}
+	return connect(ctx, loaded.Config.Database)
 }
 
 // zonesOf returns the wall clocks of merchants, each zone once.
