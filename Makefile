@@ -83,6 +83,10 @@ fuzz: go ## Run each fuzz test for FUZZTIME (30s)
 soak: go race postgres prometheus browser ## Run the tests over and over in new orders for SOAKTIME (30m), the long variants included
 	@GO='$(GO)' scripts/soak.sh '$(SOAKTIME)' $(PKG)
 
+.PHONY: stories
+stories: go postgres ## Play every story of `meridian trigger` in every dialect
+	@MERIDIAN_TEST_STORIES=1 $(GO) test -v -count=1 -timeout=15m -run '^TestStoriesAreTrue$$' ./sandbox
+
 .PHONY: soak-cutover
 soak-cutover: go postgres ## Let a month of TRANSACTIONS (1000000) go by and measure the cutover of its big dates under live sales
 	@MERIDIAN_TEST_CUTOVER='$(TRANSACTIONS) $(DATES) $(BIG_DATE)' $(GO) test -v -count=1 -timeout=120m -run '^TestCutoverUnderLoad$$' ./host/node/soak

@@ -36,6 +36,8 @@ type Options struct {
 	// TestTerminals is the data directory of a sandbox, with whose public terminals,
 	// cards and keys messages are built and sent; empty where there are none.
 	TestTerminals string
+	// Stories that can be played; nil where there are none, as on a host.
+	Stories Stories
 	// Open is a console that everybody on this machine may use, as a sandbox's is:
 	// requests that name another host are refused, so that no web page elsewhere
 	// can reach it under a name of its own.
@@ -156,6 +158,11 @@ func (c *Console) routes() http.Handler {
 	if c.o.TestTerminals != "" {
 		get("/builder", c.builder)
 		mux.Handle("POST /builder", c.pageWithin(builderTimeout, c.build))
+	}
+	if c.o.Stories != nil {
+		get("/stories", c.stories)
+		get("/stories/{id}", c.story)
+		mux.Handle("POST /stories/{id}", c.actionWithin(storyTimeout+writeMargin, c.playStory))
 	}
 	get("/", func(*http.Request) (*view, error) { return nil, errNotFound })
 	return mux

@@ -157,6 +157,9 @@ func (c *Console) navigation() []navigationGroup {
 	if c.o.TestTerminals != "" {
 		tools = append(tools, navigationItem{"builder", "/builder", "Message builder"})
 	}
+	if c.o.Stories != nil {
+		tools = append(tools, navigationItem{"stories", "/stories", "Stories"})
+	}
 	if len(tools) == 0 {
 		return navigation
 	}

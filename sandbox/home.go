@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"meridian/sandbox/story"
 )
 
 const lockName = "sandbox.lock"
@@ -194,7 +196,7 @@ func (h *home) remove() error {
 	}
 	var errs []error
 	if len(h.made) > 0 {
-		errs = append(errs, h.removeFiles(terminalPattern))
+		errs = append(errs, h.removeFiles(terminalPattern), h.removeFiles(story.KeptPattern))
 	}
 	// The lock last, and while it is held: see acquire.
 	errs = append(errs, os.Remove(h.path(lockName)))

@@ -262,7 +262,7 @@ func (s *Sandbox) startConsole(ctx context.Context) error {
 	s.undo = append(s.undo, func(context.Context) error { pool.Close(); return nil })
 	pages, err := console.New(console.Options{
 		Pool: pool, Directory: s.node.Switch().Directory, Metrics: s.node.Metrics(), Tap: s.tap, Documents: s.options.Documents, Now: s.clock.Now, Clock: "sandbox",
-		MovableClock: movableClock{s.control}, TestTerminals: s.home.dir,
+		Stories: &stories{sandbox: s, pool: pool}, MovableClock: movableClock{s.control}, TestTerminals: s.home.dir,
 		Open: true, Who: "sandbox console", Version: s.options.Version, Logger: s.logger,
 	})
 	if err != nil {

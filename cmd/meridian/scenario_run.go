@@ -96,7 +96,9 @@ func (s *stage) play(ctx context.Context, g *globals, scenario *story.Scenario, 
 }
 
 // link leads to the story in the console.
-func (s *stage) link(t *story.Telling) string { return s.manifest.Addresses.Console + "/stories/" + t.ID }
+func (s *stage) link(t *story.Telling) string {
+	return s.manifest.Addresses.Console + "/stories/" + t.ID
+}
 
 // storyError gives an error of a scenario its exit code.
 func storyError(err error) error {

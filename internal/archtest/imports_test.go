@@ -177,7 +177,12 @@ func places() []place {
 		{"github.com/pressly/goose", []string{"migrations"}, nil, "migrations run in migrations"},
 		{"github.com/fergusstrange/embedded-postgres", []string{"internal/pglocal"}, nil, "a private Postgres is internal/pglocal's"},
 		{"github.com/spf13/cobra", []string{"cmd"}, nil, "the command line is cmd's"},
-		{"go.yaml.in/yaml", []string{"internal/config"}, []string{"internal/archtest", "deploy"}, "configuration is read by internal/config"},
+		{
+			"go.yaml.in/yaml",
+			[]string{"internal/config", "sandbox/story"},
+			[]string{"internal/archtest", "deploy"},
+			"configuration is read by internal/config, scenario files by sandbox/story",
+		},
 		{"github.com/knadh/koanf", []string{"internal/config"}, nil, "configuration is read by internal/config"},
 		{"github.com/danielgtaylor/huma", []string{"console"}, nil, "the admin API is the console's"},
 		{"github.com/chromedp", nil, []string{""}, "it is for tests"},

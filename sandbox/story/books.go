@@ -38,7 +38,7 @@ func (p *play) find(ctx context.Context, rrn, tid string) (*switching.Inspection
 func (p *play) books(ctx context.Context, told *Told) (*Books, error) {
 	for n := len(told.Exchanges) - 1; n >= 0; n-- {
 		x := told.Exchanges[n]
-		if x.RRN == "" {
+		if x.Transaction() == "" {
 			continue
 		}
 		i, err := p.find(ctx, x.RRN, x.TID)
@@ -106,7 +106,7 @@ func (p *play) balances(ctx context.Context) (map[string]int64, error) {
 	}
 	for _, step := range p.telling.Steps {
 		for _, x := range step.Exchanges {
-			if x.RRN == "" {
+			if x.Transaction() == "" {
 				continue
 			}
 			i, err := p.find(ctx, x.RRN, x.TID)

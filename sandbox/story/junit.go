@@ -52,7 +52,7 @@ func WriteJUnit(w io.Writer, tellings []*Telling) error {
 			Timestamp: t.RealTime.Format("2006-01-02T15:04:05"),
 		}
 		for i, step := range t.Steps {
-			one := junitCase{Name: fmt.Sprintf("%d. %s (line %d)", i+1, step.heading(), step.Line), Class: t.Scenario + "." + t.Dialect}
+			one := junitCase{Name: fmt.Sprintf("%d. %s (line %d)", i+1, step.Heading(), step.Line), Class: t.Scenario + "." + t.Dialect}
 			last := i == len(t.Steps)-1
 			switch {
 			case len(step.Differences) > 0:

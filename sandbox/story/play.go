@@ -8,6 +8,7 @@ import (
 
 	"meridian/host/terminal"
 	"meridian/host/wire"
+	"meridian/internal/card"
 	"meridian/internal/money"
 	"meridian/switch"
 )
@@ -49,7 +50,7 @@ func (p *Player) Play(ctx context.Context, s *Scenario, c Choice) (*Telling, err
 	}
 	begun := time.Now()
 	t := &Telling{
-		Scenario: s.Name, Title: s.Title, About: s.About, File: s.File, Dialect: who.Dialect, TID: who.TID, MID: who.MID,
+		Scenario: card.MaskDigits(s.Name), Title: card.MaskDigits(s.Title), About: card.MaskDigits(s.About), File: s.File, Dialect: who.Dialect, TID: who.TID, MID: who.MID,
 		StartedAt: play.now().UTC(), RealTime: begun.UTC(), Outcome: Running, Steps: []*Told{},
 	}
 	t.ID = begun.UTC().Format("20060102T150405.000000Z") + "-" + who.TID
@@ -108,7 +109,7 @@ func (p *play) all(ctx context.Context) error {
 		if !step.in(p.who.Dialect) {
 			continue
 		}
-		told := &Told{Line: step.Line, ID: string(step.ID), Tell: step.Tell, At: p.now().UTC()}
+		told := &Told{Line: step.Line, ID: string(step.ID), Tell: card.MaskDigits(step.Tell), At: p.now().UTC()}
 		p.telling.Steps = append(p.telling.Steps, told)
 		err := p.step(ctx, step, told)
 		if err == nil {

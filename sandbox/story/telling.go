@@ -112,7 +112,7 @@ func (t *Telling) RRNs() []string {
 	seen := map[string]bool{}
 	for _, step := range t.Steps {
 		for _, x := range step.Exchanges {
-			if rrn := x.RRN; rrn != "" && !seen[rrn] {
+			if rrn := x.Transaction(); rrn != "" && !seen[rrn] {
 				seen[rrn] = true
 				list = append(list, rrn)
 			}
@@ -142,7 +142,11 @@ func (t *Telling) MarshalJSON() ([]byte, error) {
 
 // WriteHead begins the telling for people.
 func (t *Telling) WriteHead(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s\n", t.Scenario, t.Title)
+	name := t.Scenario
+	if t.Title != "" {
+		name += ": " + t.Title
+	}
+	fmt.Fprintln(w, name)
 	for line := range strings.SplitSeq(strings.TrimSpace(t.About), "\n") {
 		if line != "" {
 			fmt.Fprintf(w, "  %s\n", line)
@@ -153,7 +157,7 @@ func (t *Telling) WriteHead(w io.Writer) {
 
 // WriteStep tells one step for people; number counts from 1.
 func (s *Told) WriteStep(w io.Writer, number int) {
-	fmt.Fprintf(w, "\n%d. %s\n", number, s.heading())
+	fmt.Fprintf(w, "\n%d. %s\n", number, s.Heading())
 	if s.Did != "" {
 		fmt.Fprintf(w, "   clock  %s\n", s.Did)
 	}
@@ -171,7 +175,8 @@ func (s *Told) WriteStep(w io.Writer, number int) {
 	}
 }
 
-func (s *Told) heading() string {
+// Heading is the step in words.
+func (s *Told) Heading() string {
 	switch {
 	case s.Tell != "":
 		return strings.Join(strings.Fields(s.Tell), " ")
@@ -206,6 +211,20 @@ func (t *Telling) Verdict() string {
 	}
 }
 
+// Approved tells whether the terminal has an approval that counts.
+func (x *Exchange) Approved() bool { return x.Outcome == terminal.Approved }
+
+// Transaction is the RRN that leads to something stored: one of an answer to a
+// sign-in leads nowhere.
+func (x *Exchange) Transaction() string {
+	switch x.Operation {
+	case terminal.Echo, terminal.Logon, terminal.SignOff:
+		return ""
+	default:
+		return x.RRN
+	}
+}
+
 // Sent is a request in a line.
 func (x *Exchange) Sent() string {
 	parts := []string{x.Request.MTI + " " + string(x.Operation)}
@@ -217,8 +236,7 @@ func (x *Exchange) Sent() string {
 	if x.Repeat {
 		add("%s", "the same once more")
 	}
-	switch {
-	case x.Amount != "":
+	if x.Amount != "" {
 		add("%s", x.Amount+" "+x.Currency)
 	}
 	add("STAN %s", x.STAN)
