@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"meridian/console/certification"
 	"meridian/host"
 	"meridian/switch"
 )
@@ -38,6 +39,9 @@ type Options struct {
 	TestTerminals string
 	// Stories that can be played; nil where there are none, as on a host.
 	Stories Stories
+	// Witness has seen of terminals what is not stored; nil certifies none, as on a
+	// host.
+	Witness *certification.Witness
 	// Open is a console that everybody on this machine may use, as a sandbox's is:
 	// requests that name another host are refused, so that no web page elsewhere
 	// can reach it under a name of its own.
@@ -163,6 +167,11 @@ func (c *Console) routes() http.Handler {
 		get("/stories", c.stories)
 		get("/stories/{id}", c.story)
 		mux.Handle("POST /stories/{id}", c.actionWithin(storyTimeout+writeMargin, c.playStory))
+	}
+	if c.o.Witness != nil {
+		get("/certification", c.certification)
+		get("/certification/{tid}", c.checklist)
+		mux.HandleFunc("GET /certification/{tid}/report/{form}", c.checklistReport)
 	}
 	get("/", func(*http.Request) (*view, error) { return nil, errNotFound })
 	return mux

@@ -157,9 +157,7 @@ func (c *Console) navigation() []navigationGroup {
 	if c.o.TestTerminals != "" {
 		tools = append(tools, navigationItem{"builder", "/builder", "Message builder"})
 	}
-	if c.o.Stories != nil {
-		tools = append(tools, navigationItem{"stories", "/stories", "Stories"})
-	}
+	tools = append(tools, c.sandboxTools()...)
 	if len(tools) == 0 {
 		return navigation
 	}

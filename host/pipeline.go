@@ -58,6 +58,8 @@ type PipelineOptions struct {
 	Guard Guard
 	// Tap shows messages to people; nil shows none.
 	Tap *Tap
+	// Witness hears of every answer; nil for nobody.
+	Witness func(Answered)
 	// Logger; nil logs nothing.
 	Logger *slog.Logger
 	// Registerer of the pipeline's metrics; nil registers none.
@@ -250,6 +252,7 @@ func (x *exchange) decided(r *switching.Response) {
 // reply builds the answer and hands it to the session.
 func (x *exchange) reply(r *switching.Response) {
 	defer x.contain("building an answer") // a lane's goroutine runs this
+	x.testify(r)
 	if x.pipeline.o.Tap.Watched() {
 		kept := *r
 		x.watched = &kept

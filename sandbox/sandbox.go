@@ -13,7 +13,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"meridian/console"
+	"meridian/console/certification"
 	"meridian/host"
 	"meridian/host/node"
 	"meridian/host/wire"
@@ -39,6 +42,9 @@ type Sandbox struct {
 	vault    *vault.Vault
 	node     *node.Node
 	tap      *host.Tap
+	witness  *certification.Witness
+	books    atomic.Pointer[pgxpool.Pool] // the console's connections, once they are open
+	switched atomic.Pointer[switching.Switch]
 	console  *console.Server
 	manifest Manifest
 
@@ -205,6 +211,9 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 		return s.catchUp(ctx, n.Switch())
 	}}
 	s.tap = host.NewTap()
+	if err := s.startWitness(); err != nil {
+		return err
+	}
 	var err error
 	s.node, err = node.Start(ctx, node.Config{
 		DatabaseURL: s.database.url,
@@ -238,9 +247,10 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 			},
 		},
 		OpsAddress:  s.options.Ops,
-		OpsHandlers: map[string]http.Handler{ClockPath: s.control},
+		OpsHandlers: map[string]http.Handler{ClockPath: s.control, CertificationPath: http.HandlerFunc(s.certify)},
 		Admission:   admission(),
 		Tap:         s.tap,
+		Witness:     s.witness.See,
 		Logger:      s.logger,
 		Now:         s.clock.Now,
 		Version:     s.options.Version,
@@ -249,6 +259,7 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 		return s.options.nameAddress(err)
 	}
 	started.Store(s.node)
+	s.switched.Store(s.node.Switch())
 	s.undo = append(s.undo, func(context.Context) error { return s.shutDownNode() })
 	return nil
 }
@@ -260,9 +271,10 @@ func (s *Sandbox) startConsole(ctx context.Context) error {
 		return err
 	}
 	s.undo = append(s.undo, func(context.Context) error { pool.Close(); return nil })
+	s.books.Store(pool)
 	pages, err := console.New(console.Options{
 		Pool: pool, Directory: s.node.Switch().Directory, Metrics: s.node.Metrics(), Tap: s.tap, Documents: s.options.Documents, Now: s.clock.Now, Clock: "sandbox",
-		Stories: &stories{sandbox: s, pool: pool}, MovableClock: movableClock{s.control}, TestTerminals: s.home.dir,
+		Stories: &stories{sandbox: s, pool: pool}, Witness: s.witness, MovableClock: movableClock{s.control}, TestTerminals: s.home.dir,
 		Open: true, Who: "sandbox console", Version: s.options.Version, Logger: s.logger,
 	})
 	if err != nil {

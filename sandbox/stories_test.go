@@ -106,6 +106,7 @@ func TestStoriesAreTrue(t *testing.T) {
 	}
 	secrets(t, s.Manifest(), "the stories", said.String())
 	storiesInTheConsole(t, s)
+	checklists(t, s)
 	expectTooMuch(t, p)
 	verify(t, s.Manifest().DatabaseURL)
 }

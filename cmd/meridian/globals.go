@@ -36,6 +36,12 @@ func (g *globals) register(root *cobra.Command) {
 	flags.StringVar(&g.configFile, "config", "", "configuration file (default $MERIDIAN_CONFIG)")
 }
 
+// orList names choices.
+func orList(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
 // json tells whether results and errors are JSON.
 func (g *globals) json() bool { return g.output == outputJSON }
 

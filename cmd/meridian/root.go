@@ -33,6 +33,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newBenchCommand(g),
 		newCardCommand(g),
 		newCatalogueCommand(g),
+		newCertifyCommand(g),
 		newClockCommand(g),
 		newConfigCommand(g),
 		newConsoleCommand(g),
@@ -172,6 +173,9 @@ func noArguments(c *cobra.Command, arguments []string) error {
 	return usagef("%s takes no argument such as %q", c.CommandPath(), arguments[0])
 }
 
+// formsAnnotation of a command names a form of --output that it has beside the usual ones.
+const formsAnnotation = "meridian_output_form"
+
 // mark makes every command check --output and note that its own code begins.
 func (g *globals) mark(command *cobra.Command) {
 	for _, child := range command.Commands() {
@@ -182,8 +186,12 @@ func (g *globals) mark(command *cobra.Command) {
 		return
 	}
 	command.RunE = func(c *cobra.Command, arguments []string) error {
-		if forms := []string{outputText, outputJSON}; !slices.Contains(forms, g.output) {
-			return fmt.Errorf("--output %q: it is %s", g.output, strings.Join(forms, " or "))
+		forms := []string{outputText, outputJSON}
+		if own := c.Annotations[formsAnnotation]; own != "" {
+			forms = append(forms, own)
+		}
+		if !slices.Contains(forms, g.output) {
+			return fmt.Errorf("--output %q: it is %s", g.output, orList(forms))
 		}
 		g.started = true
 		return run(c, arguments)

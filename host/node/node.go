@@ -68,8 +68,10 @@ type Config struct {
 	// orchestrators commonly grant.
 	DrainTimeout time.Duration
 	// Tap shows messages to people; nil shows none.
-	Tap    *host.Tap
-	Logger *slog.Logger
+	Tap *host.Tap
+	// Witness hears of every answer; nil for nobody.
+	Witness func(host.Answered)
+	Logger  *slog.Logger
 	// Now is the business clock; nil is the real one.
 	Now     func() time.Time
 	Version string
@@ -234,7 +236,7 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 	}
 	n.server = host.NewServer(host.Options{
 		Handler: host.NewPipeline(host.PipelineOptions{
-			Switch: n.sw, Dialects: dialects, Guard: sentry, Tap: n.cfg.Tap,
+			Switch: n.sw, Dialects: dialects, Guard: sentry, Tap: n.cfg.Tap, Witness: n.cfg.Witness,
 			Logger: n.log, Registerer: registry,
 		}),
 		Logger: n.log, Metrics: host.NewMetrics(registry),
