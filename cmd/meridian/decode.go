@@ -1,16 +1,20 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"meridian/host/wire"
+	"meridian/internal/capture"
 )
 
 // maxDecodeBytes bounds the text that decode reads: a day of one terminal is under 1 MiB of hex.
@@ -22,14 +26,25 @@ type decodeOptions struct {
 	length  string
 	spec    string
 	file    string
+	port    uint16
+}
+
+// decodeInput is bytes to cut messages out of, and where a capture has them from.
+type decodeInput struct {
+	data   []byte
+	stream *capture.Stream // nil for digits
 }
 
 // decoded is one message as people may see it. It never holds what must not be shown.
 type decoded struct {
-	Input   int            `json:"input"`  // counts from 1
-	Offset  int            `json:"offset"` // of the frame in its input, in bytes
-	Bytes   int            `json:"bytes"`  // of the message, from the MTI
-	Length  string         `json:"length"`
+	Input  int    `json:"input"`  // counts from 1
+	Offset int    `json:"offset"` // of the frame in its input, in bytes
+	Bytes  int    `json:"bytes"`  // of the message, from the MTI
+	Length string `json:"length"`
+	// From, To and At are where and when a capture has it from.
+	From    string         `json:"from,omitempty"`
+	To      string         `json:"to,omitempty"`
+	At      time.Time      `json:"at,omitzero"`
 	TPDU    string         `json:"tpdu,omitempty"`
 	Header  string         `json:"header,omitempty"`
 	Dialect string         `json:"dialect,omitempty"`
@@ -59,18 +74,24 @@ func newDecodeCommand(g *globals) *cobra.Command {
 		Short: "Show ISO 8583 messages field by field, with card data masked",
 		Long: `Shows ISO 8583 messages field by field, with card data masked.
 
-The messages are hexadecimal digits, from the arguments, --file or standard input; space, colons and 0x between them do not
+A capture of tcpdump or Wireshark (pcap, pcapng) is read as it is, from --file or standard input: its TCP connections are put
+together again, and their messages shown in the order in which they passed. Connections that carry nothing of the kind, such as
+encrypted ones, are counted and passed over; with --port those of other ports are, and nothing else is.
+
+Otherwise the messages are hexadecimal digits, from the arguments, --file or standard input; space, colons and 0x between them do not
 matter. Several frames may follow each other. Each argument is an input of its own, and so is what stands between empty lines
 of a text; without a length in front of the messages (--length none) each line is.`,
 		Example: `  meridian decode 001D6000098053080020200000008000009200000000023132333435363738
-  meridian decode --dialect ascii --length none --file messages.txt --output json`,
+  meridian decode --dialect ascii --length none --file messages.txt --output json
+  meridian decode --file terminal.pcap --port 8583`,
 	}
 	flags := command.Flags()
 	flags.StringVar(&o.dialect, "dialect", "", "nac, ascii or unionpay (default: by the header, the way the message type is written, and what parses)")
 	flags.StringVar(&o.length, "length", lengthAuto,
 		"length in front of each message: binary, bcd, ascii, none, or auto for the one that fits")
 	flags.StringVar(&o.spec, "spec", "", "JSON file with the field table to use instead of the dialect's")
-	flags.StringVar(&o.file, "file", "", "file with the hexadecimal digits")
+	flags.StringVar(&o.file, "file", "", "file with the hexadecimal digits, or a capture (pcap, pcapng)")
+	flags.Uint16Var(&o.port, "port", 0, "TCP port of the host in a capture (default any)")
 	command.RunE = func(c *cobra.Command, arguments []string) error {
 		spec, err := o.newSpec()
 		if err != nil {
@@ -137,7 +158,7 @@ func likelySpec(frame cutFrame) *wire.Spec {
 }
 
 // inputs reads the bytes to decode.
-func (o *decodeOptions) inputs(ctx context.Context, g *globals, arguments []string) (inputs [][]byte, err error) {
+func (o *decodeOptions) inputs(ctx context.Context, g *globals, arguments []string) (inputs []decodeInput, err error) {
 	texts := arguments
 	switch {
 	case len(arguments) > 0 && o.file != "":
@@ -147,7 +168,10 @@ func (o *decodeOptions) inputs(ctx context.Context, g *globals, arguments []stri
 		if err != nil {
 			return nil, err
 		}
-		texts = splitInputs(content, o.length)
+		if capture.Is(content) {
+			return o.captured(g, content)
+		}
+		texts = splitInputs(string(content), o.length)
 	}
 	for i, text := range texts {
 		data, err := wire.ParseHex(text)
@@ -155,7 +179,7 @@ func (o *decodeOptions) inputs(ctx context.Context, g *globals, arguments []stri
 			return nil, usagef("input %d: %w", i+1, err)
 		}
 		if len(data) > 0 {
-			inputs = append(inputs, data)
+			inputs = append(inputs, decodeInput{data: data})
 		}
 	}
 	if len(inputs) == 0 {
@@ -164,12 +188,12 @@ func (o *decodeOptions) inputs(ctx context.Context, g *globals, arguments []stri
 	return inputs, nil
 }
 
-func (o *decodeOptions) read(ctx context.Context, stdin io.Reader) (string, error) {
+func (o *decodeOptions) read(ctx context.Context, stdin io.Reader) ([]byte, error) {
 	source := stdin
 	if o.file != "" {
 		file, err := os.Open(o.file)
 		if err != nil {
-			return "", fmt.Errorf("read messages: %w", err)
+			return nil, fmt.Errorf("read messages: %w", err)
 		}
 		defer file.Close()
 		source = file
@@ -180,20 +204,24 @@ func (o *decodeOptions) read(ctx context.Context, stdin io.Reader) (string, erro
 	}
 	read := make(chan outcome, 1)
 	go func() { // a terminal's read cannot be interrupted; the goroutine ends with the process
-		content, err := io.ReadAll(io.LimitReader(source, maxDecodeBytes+1))
+		buffered, most := bufio.NewReader(source), int64(maxDecodeBytes)
+		if magic, err := buffered.Peek(4); err == nil && capture.Is(magic) {
+			most = capture.MaxBytes
+		}
+		content, err := io.ReadAll(io.LimitReader(buffered, most+1))
 		read <- outcome{content, err}
 	}()
 	select {
 	case <-ctx.Done():
-		return "", fmt.Errorf("read messages: %w", ctx.Err())
+		return nil, fmt.Errorf("read messages: %w", ctx.Err())
 	case o := <-read:
 		switch {
 		case o.err != nil:
-			return "", fmt.Errorf("read messages: %w", o.err)
-		case len(o.content) > maxDecodeBytes:
-			return "", usagef("more than %d MiB of text: decode it in parts", maxDecodeBytes>>20)
+			return nil, fmt.Errorf("read messages: %w", o.err)
+		case len(o.content) > maxDecodeBytes && !capture.Is(o.content):
+			return nil, usagef("more than %d MiB of text: decode it in parts", maxDecodeBytes>>20)
 		}
-		return string(o.content), nil
+		return o.content, nil
 	}
 }
 
@@ -232,19 +260,21 @@ func eachIsWhole(lines []string) bool {
 	return true
 }
 
-func decodeAll(inputs [][]byte, length string, spec func(cutFrame) *wire.Spec) ([]decoded, error) {
+func decodeAll(inputs []decodeInput, length string, spec func(cutFrame) *wire.Spec) ([]decoded, error) {
 	var messages []decoded
 	for i, input := range inputs {
-		frames, used, err := cutFrames(input, length)
+		frames, used, err := cutFrames(input.data, length)
 		if err != nil {
 			return nil, err
 		}
 		for _, frame := range frames {
 			message := decodeFrame(frame, spec)
 			message.Input, message.Length = i+1, used
+			message.captured(input, frame)
 			messages = append(messages, message)
 		}
 	}
+	slices.SortStableFunc(messages, func(a, b decoded) int { return a.At.Compare(b.At) }) // those of a capture as they passed
 	return messages, nil
 }
 
@@ -322,6 +352,12 @@ func (d *decoded) head() string {
 	}
 	if d.Length != lengthNone {
 		parts = append(parts, d.Length+" length")
+	}
+	if d.From != "" {
+		parts = append(parts, d.From+" → "+d.To)
+	}
+	if !d.At.IsZero() {
+		parts = append(parts, d.At.Format("15:04:05.000000"))
 	}
 	return strings.Join(append(parts, fmt.Sprintf("input %d at byte %d", d.Input, d.Offset)), ", ")
 }

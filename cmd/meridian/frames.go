@@ -22,6 +22,7 @@ const maxDecodedFrame = 0xFFFF
 // cutFrame is one message cut out of captured bytes.
 type cutFrame struct {
 	offset  int    // of the length, or of the message where it has none, in bytes from the beginning
+	end     int    // of the last byte that belongs to it
 	tpdu    string // ten hex digits, empty without one
 	header  string // UnionPay's application header, twelve hex digits; empty without one
 	payload []byte // from the MTI
@@ -33,7 +34,7 @@ type cutFrame struct {
 func cutFrames(data []byte, length string) (frames []cutFrame, used string, err error) {
 	switch length {
 	case lengthNone:
-		return []cutFrame{newCutFrame(0, data)}, lengthNone, nil
+		return []cutFrame{newCutFrame(0, len(data), data)}, lengthNone, nil
 	case lengthAuto:
 		for _, format := range []wire.LengthFormat{wire.LengthBinary, wire.LengthBCD, wire.LengthASCII} {
 			if frames := cutByLength(data, format); frames[len(frames)-1].err == nil && plausible(frames) {
@@ -41,7 +42,7 @@ func cutFrames(data []byte, length string) (frames []cutFrame, used string, err 
 			}
 		}
 		if startsMessage(data) {
-			return []cutFrame{newCutFrame(0, data)}, lengthNone, nil
+			return []cutFrame{newCutFrame(0, len(data), data)}, lengthNone, nil
 		}
 		return cutByLength(data, wire.LengthBinary), wire.LengthBinary.String(), nil
 	}
@@ -66,11 +67,11 @@ func cutByLength(data []byte, format wire.LengthFormat) []cutFrame {
 			return frames
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			short := fmt.Errorf("the bytes end before the frame does (%d are there)", len(data)-offset)
-			return append(frames, cutFrame{offset: offset, err: short})
+			return append(frames, cutFrame{offset: offset, end: len(data), err: short})
 		case err != nil:
-			return append(frames, cutFrame{offset: offset, err: err})
+			return append(frames, cutFrame{offset: offset, end: len(data), err: err})
 		}
-		frames = append(frames, newCutFrame(offset, frame.Payload))
+		frames = append(frames, newCutFrame(offset, len(data)-source.Len()-reader.Buffered(), frame.Payload))
 	}
 }
 
@@ -78,15 +79,15 @@ func cutByLength(data []byte, format wire.LengthFormat) []cutFrame {
 const tpduBytes = len(wire.TPDU{})
 
 // newCutFrame splits the TPDU from what a frame carries, and the application header behind it.
-func newCutFrame(offset int, data []byte) cutFrame {
+func newCutFrame(offset, end int, data []byte) cutFrame {
 	if !hasTPDU(data) {
-		return cutFrame{offset: offset, payload: data}
+		return cutFrame{offset: offset, end: end, payload: data}
 	}
 	tpdu, rest := wire.TPDU(data[:tpduBytes]).String(), data[tpduBytes:]
 	if header, payload, ok := wire.CutHeader(rest); ok && isBCDType(payload) {
-		return cutFrame{offset: offset, tpdu: tpdu, header: header.String(), payload: payload}
+		return cutFrame{offset: offset, end: end, tpdu: tpdu, header: header.String(), payload: payload}
 	}
-	return cutFrame{offset: offset, tpdu: tpdu, payload: rest}
+	return cutFrame{offset: offset, end: end, tpdu: tpdu, payload: rest}
 }
 
 // hasTPDU tells whether a TPDU comes first: its id is 60 or 68, and no message type begins so, neither in BCD nor in ASCII.
@@ -95,7 +96,7 @@ func hasTPDU(data []byte) bool {
 }
 
 // startsMessage tells whether bytes begin as a message does, with headers or without.
-func startsMessage(data []byte) bool { return startsWithType(newCutFrame(0, data).payload) }
+func startsMessage(data []byte) bool { return startsWithType(newCutFrame(0, len(data), data).payload) }
 
 func startsWithType(data []byte) bool { return isASCIIType(data) || isBCDType(data) }
 

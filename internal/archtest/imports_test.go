@@ -184,6 +184,7 @@ func places() []place {
 			"configuration is read by internal/config, scenario files by sandbox/story",
 		},
 		{"github.com/knadh/koanf", []string{"internal/config"}, nil, "configuration is read by internal/config"},
+		{"github.com/gopacket/gopacket", []string{"internal/capture"}, []string{""}, "captures are read by internal/capture"},
 		{"github.com/danielgtaylor/huma", []string{"console"}, nil, "the admin API is the console's"},
 		{"github.com/chromedp", nil, []string{""}, "it is for tests"},
 		{"pgregory.net/rapid", nil, []string{""}, "it is for tests"},
