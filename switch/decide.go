@@ -38,6 +38,9 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 			return d.decline(reason)
 		}
 	}
+	if r.Scenario != nil && r.Scenario.Decline && r.Kind.decidedByScenario() {
+		return d.byScenario()
+	}
 	switch {
 	case r.Kind == KindSettlement, r.Kind == KindTrailer:
 		return d.settle()
@@ -138,6 +141,9 @@ func (d *decision) decline(reason Reason) Verdict {
 func (d *decision) approve() Verdict {
 	rec := d.verdict.Record
 	rec.State, rec.Reason = StateApproved, Approved
+	if s := d.request.Scenario; s != nil {
+		d.withScenario(s)
+	}
 	d.verdict.Response = d.respond()
 	return d.verdict
 }

@@ -9,7 +9,8 @@ import (
 	"meridian/ledger"
 )
 
-// Evidence is what a cancel was decided on, as it is stored with it.
+// Evidence is what a cancel was decided on, as it is stored with it; or the
+// scenario of a sandbox, with anything else.
 type Evidence struct {
 	DecidedAt        time.Time    `json:"decided_at"`
 	Asked            Kind         `json:"asked"`
@@ -35,6 +36,9 @@ type Evidence struct {
 	// Counterfactual is what the same request had become on the other side of
 	// the original's cutoff, if that makes a difference.
 	Counterfactual string `json:"counterfactual,omitempty"`
+	// Scenario of a sandbox that took part. One that declined a cancel, or took part
+	// in anything else, is all the evidence there is: Outcome is empty then.
+	Scenario *PlayedScenario `json:"scenario,omitempty"`
 }
 
 func (c *cancelCase) evidence(outcome ruleOutcome) json.RawMessage {
@@ -42,7 +46,7 @@ func (c *cancelCase) evidence(outcome ruleOutcome) json.RawMessage {
 		DecidedAt: c.facts.Now, Asked: c.request.Kind, CancelMode: c.policy.CancelMode,
 		WindowDate: c.window.Date, WindowClosesAt: c.window.ClosesAt, Matches: len(c.found),
 		Settled: c.settledNow, AmountMinor: c.amountMinor, Rules: c.trace, Reason: c.reason,
-		RefundWindowDays: c.policy.RefundWindowDays, Outcome: outcome.String(),
+		RefundWindowDays: c.policy.RefundWindowDays, Outcome: outcome.String(), Scenario: c.request.Scenario.played(),
 	}
 	// Another merchant's transaction is none of this one's evidence.
 	if o := c.original; o != nil && o.MerchantID == c.request.merchant.ID {

@@ -58,6 +58,7 @@ const (
 	MACWrong               Reason = 59
 	TerminalLocked         Reason = 60 // after wrong MACs
 	RateLimited            Reason = 61
+	ScenarioDecided        Reason = 62 // a sandbox was asked to say no
 )
 
 var reasonNames = [...]string{
@@ -80,6 +81,7 @@ var reasonNames = [...]string{
 	NotCurrentBatch: "not_current_batch", IncorrectPIN: "incorrect_pin", PINTriesExceeded: "pin_tries_exceeded",
 	PINFormat: "pin_format", PINMissing: "pin_missing", SignInRequired: "sign_in_required", MACWrong: "mac_wrong",
 	TerminalLocked: "terminal_locked", RateLimited: "rate_limited",
+	ScenarioDecided: "scenario",
 }
 
 // Reasons lists every reason, for tables that must have an entry for each.

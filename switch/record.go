@@ -78,6 +78,7 @@ func (r *Record) response() Response {
 		Reason: r.Reason, Became: r.Kind, Rule: r.Rule, RRN: r.RRN, AuthCode: r.AuthCode,
 		BusinessDate: r.BusinessDate, HasBusinessDate: true, AcceptedAt: r.AcceptedAt,
 		BalanceMinor: r.BalanceMinor, HasBalance: r.HasBalance, Currency: r.Currency, Echo: r.Echo,
+		ScenarioAnswer: r.scenarioAnswer(),
 	}
 	if r.PostedDate != 0 {
 		out.BusinessDate = r.PostedDate
@@ -87,7 +88,7 @@ func (r *Record) response() Response {
 		if r.State == StateAbandoned {
 			out.Reason = SystemMalfunction
 		}
-		out.AuthCode, out.HasBalance, out.Rule = "", false, 0
+		out.AuthCode, out.HasBalance, out.Rule, out.ScenarioAnswer = "", false, 0, ""
 		out.RRN, out.HasBusinessDate, out.AcceptedAt = 0, false, time.Time{}
 	}
 	return out

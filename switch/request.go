@@ -91,6 +91,9 @@ type Request struct {
 	// key: what the dialect repeats of the first transmission.
 	Echo []byte
 
+	// Scenario of a test host; nil in production.
+	Scenario *Scenario
+
 	// Received is when the frame was complete, on the monotonic clock.
 	Received time.Time
 
@@ -288,7 +291,10 @@ type Response struct {
 	Network string
 	// Demand is what the terminal is asked to do next.
 	Demand Demand
-	Echo   []byte
+	// ScenarioAnswer are the characters that a test host's scenario has the dialect
+	// tell in place of the reason's; empty in production.
+	ScenarioAnswer string
+	Echo           []byte
 	// Stored tells a repeat's answer from a first one. It is not told.
 	Stored bool
 	// Spent is where the request's time went. It is not told.

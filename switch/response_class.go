@@ -42,7 +42,7 @@ func (r Reason) Class() ResponseClass {
 	case Approved:
 		return ResponseApproved
 	case InvalidCard, NoSuchIssuer, LostCard, StolenCard, InsufficientFunds, ExpiredCard, RestrictedCard, WrongExpiry,
-		IncorrectPIN, PINTriesExceeded:
+		IncorrectPIN, PINTriesExceeded, ScenarioDecided:
 		return ResponseDeclined
 	case InvalidTransaction, InvalidAmount, NoAction, OriginalNotFound, FunctionNotSupported, NotPermittedToTerminal,
 		ExceedsAmountLimit, ExceedsCountLimit, AmountMismatch, NotAllowedNow, CurrencyMismatch, ReversedBefore, WrongTerminal,

@@ -21,7 +21,7 @@ func (d *iso87) Answer(m, request *wire.Message, r *switching.Response) bool {
 		m.Copy(field, request)
 	}
 	d.times(m, request, r)
-	m.Set(39, codeOf(r.Reason))
+	m.Set(39, answerCode(r))
 	if kind, refusal := kindOf(request); refusal == nil && aboutBatch(kind) {
 		answerBatch(m, request, kind)
 		return true

@@ -1,6 +1,12 @@
 package dialect
 
-import "meridian/switch"
+import (
+	"maps"
+	"slices"
+
+	"meridian/host/wire"
+	"meridian/switch"
+)
 
 // iso87Codes are the response codes (F39) of ISO 8583:1987 terminals.
 var iso87Codes = map[switching.Reason]string{
@@ -55,6 +61,15 @@ var iso87Codes = map[switching.Reason]string{
 	switching.RateLimited:            "97",
 	switching.UnknownTerminal:        "97",
 	switching.TerminalNotOfMerchant:  "97",
+	switching.ScenarioDecided:        "05", // where the scenario names no code
+}
+
+// answerCode is F39 of an answer.
+func answerCode(r *switching.Response) string {
+	if r.ScenarioAnswer != "" {
+		return r.ScenarioAnswer
+	}
+	return codeOf(r.Reason)
 }
 
 // codeOf a reason; 96 for one that a newer host has stored.
@@ -63,4 +78,19 @@ func codeOf(r switching.Reason) string {
 		return code
 	}
 	return iso87Codes[switching.SystemMalfunction]
+}
+
+// ResponseCodes are the response codes (F39) of a dialect's table, in order: what
+// its hosts answer, not only what this one does of itself.
+func ResponseCodes(name string) []string {
+	codes := map[string]bool{}
+	for _, code := range iso87Codes {
+		codes[code] = true
+	}
+	if name == wire.NameUnionPay {
+		for code := range responseCodes {
+			codes[code] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(codes))
 }

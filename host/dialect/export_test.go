@@ -1,7 +1,7 @@
 package dialect
 
 // For tests outside of the package.
-var ResponseCodes = responseCodes
+var ResponseCodeTable = responseCodes
 
 // Class of a response code.
 func (c responseCode) Class() byte { return c.class }

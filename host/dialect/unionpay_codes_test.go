@@ -61,7 +61,7 @@ func TestUnionPayCodes(t *testing.T) {
 		for _, reason := range switching.Reasons() {
 			answer := answerTo(d, request, outcome(reason))
 			code := answer.Get(39)
-			c, ok := dialect.ResponseCodes[code]
+			c, ok := dialect.ResponseCodeTable[code]
 			if !ok {
 				t.Fatalf("%s: %s has the code %q, which is not in the table", name, reason, code)
 			}
@@ -78,13 +78,13 @@ func TestUnionPayCodes(t *testing.T) {
 			}
 		}
 	}
-	for code, c := range dialect.ResponseCodes {
+	for code, c := range dialect.ResponseCodeTable {
 		if len(code) != 2 || strings.IndexByte("ABCDE", c.Class()) < 0 {
 			t.Errorf("code %q of class %c", code, c.Class())
 		}
 	}
-	if len(dialect.ResponseCodes) != 74 {
-		t.Errorf("%d codes, want those of the reference", len(dialect.ResponseCodes))
+	if len(dialect.ResponseCodeTable) != 74 {
+		t.Errorf("%d codes, want those of the reference", len(dialect.ResponseCodeTable))
 	}
 }
 

@@ -87,6 +87,9 @@ func Profiles() []string { return slices.Sorted(maps.Keys(profiles)) }
 // code of a response in the profile: a rule's, a reason's for the kind of request,
 // a reason's.
 func (p *Profile) code(asked switching.Kind, r *switching.Response) string {
+	if r.ScenarioAnswer != "" {
+		return r.ScenarioAnswer
+	}
 	if code, ok := p.rules[r.Rule]; ok && !r.Approved() {
 		return code
 	}
