@@ -51,18 +51,19 @@ func (l *line) join(p *place) {
 
 // takeReady takes the answered places at the head out of the queue: at most
 // those whose payloads fit maxBytes together, at least one if any is ready, and
-// none behind an answer that closes the connection. They stay held until leave.
+// none behind an answer that closes the connection. One that leaves in pieces comes
+// alone. They stay held until leave.
 func (l *line) takeReady(maxBytes int) (first *place, count int) {
 	var last *place
 	sum := 0
 	for p := l.head; p != nil && p.answered; p = p.next {
 		sum += len(p.answer.Payload)
-		if last != nil && sum > maxBytes {
+		if last != nil && (sum > maxBytes || p.answer.inPieces()) {
 			break
 		}
 		last = p
 		count++
-		if p.answer.Close != "" {
+		if p.answer.Close != "" || p.answer.inPieces() {
 			break
 		}
 	}

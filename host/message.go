@@ -53,6 +53,8 @@ type Answer struct {
 	// session's writer, which may be the goroutine that answers: it must be short and
 	// must not block, nor need a lock that is held while answering.
 	Done func(written bool)
+	// departure of a test host's scenario; nil in production.
+	departure *Departure
 }
 
 // Handler is what stands behind the listeners.

@@ -60,6 +60,8 @@ type PipelineOptions struct {
 	Tap *Tap
 	// Witness hears of every answer; nil for nobody.
 	Witness func(Answered)
+	// Scenarios of a test host; nil in production.
+	Scenarios Scenarios
 	// Logger; nil logs nothing.
 	Logger *slog.Logger
 	// Registerer of the pipeline's metrics; nil registers none.
@@ -100,6 +102,7 @@ type exchange struct {
 	network   string // of its card, as metrics have it
 	response  switching.Response
 	sent      bool
+	departure *Departure // of a scenario; nil without one
 	// For those who watch: what was found about the MAC, and what was decided.
 	macVerdict string
 	watched    *switching.Response
@@ -181,6 +184,9 @@ func (x *exchange) authenticated(sealed bool) {
 	request.Credentials.Stranger = x.attempt.Terminal == nil
 	x.submitted, x.network = request, networkOf(x.pipeline.o.Switch, request)
 	x.pipeline.metrics.requested(x)
+	if s := x.pipeline.o.Scenarios; s != nil {
+		x.play(s)
+	}
 	x.pipeline.o.Switch.Submit(request, func(r switching.Response) {
 		x.response = r
 		x.decided(&x.response)
@@ -257,11 +263,15 @@ func (x *exchange) reply(r *switching.Response) {
 		kept := *r
 		x.watched = &kept
 	}
+	x.settleScenario(r)
 	m := &x.pages.answer
 	if !x.dialect.Answer(m, x.request, r) {
 		x.pipeline.metrics.answered(x, nil, r)
 		x.send(Answer{})
 		return
+	}
+	if x.departure != nil && x.departure.WrongSTAN {
+		spoilSTAN(m)
 	}
 	payload, err := x.pack(m)
 	if err != nil {
@@ -271,7 +281,9 @@ func (x *exchange) reply(r *switching.Response) {
 		return
 	}
 	x.pipeline.metrics.answered(x, m, r)
-	x.send(Answer{Payload: payload, Demand: dialect.Demand(r)})
+	a := Answer{Payload: payload, Demand: dialect.Demand(r)}
+	x.depart(&a)
+	x.send(a)
 }
 
 // contain keeps a panic to its message, whosoever goroutine runs it.
@@ -314,6 +326,9 @@ func (x *exchange) pack(m *wire.Message) ([]byte, error) {
 	}
 	if x.seal == nil {
 		return spec.AppendPack(room, m)
+	}
+	if x.departure != nil && x.departure.WrongMAC {
+		return spec.AppendPackWithMAC(room, m, spoiledMAC{x.seal})
 	}
 	return spec.AppendPackWithMAC(room, m, x.seal)
 }

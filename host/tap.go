@@ -59,6 +59,8 @@ type Passed struct {
 	// Reason of the answer, and the RRN it gives; zero without one.
 	Reason string
 	RRN    int64
+	// Scenario that had the answer leave as it did; empty without one.
+	Scenario string
 	// MAC: right, wrong, missing, replayed, none, or unseen where it was not looked at.
 	MAC             string
 	Request, Answer Shown // Answer's MTI is empty without one
@@ -243,6 +245,9 @@ func (x *exchange) show(a Answer) {
 	}
 	if a.Payload != nil {
 		p.Answer = Show(spec, a.Payload)
+	}
+	if a.departure != nil {
+		p.Scenario = a.departure.Name
 	}
 	if x.submitted != nil {
 		p.Kind = x.submitted.Kind.String()

@@ -7,7 +7,13 @@ import (
 )
 
 // answerOnce is what the handler calls.
-func (p *place) answerOnce(a Answer) { p.settle(a, true) }
+func (p *place) answerOnce(a Answer) {
+	if a.departure != nil && a.departure.Withhold != nil {
+		p.withhold(a)
+		return
+	}
+	p.settle(a, true)
+}
 
 // settle records the answer and starts the writer when it can be written. The
 // total bound on requests in flight is given up here: the handler's work is
@@ -33,7 +39,7 @@ func (p *place) settle(a Answer, byHandler bool) {
 	start := !dropped && !s.writing && s.line.head == p
 	// A peer that waits for this answer alone, as terminals do, has it at once; where
 	// more is under way, a goroutine of its own gathers what is ready meanwhile.
-	alone := start && p.next == nil && !p.followed && s.direct != nil
+	alone := start && p.next == nil && !p.followed && s.direct != nil && a.departure == nil
 	if start {
 		s.writing = true
 	}
@@ -97,7 +103,11 @@ func (s *session) writeAnswers(b *batch) {
 	}
 	for {
 		var err error
-		if len(b.left) > 0 {
+		switch {
+		case len(b.left) == 0:
+		case b.first.answer.inPieces():
+			err = s.writePieces(b.left, b.first.answer.departure.Pieces)
+		default:
 			err = s.write(b.left)
 		}
 		s.batchWritten(b, err)
@@ -198,6 +208,9 @@ func (s *session) frame(b *batch) {
 			} else {
 				dst = longer
 				b.frames++
+				if p.answer.departure != nil {
+					dst = s.frameCopies(b, dst, p)
+				}
 			}
 		}
 		b.closing = p.answer.Close // only the last of a batch can have one

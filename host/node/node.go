@@ -71,7 +71,9 @@ type Config struct {
 	Tap *host.Tap
 	// Witness hears of every answer; nil for nobody.
 	Witness func(host.Answered)
-	Logger  *slog.Logger
+	// Scenarios that a sandbox has and a production host has not; nil is none.
+	Scenarios host.Scenarios
+	Logger    *slog.Logger
 	// Now is the business clock; nil is the real one.
 	Now     func() time.Time
 	Version string
@@ -236,7 +238,7 @@ func (n *Node) start(ctx context.Context, registry *prometheus.Registry) (err er
 	}
 	n.server = host.NewServer(host.Options{
 		Handler: host.NewPipeline(host.PipelineOptions{
-			Switch: n.sw, Dialects: dialects, Guard: sentry, Tap: n.cfg.Tap, Witness: n.cfg.Witness,
+			Switch: n.sw, Dialects: dialects, Guard: sentry, Tap: n.cfg.Tap, Witness: n.cfg.Witness, Scenarios: n.cfg.Scenarios,
 			Logger: n.log, Registerer: registry,
 		}),
 		Logger: n.log, Metrics: host.NewMetrics(registry),
