@@ -5,10 +5,12 @@ package sandbox
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 
 	"meridian/internal/card"
 	"meridian/ledger"
+	"meridian/sandbox/scenario"
 )
 
 // Behaviours of test cards, as sandbox.json names them.
@@ -107,7 +109,52 @@ func (m *merchant) cards() ([]testCard, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(list, without...), nil
+	played, err := m.scenarioCards()
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(list, without, played), nil
+}
+
+// firstScenarioCard begins the published range of scenarios' cards, 800 to 899 of
+// every test merchant's: nothing is played with any other card.
+const firstScenarioCard = 800
+
+// scenarioCards are the card whose amounts decide, and one for each misbehaviour.
+func (m *merchant) scenarioCards() ([]testCard, error) {
+	behaviours := []string{scenario.CardBehaviour}
+	for _, b := range scenario.Behaviours() {
+		behaviours = append(behaviours, string(b))
+	}
+	list := make([]testCard, len(behaviours))
+	for i, behaviour := range behaviours {
+		number := firstScenarioCard + i
+		pan, err := m.pan(m.bin, number)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = testCard{
+			id: int64(m.id)*1000 + int64(number), merchant: m, pan: pan, expiry: validExpiry, listed: validExpiry,
+			status: ledger.CardActive, balance: balanceMinor, behaviour: behaviour,
+		}
+	}
+	return list, nil
+}
+
+// scenarioCardNumbers of every merchant, with what each does.
+func scenarioCardNumbers() (map[string]string, error) {
+	cards := map[string]string{}
+	all := merchants()
+	for i := range all {
+		list, err := all[i].scenarioCards()
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range list {
+			cards[c.pan.Reveal()] = c.behaviour
+		}
+	}
+	return cards, nil
 }
 
 // cardsWithoutAccount are numbers that nobody has an account for.

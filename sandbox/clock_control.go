@@ -75,7 +75,8 @@ func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.Method {
 	case http.MethodGet:
 	case http.MethodPost:
-		change, err := readChange(r)
+		var change ClockChange
+		err := decodeChange(r, &change)
 		if err == nil {
 			reading, err = c.change(r.Context(), change)
 		} else {
@@ -98,19 +99,6 @@ func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(reading) //nolint:errchkjson // the peer went away; these instants have years
 }
 
-func readChange(r *http.Request) (change ClockChange, err error) {
-	// A web page that somebody looks at on this machine cannot send this type.
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return change, errors.New("the content type of a change is application/json")
-	}
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxChangeBytes))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&change); err != nil {
-		return change, fmt.Errorf("read the change: %w", err)
-	}
-	return change, nil
-}
-
 func (c *clockControl) apply(change ClockChange) error {
 	switch change.Do {
 	case "advance":
@@ -130,6 +118,20 @@ func (c *clockControl) apply(change ClockChange) error {
 	default:
 		return fmt.Errorf("%q is no change of a clock: advance, set, freeze, real", change.Do)
 	}
+}
+
+// decodeChange reads a change of what a sandbox has and a production host has not.
+func decodeChange(r *http.Request, change any) error {
+	// A web page that somebody looks at on this machine cannot send this type.
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return errors.New("the content type of a change is application/json")
+	}
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxChangeBytes))
+	d.DisallowUnknownFields()
+	if err := d.Decode(change); err != nil {
+		return fmt.Errorf("read the change: %w", err)
+	}
+	return nil
 }
 
 // reachable tells whether one change may go to an instant.

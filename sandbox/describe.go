@@ -11,10 +11,12 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"meridian/ledger"
+	"meridian/sandbox/scenario"
 )
 
 // describe fills a manifest with the seeds as they stand in the database now.
 func describe(ctx context.Context, db ledger.Querier, m *Manifest) error {
+	m.Scenarios = scenario.Table()
 	all := merchants()
 	for i := range all {
 		one, err := all[i].describe(ctx, db)

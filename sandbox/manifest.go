@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"meridian/sandbox/scenario"
 )
 
 // ManifestName is the file in the data directory that other programs look for.
@@ -24,6 +26,9 @@ type Manifest struct {
 	DatabaseURL string     `json:"database_url"` // of the owner of the database
 	Merchants   []Merchant `json:"merchants"`
 	Cards       []Card     `json:"cards"`
+	// Scenarios are what the cards with the behaviour "scenario" do, by amount, and
+	// those with a scenario's name whatever the amount.
+	Scenarios []scenario.Entry `json:"scenarios"`
 }
 
 // Addresses that something listens on: host:port for terminals, a URL for people

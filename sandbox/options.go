@@ -52,6 +52,9 @@ type Options struct {
 	Version string
 	// Now is the business clock.
 	Now func() time.Time
+
+	// after holds scenarios' answers back; nil is the real time.
+	after func(d time.Duration, f func())
 }
 
 func (o *Options) setDefaults() {

@@ -24,6 +24,7 @@ import (
 	"meridian/internal/hsm"
 	"meridian/internal/vault"
 	"meridian/migrations"
+	"meridian/sandbox/scenario"
 	"meridian/switch"
 )
 
@@ -45,8 +46,10 @@ type Sandbox struct {
 	witness  *certification.Witness
 	books    atomic.Pointer[pgxpool.Pool] // the console's connections, once they are open
 	switched atomic.Pointer[switching.Switch]
-	console  *console.Server
-	manifest Manifest
+	// scenarios is what this host has and no production host.
+	scenarios *scenario.Engine
+	console   *console.Server
+	manifest  Manifest
 
 	// undo gives back what was taken, the last first.
 	undo []func(context.Context) error
@@ -214,7 +217,14 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 	if err := s.startWitness(); err != nil {
 		return err
 	}
-	var err error
+	cards, err := scenarioCardNumbers()
+	if err != nil {
+		return err
+	}
+	s.scenarios = scenario.New(scenario.Options{Cards: cards, After: s.options.after, Known: func(tid string) bool {
+		n := started.Load()
+		return n != nil && n.Switch().Terminal(tid) != nil
+	}})
 	s.node, err = node.Start(ctx, node.Config{
 		DatabaseURL: s.database.url,
 		Vault:       s.vault,
@@ -247,10 +257,11 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 			},
 		},
 		OpsAddress:  s.options.Ops,
-		OpsHandlers: map[string]http.Handler{ClockPath: s.control, CertificationPath: http.HandlerFunc(s.certify)},
+		OpsHandlers: map[string]http.Handler{ClockPath: s.control, CertificationPath: http.HandlerFunc(s.certify), ScenarioPath: &scenarioControl{s.scenarios}},
 		Admission:   admission(),
 		Tap:         s.tap,
 		Witness:     s.witness.See,
+		Scenarios:   s.scenarios,
 		Logger:      s.logger,
 		Now:         s.clock.Now,
 		Version:     s.options.Version,

@@ -22,6 +22,7 @@ import (
 
 	"meridian/internal/hsm/mac"
 	"meridian/internal/pglocal/pgtest"
+	"meridian/sandbox/scenario"
 )
 
 // From nothing to answers in both dialects, to a sale that the next start still
@@ -144,9 +145,13 @@ func TestCardsBehave(t *testing.T) {
 		behaviourApprove: "00", behaviourHigh: "00", behaviourLow: "00", behaviourZero: "51", behaviourBlocked: "62",
 		behaviourLost: "41", behaviourStolen: "43", behaviourFrozen: "62", behaviourClosed: "62", behaviourExpired: "54",
 		behaviourWrongExpiry: "54", behaviourLuhn: "14", behaviourUnknown: "14", behaviourNoSuchIssuer: "15",
+		scenario.CardBehaviour: "00", // with an amount that means nothing
 	}
 	line := dial(t, m, "nac")
 	for i, c := range m.Cards {
+		if slices.Contains(scenario.Behaviours(), scenario.Behaviour(c.Behaviour)) {
+			continue // TestAnswersGoAstray
+		}
 		merchant, terminal := m.find(t, c.Currency, "nac", "none")
 		answer := line.ask("0200", request(merchant, terminal, c, i+1, 700), nil)
 		if want, known := codes[c.Behaviour]; answer.Get(39) != want || !known {
@@ -195,6 +200,7 @@ func TestManifestShape(t *testing.T) {
 		Addresses map[string]string
 		Merchants []map[string]any
 		Cards     []map[string]any
+		Scenarios []map[string]any
 	}
 	var top map[string]any
 	for _, into := range []any{&top, &document} {
@@ -202,13 +208,20 @@ func TestManifestShape(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	wantKeys(t, top, "addresses", "cards", "database_url", "merchants", "ready")
+	wantKeys(t, top, "addresses", "cards", "database_url", "merchants", "ready", "scenarios")
 	wantKeys(t, document.Addresses, "ascii", "console", "nac", "ops", "unionpay")
 	for _, m := range document.Merchants {
 		wantKeys(t, m, "cancel_mode", "currency", "cutoff", "mid", "name", "terminals", "time_zone")
 		for _, terminal := range m["terminals"].([]any) {
 			wantKeys(t, terminal.(map[string]any),
 				"batch", "dialect", "mac", "mak", "operator", "operator_password", "pik", "tid", "tmk", "tpdu")
+		}
+	}
+	for _, e := range document.Scenarios {
+		if e["code"] == nil {
+			wantKeys(t, e, "amount_ends", "card", "do", "name", "what")
+		} else {
+			wantKeys(t, e, "amount_ends", "code", "do", "name", "what")
 		}
 	}
 	for _, c := range document.Cards {

@@ -142,7 +142,7 @@ func TestCardsAsPromised(t *testing.T) {
 				t.Errorf("%s: listed with %s, the account has %s", name, c.listed, c.expiry)
 			}
 		}
-		if behaviours[behaviourApprove] < 3 || len(behaviours) != 14 || len(list) < 12 {
+		if behaviours[behaviourApprove] < 3 || len(behaviours) != 25 || len(list) < 12 {
 			t.Errorf("cards in %s: %v", m.currency, behaviours)
 		}
 	}

@@ -24,7 +24,7 @@ const outputMarkdown = "markdown"
 func newCertifyCommand(g *globals) *cobra.Command {
 	var tid string
 	var complete bool
-	var f clockFlags
+	var f sandboxFlags
 	command := &cobra.Command{
 		Use:   "certify",
 		Short: "Show the checklist of an integrator's terminal, which ticks itself",
@@ -78,7 +78,7 @@ func askCertification(ctx context.Context, ops, tid string) (*certification.Chec
 	if err != nil {
 		return nil, usagef("%q is no ops address, such as %s", ops, "http://"+sandbox.DefaultOps)
 	}
-	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: clockConnectTimeout}).DialContext, DisableKeepAlives: true}
+	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: sandboxConnectTimeout}).DialContext, DisableKeepAlives: true}
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
@@ -87,7 +87,7 @@ func askCertification(ctx context.Context, ops, tid string) (*certification.Chec
 		return nil, withExit(exitUnreachable, fmt.Errorf("the sandbox does not answer: %w", err))
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxClockAnswer))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxSandboxAnswer))
 	if err != nil {
 		return nil, withExit(exitUnreachable, fmt.Errorf("read the checklist: %w", err))
 	}

@@ -18,9 +18,6 @@ import (
 	"meridian/sandbox"
 )
 
-// clockFlags say whose clock it is.
-type clockFlags struct{ dataDir, ops string }
-
 func newClockCommand(g *globals) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "clock",
@@ -35,7 +32,7 @@ Only a sandbox has such a clock: a production host refuses with exit code 3. Wit
   meridian clock advance -- -30m
   meridian clock set 2026-03-29T01:59:59+01:00`,
 	}
-	var f clockFlags
+	var f sandboxFlags
 	flags := command.PersistentFlags()
 	flags.StringVar(&f.dataDir, "data-dir", sandbox.DefaultDataDir, "directory of the running sandbox")
 	flags.StringVar(&f.ops, "ops", "", "its ops address, as http://… (default from sandbox.json)")
@@ -133,7 +130,7 @@ type zoneReading struct {
 const doNothing = ""
 
 // runClock reads a clock, or changes it and tells what came of it.
-func runClock(ctx context.Context, g *globals, f clockFlags, change sandbox.ClockChange) error {
+func runClock(ctx context.Context, g *globals, f sandboxFlags, change sandbox.ClockChange) error {
 	running, err := f.find()
 	if err != nil {
 		return err
@@ -149,21 +146,6 @@ func runClock(ctx context.Context, g *globals, f clockFlags, change sandbox.Cloc
 	}
 	// The clock was moved, whatever is known about the cutoffs.
 	return errors.Join(g.print(shown, shown.write), told)
-}
-
-// find returns the sandbox that was meant.
-func (f *clockFlags) find() (*sandbox.Manifest, error) {
-	if f.ops != "" {
-		return &sandbox.Manifest{Addresses: sandbox.Addresses{Ops: f.ops}}, nil
-	}
-	running, err := sandbox.ReadManifest(f.dataDir)
-	if errors.Is(err, sandbox.ErrNotRunning) {
-		return nil, withExit(exitUnreachable, fmt.Errorf("%w (meridian sandbox starts one; --data-dir names another directory)", err))
-	}
-	if err != nil {
-		return nil, withExit(exitConfiguration, err)
-	}
-	return running, nil
 }
 
 // cutoffsPassed asks the sandbox's database what became of the business dates that ended.

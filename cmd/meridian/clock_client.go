@@ -1,15 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,59 +11,16 @@ import (
 	"meridian/sandbox"
 )
 
-const (
-	// clockConnectTimeout is long for this machine, where sandboxes are. The answer itself may take as long as the
-	// cutovers in between do.
-	clockConnectTimeout = 5 * time.Second
-	// maxClockAnswer is far more than a reading or an error takes.
-	maxClockAnswer = 64 << 10
-)
-
 // askClock reads the clock behind an ops address, or changes it.
 func askClock(ctx context.Context, ops string, change sandbox.ClockChange) (*sandbox.ClockReading, error) {
-	method, body := http.MethodGet, []byte(nil)
+	clock := control{sandbox.ClockPath, "the clock", "this host's clock cannot be moved: only a sandbox's can"}
+	var asked any
 	if change.Do != doNothing {
-		var err error
-		if body, err = json.Marshal(change); err != nil {
-			return nil, fmt.Errorf("change the clock: %w", err)
-		}
-		method = http.MethodPost
-	}
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(ops, "/")+sandbox.ClockPath, bytes.NewReader(body))
-	if err != nil {
-		return nil, usagef("%q is no ops address, such as %s", ops, "http://"+sandbox.DefaultOps)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: clockConnectTimeout}).DialContext, DisableKeepAlives: true}
-	response, err := (&http.Client{Transport: transport}).Do(request)
-	if err != nil {
-		if errors.Is(err, context.Canceled) {
-			return nil, fmt.Errorf("ask the sandbox: %w", err)
-		}
-		return nil, withExit(exitUnreachable, fmt.Errorf("the sandbox does not answer: %w", err))
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxClockAnswer))
-	if err != nil {
-		return nil, withExit(exitUnreachable, fmt.Errorf("read the clock: %w", err))
-	}
-	return readClock(response.StatusCode, answer)
-}
-
-func readClock(status int, answer []byte) (*sandbox.ClockReading, error) {
-	text := strings.TrimSpace(printable(strings.TrimSpace(string(answer))))
-	switch status {
-	case http.StatusOK:
-	case http.StatusNotFound:
-		return nil, withExit(exitConfiguration, errors.New("this host's clock cannot be moved: only a sandbox's can"))
-	case http.StatusBadRequest:
-		return nil, usagef("the sandbox refuses: %s", text)
-	default:
-		return nil, fmt.Errorf("change the clock: %s", text)
+		asked = change
 	}
 	var reading sandbox.ClockReading
-	if err := json.Unmarshal(answer, &reading); err != nil {
-		return nil, fmt.Errorf("read the clock: %w", err)
+	if err := clock.ask(ctx, ops, asked, &reading); err != nil {
+		return nil, err
 	}
 	return &reading, nil
 }

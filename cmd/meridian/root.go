@@ -48,6 +48,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newPolicyCommand(g),
 		newReviewCommand(g),
 		newSandboxCommand(g),
+		newScenarioCommand(g),
 		newServeCommand(g),
 		newSettlementCommand(g),
 		newScenarioCommand(g),

@@ -42,7 +42,7 @@ func (s *stage) close() { s.pool.Close() }
 
 // open finds the sandbox and its books.
 func (f *storyFlags) open(ctx context.Context, g *globals) (*stage, error) {
-	clock := clockFlags{dataDir: f.dataDir}
+	clock := sandboxFlags{dataDir: f.dataDir}
 	running, err := clock.find()
 	if err != nil {
 		return nil, err
