@@ -114,5 +114,5 @@ func (s spoiledMAC) Sum(data []byte) ([8]byte, error) {
 	for i := range sum {
 		sum[i] = ^sum[i]
 	}
-	return sum, err //nolint:wrapcheck // it is the other's
+	return sum, err
 }
