@@ -201,7 +201,7 @@ func sampleWorld(t *testing.T) (w *world, l *line, pages []string) {
 		"/", "/messages", "/messages/1", "/transactions", "/transactions/" + rrnOf(void), "/transactions/" + rrnOf(open), "/batches",
 		"/batches/" + till + "/1", "/settlement", "/settlement/" + shop + "/2026-03-10", "/cutover?rrn=" + rrnOf(open), "/ledger",
 		"/ledger/accounts/merchant:1:pending", "/reviews", "/exceptions", "/audit", "/merchants", "/merchants/" + shop, "/terminals",
-		"/terminals/" + till, "/clock?was=2026-03-09T10:00:00Z", "/builder", "/nowhere",
+		"/terminals/" + till, "/clock?was=2026-03-09T10:00:00Z", "/builder", "/scenarios", "/nowhere",
 	}
 }
 

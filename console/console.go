@@ -42,6 +42,8 @@ type Options struct {
 	// Witness has seen of terminals what is not stored; nil certifies none, as on a
 	// host.
 	Witness *certification.Witness
+	// Scenarios that a sandbox plays; nil plays none.
+	Scenarios Scenarios
 	// Open is a console that everybody on this machine may use, as a sandbox's is:
 	// requests that name another host are refused, so that no web page elsewhere
 	// can reach it under a name of its own.
@@ -172,6 +174,9 @@ func (c *Console) routes() http.Handler {
 		get("/certification", c.certification)
 		get("/certification/{tid}", c.checklist)
 		mux.HandleFunc("GET /certification/{tid}/report/{form}", c.checklistReport)
+	}
+	if c.o.Scenarios != nil {
+		get("/scenarios", c.scenarios)
 	}
 	get("/", func(*http.Request) (*view, error) { return nil, errNotFound })
 	return mux

@@ -43,6 +43,9 @@ func passed(rules []switching.Rule) []tracedRule {
 }
 
 func newDecision(i *switching.Inspection, e *switching.Evidence) *decision {
+	if e.Scenario != nil && e.Outcome == "" {
+		return &decision{At: e.DecidedAt.UTC(), Facts: []string{playedSentence(e.Scenario)}, Verdict: playedVerdict(i, e.Scenario)}
+	}
 	d := &decision{At: e.DecidedAt.UTC(), Passed: passed(e.Rules), Trace: traced(e.Rules), Otherwise: otherwise(e.Counterfactual)}
 	amount := func(minor int64) string { return money.Amount{Minor: minor, Currency: i.Currency}.String() }
 	fact := func(format string, args ...any) { d.Facts = append(d.Facts, fmt.Sprintf(format, args...)) }
@@ -72,9 +75,28 @@ func newDecision(i *switching.Inspection, e *switching.Evidence) *decision {
 		}
 		fact("Refunds are allowed for %s.", plural(float64(e.RefundWindowDays), "day", "days"))
 	}
+	if e.Scenario != nil {
+		fact("%s", playedSentence(e.Scenario))
+	}
 	fact("The merchant's open business date was %s, which ends at %s.", e.WindowDate, stamp(e.WindowClosesAt))
 	d.Verdict = verdict(e)
 	return d
+}
+
+// playedSentence names the sandbox's scenario that took part.
+func playedSentence(s *switching.PlayedScenario) string {
+	return "The sandbox played the scenario “" + s.Name + "” with it."
+}
+
+func playedVerdict(i *switching.Inspection, s *switching.PlayedScenario) string {
+	switch {
+	case i.Reason == switching.ScenarioDecided:
+		return "It was declined with " + s.Answer + " by the scenario, and by nothing else."
+	case s.Answer != "":
+		return "It was approved as always, and answered with " + s.Answer + "."
+	default:
+		return "It was decided as always: the scenario is about its answer."
+	}
 }
 
 func refunded(e *switching.Evidence, amount func(int64) string) string {

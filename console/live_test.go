@@ -35,7 +35,7 @@ type line struct {
 func newTappedWorld(t testing.TB, change ...func(*Options)) (*world, *line) {
 	t.Helper()
 	tap := host.NewTap()
-	w := newWorld(t, append(change, func(o *Options) { o.Tap = tap })...)
+	w := newWorld(t, append(change, func(o *Options) { o.Tap, o.Scenarios = tap, sampleScenarios{} })...)
 	d, err := dialect.New("nac", dialect.Options{Token: token, ApproveUnknownReversal: true})
 	w.must(err)
 	sentry := host.NewSentry(host.SentryOptions{

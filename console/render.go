@@ -158,6 +158,9 @@ func (c *Console) navigation() []navigationGroup {
 		tools = append(tools, navigationItem{"builder", "/builder", "Message builder"})
 	}
 	tools = append(tools, c.sandboxTools()...)
+	if c.o.Scenarios != nil {
+		tools = append(tools, navigationItem{"scenarios", "/scenarios", "Scenarios"})
+	}
 	if len(tools) == 0 {
 		return navigation
 	}

@@ -24,5 +24,7 @@
 //     verification holds for the sandbox too.
 //   - sandbox.json appears in one piece when every address listens, and is gone
 //     before the drain begins. One that a killed run left goes first of all.
+//   - What goes wrong on purpose is package scenario's, and goes wrong after the
+//     commit.
 //   - An ephemeral sandbox removes everything it made.
 package sandbox

@@ -64,7 +64,7 @@ func (s *suspect) search() (found []leak.Finding) {
 // that are still kept.
 func (s *suspect) consolePages() map[string][]byte {
 	s.t.Helper()
-	paths := []string{"/", "/messages", "/transactions", "/batches", "/settlement", "/cutover", "/ledger", "/reviews", "/exceptions", "/audit", "/merchants", "/terminals"}
+	paths := []string{"/", "/messages", "/transactions", "/batches", "/settlement", "/cutover", "/ledger", "/reviews", "/exceptions", "/audit", "/merchants", "/terminals", "/scenarios"}
 	for _, m := range s.manifest.Merchants {
 		paths = append(paths, "/merchants/"+m.MID, "/transactions?merchant="+m.MID)
 		for _, terminal := range m.Terminals {

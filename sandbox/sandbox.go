@@ -286,7 +286,8 @@ func (s *Sandbox) startConsole(ctx context.Context) error {
 	pages, err := console.New(console.Options{
 		Pool: pool, Directory: s.node.Switch().Directory, Metrics: s.node.Metrics(), Tap: s.tap, Documents: s.options.Documents, Now: s.clock.Now, Clock: "sandbox",
 		Stories: &stories{sandbox: s, pool: pool}, Witness: s.witness, MovableClock: movableClock{s.control}, TestTerminals: s.home.dir,
-		Open: true, Who: "sandbox console", Version: s.options.Version, Logger: s.logger,
+		Scenarios: scenarioPage{s.scenarios},
+		Open:      true, Who: "sandbox console", Version: s.options.Version, Logger: s.logger,
 	})
 	if err != nil {
 		return err

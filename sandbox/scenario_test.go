@@ -267,6 +267,7 @@ func TestScenarios(t *testing.T) {
 
 // at is the stage in a test of its own.
 func (s *stage) at(t *testing.T) *stage {
+	t.Helper()
 	other := *s
 	other.t = t
 	return &other
@@ -503,6 +504,18 @@ func (s *stage) playsUnionPay() {
 	}
 	p.do("00", pos.Request{Operation: pos.Sale, Repeat: true})
 	wantGone(scenario.DisconnectBefore, 300_00)
+	hasty, err := pos.New(pos.Options{DataDir: s.dir, TID: p.tid, Timeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	patient := p.terminal
+	p.terminal = hasty
+	if _, err := sell(scenario.NoAnswer); err == nil {
+		t.Error("what has no answer gave one")
+	}
+	p.terminal = patient
+	p.do("00", pos.Request{Operation: pos.Sale, Repeat: true})
+	wantGone(scenario.NoAnswer, 300_00)
 	if got, err := sell(scenario.WrongMAC); err == nil || got.Problem != "the answer's MAC is wrong" {
 		t.Errorf("wrong MAC: %v, %q", err, got.Problem)
 	}

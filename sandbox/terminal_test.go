@@ -17,6 +17,7 @@ import (
 type playing struct {
 	t        *testing.T
 	terminal *pos.Terminal
+	tid      string
 	said     strings.Builder
 }
 
@@ -31,7 +32,7 @@ func plays(t *testing.T, dir string, m Merchant) *playing {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &playing{t: t, terminal: played}
+		return &playing{t: t, terminal: played, tid: one.TID}
 	}
 	t.Fatalf("merchant %s has no UnionPay terminal", m.MID)
 	return nil

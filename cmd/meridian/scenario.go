@@ -68,7 +68,7 @@ Without --kind a rule is for purchases and cancels; only with it is it for rever
 	flags.IntVar(&r.Count, "count", 0, "with how many requests; 0 is all until it is cleared")
 	command.RunE = func(c *cobra.Command, arguments []string) error {
 		r.Do = scenario.Behaviour(arguments[0])
-		if r.Probability <= 0 { // 0 of a rule is the default
+		if !(r.Probability > 0 && r.Probability <= 1) { // 0 of a rule is the default
 			return usagef("--probability %v: it is over 0 and not over 1", r.Probability)
 		}
 		for _, name := range kinds {
@@ -160,13 +160,6 @@ func writeScenarios(w io.Writer, change *sandbox.ScenarioChange, state *sandbox.
 }
 
 func ruleRow(r *scenario.Rule) []string {
-	does := string(r.Do)
-	switch {
-	case r.Code != "":
-		does += " " + r.Code
-	case r.Delay != 0:
-		does += " " + r.Delay.String()
-	}
 	kinds := "purchases, cancels"
 	if len(r.Kinds) > 0 {
 		var names []string
@@ -180,7 +173,7 @@ func ruleRow(r *scenario.Rule) []string {
 		left = strconv.Itoa(r.Left)
 	}
 	return []string{
-		strconv.Itoa(r.ID), printable(r.TID), printable(does), kinds, strconv.FormatFloat(r.Probability, 'g', -1, 64), left, strconv.Itoa(r.Played),
+		strconv.Itoa(r.ID), printable(r.TID), printable(r.Does()), kinds, strconv.FormatFloat(r.Probability, 'g', -1, 64), left, strconv.Itoa(r.Played),
 	}
 }
 

@@ -103,6 +103,12 @@ func (t *shownTransaction) writeDecision(w io.Writer, line func(name, format str
 	case e == nil:
 		return
 	}
+	if s := e.Scenario; s != nil {
+		line("scenario", "%s", scenarioSentence(s))
+		if e.Outcome == "" { // all the evidence there is
+			return
+		}
+	}
 	line("decision", "at %s, cancel mode %s", instant(e.DecidedAt), e.CancelMode)
 	fact := func(format string, values ...any) { _, _ = fmt.Fprintf(w, "    fact  "+format+"\n", values...) }
 	fact("the reference matches %d of the merchant's transactions", e.Matches)
@@ -138,4 +144,12 @@ func settledOrNot(settled bool) string {
 		return "settled"
 	}
 	return "not settled"
+}
+
+// scenarioSentence says how a sandbox's scenario took part.
+func scenarioSentence(s *switching.PlayedScenario) string {
+	if s.Answer != "" {
+		return fmt.Sprintf("%s had it answered with %s", s.Name, s.Answer)
+	}
+	return s.Name
 }

@@ -2,6 +2,8 @@ package archtest
 
 import (
 	"fmt"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -193,11 +195,43 @@ func places() []place {
 		{"github.com/Shopify/toxiproxy", nil, []string{""}, "it is for tests"},
 		{module + "/internal/pglocal/pgtest", nil, []string{""}, "it is for tests"},
 		{
+			module + "/sandbox/scenario",
+			[]string{"sandbox", "cmd/meridian"},
+			nil,
+			"a host that misbehaves on purpose is the sandbox's; the command asks a running one",
+		},
+		{
 			module + "/internal/pglocal",
 			[]string{"internal/pglocal", "sandbox", "cmd"},
 			[]string{""},
 			"a host is given its database; only the sandbox and the bench make one",
 		},
+	}
+}
+
+// A production host plays no scenarios: nothing but the sandbox gives a node any, and
+// of the program only the command that asks a running sandbox knows of them.
+func TestOnlyTheSandboxPlaysScenarios(t *testing.T) {
+	gives := regexp.MustCompile(`\bScenarios:|\.Scenarios\s*=[^=]`)
+	knows := regexp.MustCompile(`"meridian/sandbox/scenario"`)
+	given := map[string]bool{}
+	for _, f := range files(t, ".go") {
+		switch {
+		case f.isTest():
+		case under(path.Dir(f.path), "cmd") && knows.MatchString(f.text) && !strings.HasPrefix(path.Base(f.path), "scenario"):
+			t.Errorf("%s knows the scenarios of a sandbox", f.path)
+		case gives.MatchString(f.text):
+			given[f.path] = true
+		}
+	}
+	for file := range given {
+		// node hands down what it is given; the sandbox gives it.
+		if file != "host/node/node.go" && !under(file, "sandbox") {
+			t.Errorf("%s gives somebody scenarios", file)
+		}
+	}
+	if !given["sandbox/sandbox.go"] || !given["host/node/node.go"] {
+		t.Errorf("scenarios are given by %v: this test looks for something else", given)
 	}
 }
 

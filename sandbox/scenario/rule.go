@@ -59,7 +59,7 @@ func (r *Rule) check() error {
 		return fmt.Errorf("%s waits for nothing that a delay could be of", r.Do)
 	case r.Delay < 0 || r.Delay > HoldFor:
 		return fmt.Errorf("an answer is held back for %s at most", HoldFor)
-	case r.Probability < 0 || r.Probability > 1:
+	case !(r.Probability >= 0 && r.Probability <= 1): // NaN is neither
 		return fmt.Errorf("a probability is over 0 and not over 1, and %v is not", r.Probability)
 	case r.Count < 0 || r.Count > maxCount:
 		return fmt.Errorf("a count is 1 to %d, or none", maxCount)
@@ -94,9 +94,16 @@ func (r *Rule) fits(q *switching.Request) bool {
 		(r.Do != LateAfterReversal || reversible(q.Kind))
 }
 
-func (r *Rule) name() string {
-	if r.Do == Code {
-		return fmt.Sprintf("rule %d: %s", r.ID, codeName(r.Code))
+func (r *Rule) name() string { return fmt.Sprintf("rule %d: %s", r.ID, r.Does()) }
+
+// Does says what the rule does, such as "code-91" or "delay 5s".
+func (r *Rule) Does() string {
+	switch {
+	case r.Do == Code:
+		return codeName(r.Code)
+	case r.Delay != 0:
+		return string(r.Do) + " " + r.Delay.String()
+	default:
+		return string(r.Do)
 	}
-	return fmt.Sprintf("rule %d: %s", r.ID, r.Do)
 }

@@ -30,7 +30,7 @@ func Table() []Entry {
 	for _, code := range Codes() {
 		what := "Declined: " + codes[code] + "."
 		if Approves(code) {
-			what = "Approved, and the money moves, but the code is not 00: " + codes[code] + "."
+			what = "Approved, the money moves, and the code is not 00: " + codes[code] + "."
 		}
 		list = append(list, Entry{
 			Name: codeName(code), Do: Code, Code: code, AmountEnds: fmt.Sprintf("%03d", codeEnds(code)), What: what,
