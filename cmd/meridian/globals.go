@@ -34,6 +34,7 @@ func (g *globals) register(root *cobra.Command) {
 	flags := root.PersistentFlags()
 	flags.StringVarP(&g.output, "output", "o", outputText, "form of results and errors: text or json")
 	flags.StringVar(&g.configFile, "config", "", "configuration file (default $MERIDIAN_CONFIG)")
+	completeFlags(root)
 }
 
 // orList names choices.

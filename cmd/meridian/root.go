@@ -22,7 +22,8 @@ func newRootCommand(g *globals) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpCommand(newHelpCommand())
-	root.CompletionOptions.HiddenDefaultCmd = true
+	// An RRN, a TID or a name stands where cobra would offer files; flags that take a file offer them.
+	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
 	root.SetIn(g.stdin)
 	root.SetOut(g.stdout)
 	root.SetErr(g.stderr)
@@ -35,6 +36,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newCatalogueCommand(g),
 		newCertifyCommand(g),
 		newClockCommand(g),
+		newCompletionCommand(g),
 		newConfigCommand(g),
 		newConsoleCommand(g),
 		newCutoverCommand(g),
@@ -43,6 +45,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		newExceptionsCommand(g),
 		newKeyCommand(g),
 		newLedgerCommand(g),
+		newManCommand(g),
 		newMigrateCommand(g),
 		newOperatorCommand(g),
 		newPolicyCommand(g),
