@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"slices"
 	"testing"
 	"time"
 
@@ -206,11 +207,20 @@ func (w *world) ask(r *switching.Request) switching.Response {
 	w.sw.Submit(r, func(resp switching.Response) { answered <- resp })
 	select {
 	case resp := <-answered:
+		if !explained(resp) {
+			w.t.Errorf("%s answered %s by %s, whose reasons are %v", r.Kind, resp.Reason, resp.Rule, resp.Rule.Reasons())
+		}
 		return resp
 	case <-time.After(30 * time.Second):
 		w.t.Fatal("no answer")
 		return switching.Response{}
 	}
+}
+
+// explained tells whether the rule that decided an answer is known for its reason; a host that fails or a store that is
+// away decides nothing.
+func explained(r switching.Response) bool {
+	return r.Rule == 0 || r.Reason == switching.SystemMalfunction || slices.Contains(r.Rule.Reasons(), r.Reason)
 }
 
 // do asks and expects a reason; the ledger must verify after it.

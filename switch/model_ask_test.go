@@ -120,6 +120,7 @@ func (tw *twins) answersDiffer(got switching.Response, want model.Answer) string
 	diff.compare("reason", got.Reason.String(), string(want.Reason))
 	diff.compare("became", got.Became.String(), string(want.Became))
 	diff.compare("rule", int(got.Rule), want.Rule)
+	diff.compare("the rule's reasons have it", explained(got), true)
 	diff.compare("has an RRN", got.RRN != 0, want.Transaction >= 0)
 	if want.HasDate || got.HasBusinessDate && want.Transaction >= 0 {
 		diff.compare("business date", got.BusinessDate.String(), want.Date.String())
