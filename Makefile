@@ -52,6 +52,10 @@ sandbox: build postgres ## Start everything on this machine: Postgres, host, tes
 build: go ## Build bin/meridian
 	@$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/meridian ./cmd/meridian
 
+.PHONY: man
+man: build ## Write the manual pages to bin/man
+	@./bin/meridian man --directory bin/man
+
 ##@ Check
 
 # Every test of the module, against a real Postgres that the tests start for themselves. Much of it waits for deadlines,
@@ -153,6 +157,12 @@ cover: go postgres prometheus browser ## Measure test coverage; .cache/cover.htm
 .PHONY: fmt
 fmt: go $(TOOLS)/built ## Format the code and sort the imports
 	@PATH="$$(dirname "$$(command -v $(GO))"):$$PATH" $(TOOLS)/golangci-lint fmt
+
+# Each of these tests compares a page with what the program has, and writes it instead when asked to.
+.PHONY: docs
+docs: go postgres ## Write docs/reference and the dashboards anew from the program
+	@MERIDIAN_TEST_UPDATE=1 $(GO) test -count=1 -run '^TestReference' ./cmd/meridian ./internal/config ./host/dialect ./host/wire
+	@$(GO) test -count=1 -run '^(TestHost|TestDashboardsAreGenerated)$$/^reference$$' ./deploy -update
 
 .PHONY: tools
 tools: go $(TOOLS)/built ## Build the linters, once for each version

@@ -151,6 +151,7 @@ func (c *Console) routes() http.Handler {
 	get("/audit", c.audit)
 	get("/documentation", c.documents)
 	get("/documentation/{name}", c.document)
+	get("/documentation/{folder}/{name}", c.document)
 	get("/documentation/fields/{dialect}", c.fields)
 	get("/merchants", c.merchants)
 	get("/merchants/{mid}", c.merchant)

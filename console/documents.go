@@ -12,10 +12,16 @@ import (
 	"meridian/host/wire"
 )
 
-// documentsBody lists the documents and the field tables.
+// documentsBody lists the documents, kind by kind, and the field tables.
 type documentsBody struct {
+	Shelves  []shelf
+	Dialects []string
+}
+
+// shelf is a folder of documents.
+type shelf struct {
+	Title     string
 	Documents []document
-	Dialects  []string
 }
 
 // document is a Markdown file with its heading.
@@ -25,30 +31,49 @@ type document struct{ Name, Title string }
 type documentBody struct{ Content template.HTML }
 
 var (
-	documentName = regexp.MustCompile(`^[a-z0-9-]+$`)
+	documentName = regexp.MustCompile(`^(?:[a-z0-9-]+/)?[a-z0-9-]+$`)
 	// dialects whose tables are shown.
 	documented = []string{wire.NameNAC, wire.NameASCII87, wire.NameUnionPay}
+	// shelves of documents in the order in which a reader needs them; what lies
+	// in no folder is to begin with.
+	shelves = []struct{ folder, title string }{
+		{".", "To begin with"}, {"how-to", "How to"}, {"reference", "Reference"}, {"explanation", "Explanation"},
+	}
 )
 
 func (c *Console) documents(*http.Request) (*view, error) {
 	body := &documentsBody{Dialects: documented}
-	if c.o.Documents != nil {
-		names, err := fs.Glob(c.o.Documents, "*.md")
+	for _, s := range shelves {
+		list, err := c.documentsIn(s.folder)
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range names {
-			if name == "README.md" {
-				continue // it is this list
-			}
-			text, err := fs.ReadFile(c.o.Documents, name)
-			if err != nil {
-				return nil, err
-			}
-			body.Documents = append(body.Documents, document{strings.TrimSuffix(name, ".md"), titleOf(string(text), name)})
+		if len(list) > 0 {
+			body.Shelves = append(body.Shelves, shelf{s.title, list})
 		}
 	}
 	return &view{template: "documents.html", title: "Documentation", section: "documents", body: body}, nil
+}
+
+func (c *Console) documentsIn(folder string) (list []document, err error) {
+	if c.o.Documents == nil {
+		return nil, nil
+	}
+	names, err := fs.Glob(c.o.Documents, path.Join(folder, "*.md"))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if name == "README.md" {
+			continue // it is this list
+		}
+		text, err := fs.ReadFile(c.o.Documents, name)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, document{strings.TrimSuffix(name, ".md"), titleOf(string(text), name)})
+	}
+	return list, nil
 }
 
 // titleOf a document is its first heading.
@@ -62,7 +87,8 @@ func titleOf(text, name string) string {
 }
 
 func (c *Console) document(r *http.Request) (*view, error) {
-	name := r.PathValue("name")
+	folder, name := r.PathValue("folder"), r.PathValue("name")
+	name = path.Join(folder, name)
 	if c.o.Documents == nil || !documentName.MatchString(name) {
 		return nil, notFound("There is no document “" + truncate(name) + "”.")
 	}
@@ -73,26 +99,30 @@ func (c *Console) document(r *http.Request) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	body := &documentBody{Content: markdown(string(text), documentLink)}
+	body := &documentBody{Content: markdown(string(text), documentLinks(folder))}
 	return &view{template: "document.html", title: titleOf(string(text), name), section: "documents", body: body}, nil
 }
 
-// documentLink is where a document's link leads here; nothing for what is not
-// here: the console leads nowhere else.
-func documentLink(target string) string {
-	file, fragment, _ := strings.Cut(target, "#")
-	if fragment != "" {
-		fragment = "#" + fragment
-	}
-	switch name, isDocument := strings.CutSuffix(file, ".md"); {
-	case file == "":
-		return fragment
-	case isDocument && name == "README":
-		return "/documentation"
-	case isDocument && path.Base(name) == name && documentName.MatchString(name):
-		return "/documentation/" + name + fragment
-	default:
-		return ""
+// documentLinks says where links of a document in a folder lead here; nowhere for
+// what is not here: the console leads nowhere else.
+func documentLinks(folder string) func(target string) string {
+	return func(target string) string {
+		file, fragment, _ := strings.Cut(target, "#")
+		if fragment != "" {
+			fragment = "#" + fragment
+		}
+		if file == "" {
+			return fragment
+		}
+		name, isDocument := strings.CutSuffix(path.Join(folder, file), ".md")
+		switch {
+		case name == "README" && isDocument:
+			return "/documentation"
+		case isDocument && documentName.MatchString(name):
+			return "/documentation/" + name + fragment
+		default:
+			return ""
+		}
 	}
 }
 

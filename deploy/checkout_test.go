@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/metrics.md and deploy/grafana anew")
+var update = flag.Bool("update", false, "write docs/reference/metrics.md and deploy/grafana anew")
 
 // root is the checkout.
 const root = ".."
@@ -57,7 +57,7 @@ func generated(t *testing.T, want string, parts ...string) {
 		return
 	}
 	if got := read(t, parts...); got != want {
-		t.Errorf("%s is stale: go test ./deploy -update writes it anew\n%s", path, firstDifference(got, want))
+		t.Errorf("%s is stale: make docs writes it anew\n%s", path, firstDifference(got, want))
 	}
 }
 

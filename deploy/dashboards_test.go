@@ -120,7 +120,7 @@ func transactions() board {
 			{"Void or refund", []panel{
 				graph("Cancels by what they became", "void: the money never left. refund: it went back. review: a person decides.", "reqps",
 					query{`sum by (verdict) (rate(meridian_cancel_decisions_total{instance=~"$instance"}[$__rate_interval]))`, "{{verdict}}"}).stack().wide(third),
-				graph("Cancels by rule", "The rule of the void-or-refund table that decided; docs/void-or-refund.md has the table.", "reqps",
+				graph("Cancels by rule", "The rule of the void-or-refund table that decided; docs/reference/decision-rules.md has the table.", "reqps",
 					query{`sum by (rule) (rate(meridian_cancel_decisions_total{rule!="",instance=~"$instance"}[$__rate_interval]))`, "{{rule}}"}).stack().wide(third),
 				graph("Reversals by origin", "terminal: it did not hear the answer. host: it had told a failure while the outcome was unknown.", "reqps",
 					query{`sum by (origin) (rate(meridian_reversals_total{instance=~"$instance"}[$__rate_interval]))`, "{{origin}}"}).stack().wide(third),

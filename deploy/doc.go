@@ -7,7 +7,7 @@
 //
 // Invariants that the tests check:
 //
-//   - docs/metrics.md is what a real host exposes.
+//   - docs/reference/metrics.md is what a real host exposes.
 //   - Every query of every rule and dashboard parses, and names metrics and labels
 //     that a real host exposes.
 //   - Every alert has a severity, a summary, a description, a page in runbooks and

@@ -44,7 +44,7 @@ func TestHost(t *testing.T) {
 
 	text := l.get("/metrics")
 	found := families(t, text)
-	t.Run("reference", func(t *testing.T) { generated(t, reference(t, found), "docs", "metrics.md") })
+	t.Run("reference", func(t *testing.T) { generated(t, reference(t, found), "docs", "reference", "metrics.md") })
 	t.Run("names and labels", func(t *testing.T) { wellNamed(t, found) })
 	t.Run("no card or terminal", func(t *testing.T) { nobodyNamed(t, text) })
 	t.Run("everything in the code is there", func(t *testing.T) { nothingHidden(t, found) })

@@ -94,14 +94,14 @@ func sections() []section {
 	}
 }
 
-// reference is docs/metrics.md.
+// reference is docs/reference/metrics.md.
 func reference(t *testing.T, found map[string]*family) string {
 	t.Helper()
 	var page strings.Builder
 	page.WriteString(`# Metrics
 
 What a host shows at ` + "`/metrics`" + ` of its ops address, with the names, types and texts of the host itself: this page is
-written by a test (` + "`go test ./deploy -update`" + `), which fails when it is stale.
+written by a test (` + "`make docs`" + `), which fails when it is stale.
 
 - Base units: seconds, bytes; money in minor units, and named so.
 - Histograms are classic and native at once: a Prometheus with native histograms takes those.
@@ -111,7 +111,7 @@ written by a test (` + "`go test ./deploy -update`" + `), which fails when it is
   not the sum.
 - ` + "`go_*` and `process_*`" + ` are those of Prometheus' Go library.
 
-Alert rules, dashboards and runbooks that use them are in [deploy](../deploy/prometheus/README.md).
+Alert rules, dashboards and runbooks that use them are in [deploy](../../deploy/prometheus/README.md).
 `)
 	left := maps.Clone(found)
 	maps.DeleteFunc(left, func(name string, _ *family) bool { return !strings.HasPrefix(name, "meridian_") })

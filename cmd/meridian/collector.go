@@ -9,7 +9,7 @@ import (
 // cent of what lives: what lives is small (tens of megabytes: reference data, keys,
 // one stack for each connection) and most of what a message allocates is dead with
 // its answer. With Go's own 100 a fifth of a busy host's processor time is
-// collection, with 400 a twentieth (docs/performance.md).
+// collection, with 400 a twentieth (docs/explanation/performance.md).
 const serveGCPercent = 400
 
 // tuneCollector sets Go's collector for a host, unless whoever runs it has said

@@ -534,3 +534,21 @@ func TestLogger(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// awaitFile waits until the program has written a file.
+func (p *process) awaitFile(path string) {
+	p.t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) { // a file announces nothing
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		select {
+		case <-p.ended:
+			p.t.Fatalf("it ended and never wrote %s:\n%s", path, p.stderr)
+		default:
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatalf("it has not written %s:\n%s", path, p.stderr)
+		}
+	}
+}

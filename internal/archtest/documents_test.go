@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -107,15 +108,81 @@ func TestCIRunsTheREADMEsTests(t *testing.T) {
 	}
 }
 
-var link = regexp.MustCompile(`\]\(([^)#:\s]+)(?:#[^)]*)?\)`)
+var (
+	codeBlock = regexp.MustCompile("(?ms)^```.*?^```$")
+	codeSpan  = regexp.MustCompile("`[^`\n]*`")
+	link      = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading   = regexp.MustCompile(`(?m)^#{1,6} +(.+)$`)
+	// A heading's anchor has its letters and digits in small, lines for spaces, and nothing else.
+	notInAnchor = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
+	elsewhere   = regexp.MustCompile(`^[a-z]+:`)
+)
 
-func TestDocumentsLinkToFilesThatExist(t *testing.T) {
+// anchors that the headings of a document make.
+func anchors(text string) map[string]bool {
+	found := map[string]bool{}
+	for _, match := range heading.FindAllStringSubmatch(codeBlock.ReplaceAllString(text, ""), -1) {
+		title := link.ReplaceAllString(match[1], "]")
+		name := strings.ReplaceAll(notInAnchor.ReplaceAllString(strings.ToLower(title), ""), " ", "-")
+		for i := 0; found[name]; i++ {
+			name = strings.TrimSuffix(name, "-"+strconv.Itoa(i)) + "-" + strconv.Itoa(i+1)
+		}
+		found[name] = true
+	}
+	return found
+}
+
+// Every link of every document leads to a file that is there, and to a heading that it has.
+func TestDocumentsLinkToWhatExists(t *testing.T) {
+	documents, seen := map[string]string{}, 0
 	for _, f := range files(t, ".md") {
-		for _, match := range link.FindAllStringSubmatch(f.text, -1) {
-			place := path.Join(path.Dir(f.path), match[1])
-			if _, err := os.Stat(filepath.Join(root(t), filepath.FromSlash(place))); errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("%s links to %s, which does not exist", f.path, match[1])
+		documents[f.path] = f.text
+	}
+	for from, text := range documents {
+		text = codeSpan.ReplaceAllString(codeBlock.ReplaceAllString(text, ""), "")
+		for _, match := range link.FindAllStringSubmatch(text, -1) {
+			if elsewhere.MatchString(match[1]) {
+				continue
 			}
+			seen++
+			target, fragment, _ := strings.Cut(match[1], "#")
+			place := from
+			if target != "" {
+				place = path.Join(path.Dir(from), target)
+			}
+			if _, err := os.Stat(filepath.Join(root(t), filepath.FromSlash(place))); errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s links to %s, which does not exist", from, match[1])
+				continue
+			}
+			if fragment != "" && strings.HasSuffix(place, ".md") && !anchors(documents[place])[fragment] {
+				t.Errorf("%s links to %s, and %s has no such heading", from, match[1], place)
+			}
+		}
+	}
+	if seen < 200 {
+		t.Errorf("only %d links were found", seen)
+	}
+}
+
+func TestAnchors(t *testing.T) {
+	got := anchors("# A *title* & `more`\n\n```\n# none\n```\n## With [a link](x.md)\n## Same\n### Same\n## 1. Über 3\n")
+	for _, want := range []string{"a-title--more", "with-a-link", "same", "same-1", "1-über-3"} {
+		if !got[want] {
+			t.Errorf("no %s among %v", want, got)
+		}
+	}
+	if len(got) != 5 {
+		t.Errorf("got %v", got)
+	}
+}
+
+// Whoever looks for a document finds it from the index.
+func TestIndexNamesEveryDocument(t *testing.T) {
+	index := read(t, "docs/README.md")
+	for _, f := range files(t, ".md") {
+		name, below := strings.CutPrefix(f.path, "docs/")
+		if below && name != "README.md" && !strings.Contains(index, "]("+name+")") {
+			t.Errorf("docs/README.md does not lead to %s", name)
 		}
 	}
 }
