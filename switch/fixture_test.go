@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"sync"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
