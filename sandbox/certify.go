@@ -33,7 +33,7 @@ func (s *Sandbox) startWitness() error {
 	path := s.home.path(sightsFile)
 	s.undo = append(s.undo, func(context.Context) error {
 		if kept, err := s.witness.Keep(path); err != nil || !kept {
-			return err //nolint:wrapcheck // it says what it did
+			return err
 		}
 		return s.home.give(path)
 	})

@@ -40,7 +40,7 @@ type stories struct {
 func (s *stories) List() ([]console.Story, error) {
 	list, err := story.Stories()
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it says which file
+		return nil, err
 	}
 	shown := make([]console.Story, len(list))
 	for i, one := range list {
@@ -57,7 +57,7 @@ func (s *stories) Play(ctx context.Context, name, dialect string) (string, error
 	defer s.playing.Unlock()
 	scenario, err := story.Story(name)
 	if err != nil {
-		return "", err //nolint:wrapcheck // it says which file
+		return "", err
 	}
 	if scenario == nil {
 		return "", fmt.Errorf("there is no story %s", name)
@@ -67,11 +67,11 @@ func (s *stories) Play(ctx context.Context, name, dialect string) (string, error
 	}}
 	told, err := player.Play(ctx, scenario, story.Choice{Dialect: dialect})
 	if told == nil {
-		return "", err //nolint:wrapcheck // it says what it did
+		return "", err
 	}
 	// Whatever became of it is told on its page.
 	if err := story.Keep(s.sandbox.home.dir, told); err != nil {
-		return "", err //nolint:wrapcheck // it says what it did
+		return "", err
 	}
 	return told.ID, nil
 }
@@ -89,7 +89,7 @@ func (s *stories) turn(ctx context.Context, move story.Move) (story.Reading, err
 func (s *stories) Told(most int) ([]*console.ToldStory, error) {
 	kept, err := story.Kept(s.sandbox.home.dir, most)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it says what it did
+		return nil, err
 	}
 	list := make([]*console.ToldStory, len(kept))
 	for i, t := range kept {
@@ -104,7 +104,7 @@ func (s *stories) Find(id string) (*console.ToldStory, error) {
 		return nil, nil //nolint:nilnil // the page says so
 	}
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it says what it did
+		return nil, err
 	}
 	shown := head(t)
 	for _, step := range t.Steps {

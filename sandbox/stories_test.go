@@ -193,13 +193,13 @@ func expectTooMuch(t *testing.T, p *story.Player) {
 			},
 		},
 		{
-			"- {send: sale, amount: 1.00}\n- {send: settle, expect: {settled: unbalanced, batch: {state: open, sales: 99, refunds-amount: 1.00}}}", story.Failed,
+			"- {send: sale, amount: 1.00}\n- {send: settle, expect: {settled: unbalanced, batch: {state: open, sales: 99, refunds_amount: 1.00}}}", story.Failed,
 			[]string{
 				"the settlement is balanced, expected unbalanced", "the batch's state is closed, expected open", "what the batch refunded is 0.00 CNY, expected +1.00 CNY",
 			},
 		},
-		{"- {id: a, send: sale, amount: 1.00}\n- {id: b, send: sale, amount: 1.00, expect: {same-as: a}}", story.Failed, []string{"the RRN is"}},
-		{"- {send: sale, amount: 1.00, wrong-mac: true, expect: {code: 00}}", story.Failed, []string{"the response code is 63, expected 00"}},
+		{"- {id: a, send: sale, amount: 1.00}\n- {id: b, send: sale, amount: 1.00, expect: {same_as: a}}", story.Failed, []string{"the RRN is"}},
+		{"- {send: sale, amount: 1.00, wrong_mac: true, expect: {code: 00}}", story.Failed, []string{"the response code is 63, expected 00"}},
 		{"- {send: sale, amount: 1.234}", story.Broken, nil},
 		{"- {send: sale, amount: 1.00, card: nobody}", story.Broken, nil},
 		{"- {wait: 1ms, expect: {balances: {card: 0.01}}}", story.Failed, []string{"the balance of card is 0.00 CNY, expected +0.01 CNY"}},

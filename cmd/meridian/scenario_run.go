@@ -92,7 +92,10 @@ func (s *stage) play(ctx context.Context, g *globals, scenario *story.Scenario, 
 	if kept := story.Keep(s.dataDir, telling); kept != nil {
 		err = cmp.Or(err, kept)
 	}
-	return telling, cmp.Or(storyError(err), w.err)
+	if err == nil {
+		err = w.err
+	}
+	return telling, storyError(err)
 }
 
 // link leads to the story in the console.

@@ -71,9 +71,9 @@ type source interface {
 
 func open(content []byte) (source, error) {
 	if binary.BigEndian.Uint32(content) == 0x0A0D0D0A {
-		return pcapgo.NewNgReader(bytes.NewReader(content), pcapgo.NgReaderOptions{SkipUnknownVersion: true})
+		return pcapgo.NewNgReader(bytes.NewReader(content), pcapgo.NgReaderOptions{SkipUnknownVersion: true}) //nolint:wrapcheck // by Read
 	}
-	return pcapgo.NewReader(bytes.NewReader(content))
+	return pcapgo.NewReader(bytes.NewReader(content)) //nolint:wrapcheck // by Read
 }
 
 // Read puts the TCP streams of a capture together, in the order in which they

@@ -40,7 +40,7 @@ func Keep(dir string, t *Telling) (err error) {
 	}()
 	content, err := json.Marshal(t.withoutFields())
 	if err != nil {
-		return err
+		return err //nolint:wrapcheck // wrapped above
 	}
 	staged, err := os.CreateTemp(dir, ".story-*.tmp") // mode 0600
 	if err != nil {
@@ -92,7 +92,7 @@ func (t *Telling) withoutFields() *Telling {
 func keptIDs(dir string) ([]string, error) {
 	names, err := fs.Glob(os.DirFS(dir), KeptPattern)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // a pattern that is well formed
+		return nil, err
 	}
 	var ids []string
 	for _, name := range names {

@@ -102,11 +102,11 @@ func (p *perDialect) UnmarshalYAML(node *yaml.Node) error {
 }
 
 // of a dialect; empty where nothing is said.
-func (p perDialect) of(dialect string) string {
-	if value, own := p[dialect]; own {
+func (p *perDialect) of(dialect string) string {
+	if value, own := (*p)[dialect]; own {
 		return string(value)
 	}
-	return string(p[""])
+	return string((*p)[""])
 }
 
 // UnmarshalYAML refuses keys that are not known.
@@ -152,5 +152,5 @@ func strict(node *yaml.Node, into any) error {
 			return at(key.Line, "unknown key %q; there are %s", key.Value, strings.Join(known, ", "))
 		}
 	}
-	return node.Decode(into)
+	return node.Decode(into) //nolint:wrapcheck // taken apart by plain
 }

@@ -41,7 +41,7 @@ func TestFilesThatSaySomethingWrong(t *testing.T) {
 		"name: a\nsteps:\n- send: sale\n  expect: {settled: yes}":                          "line 4: settled: yes",
 		"name: a\nsteps:\n- send: sale\n  expect: {code: {morse: 00}}":                     `line 4: "morse" is no dialect`,
 		"name: a\nsteps:\n- send: sale\n  expect: {code: [00]}":                            "line 4: a value, or a value for each dialect",
-		"name: a\nsteps:\n- send: sale\n  expect: {same-as: b}":                            "line 4: same-as: b: no step before",
+		"name: a\nsteps:\n- send: sale\n  expect: {same_as: b}":                            "line 4: same_as: b: no step before",
 		"name: a\nsteps:\n- send: sale\n  expect: {balances: {till: 1}}":                   "line 4: balances: till: there are card, merchant, held",
 		"name: a\nsteps: [{send: sale}]\n---\nname: b":                                     "a second document follows",
 		"name: a\nsteps: [{send: sale, tell: \"x":                                          "line",

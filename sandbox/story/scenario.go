@@ -63,7 +63,7 @@ type Step struct {
 	Keyed     bool `yaml:"keyed"`
 	Advice    bool `yaml:"advice"`
 	Lose      text `yaml:"lose"` // request or answer
-	WrongMAC  bool `yaml:"wrong-mac"`
+	WrongMAC  bool `yaml:"wrong_mac"`
 	Overstate text `yaml:"overstate"` // added to a settlement's totals
 
 	Expect *Expect `yaml:"expect"`
@@ -84,12 +84,12 @@ type Expect struct {
 	Rule text `yaml:"rule"`
 	// SameAs is an earlier step whose answer this one's has to be: the same RRN and
 	// approval code.
-	SameAs text `yaml:"same-as"`
+	SameAs text `yaml:"same_as"`
 	// State of the transaction in the books, and the reason of its answer.
 	State  text `yaml:"state"`
 	Reason text `yaml:"reason"`
 	// OriginalState of the transaction that it speaks of.
-	OriginalState text `yaml:"original-state"`
+	OriginalState text `yaml:"original_state"`
 	// Settled is what the host found of a settlement's totals: balanced or unbalanced.
 	Settled text `yaml:"settled"`
 	// Balances are what the scenario has moved so far, by whose money it is.
@@ -102,11 +102,11 @@ type Expect struct {
 type ExpectBatch struct {
 	State         text `yaml:"state"`
 	Sales         text `yaml:"sales"`
-	SalesAmount   text `yaml:"sales-amount"`
+	SalesAmount   text `yaml:"sales_amount"`
 	Voids         text `yaml:"voids"`
-	VoidsAmount   text `yaml:"voids-amount"`
+	VoidsAmount   text `yaml:"voids_amount"`
 	Refunds       text `yaml:"refunds"`
-	RefundsAmount text `yaml:"refunds-amount"`
+	RefundsAmount text `yaml:"refunds_amount"`
 	Differences   text `yaml:"differences"`
 }
 
@@ -302,7 +302,7 @@ func (e *Expect) check(earlier map[string]*Step) error {
 		}
 	}
 	if other := earlier[string(e.SameAs)]; e.SameAs != "" && (other == nil || !other.sends()) {
-		return at(e.Line, "same-as: %s: no step before this one has the id and sends something", e.SameAs)
+		return at(e.Line, "same_as: %s: no step before this one has the id and sends something", e.SameAs)
 	}
 	for name := range e.Balances {
 		if !slices.Contains(balanceNames, name) {

@@ -99,22 +99,22 @@ func TestWhoPlays(t *testing.T) {
 		{"20000007", "m2", "nac", true},
 		{"20000009", "m2", "unionpay", true},
 	}}
-	any, own := &Scenario{Name: "any", Dialects: Dialects}, &Scenario{Name: "own", Dialects: []string{"unionpay"}, Merchant: "m2"}
+	anyone, own := &Scenario{Name: "any", Dialects: Dialects}, &Scenario{Name: "own", Dialects: []string{"unionpay"}, Merchant: "m2"}
 	for i, c := range []struct {
 		s    *Scenario
 		c    Choice
 		want string
 	}{
-		{any, Choice{}, "10000007"},
-		{any, Choice{MID: "m2"}, "20000007"},
-		{any, Choice{Dialect: "unionpay"}, "20000009"},
-		{any, Choice{TID: "10000001"}, "10000001"},
+		{anyone, Choice{}, "10000007"},
+		{anyone, Choice{MID: "m2"}, "20000007"},
+		{anyone, Choice{Dialect: "unionpay"}, "20000009"},
+		{anyone, Choice{TID: "10000001"}, "10000001"},
 		{own, Choice{}, "20000009"},
 		{own, Choice{TID: "10000001"}, ""},
 		{own, Choice{Dialect: "nac"}, ""},
-		{any, Choice{Dialect: "ascii"}, ""},
-		{any, Choice{TID: "99999999"}, ""},
-		{any, Choice{TID: "10000001", Dialect: "ascii"}, ""},
+		{anyone, Choice{Dialect: "ascii"}, ""},
+		{anyone, Choice{TID: "99999999"}, ""},
+		{anyone, Choice{TID: "10000001", Dialect: "ascii"}, ""},
 	} {
 		got, err := w.cast(c.s, c.c)
 		if got.TID != c.want || (err != nil) != (c.want == "") || err != nil && !errors.Is(err, ErrNobody) {
