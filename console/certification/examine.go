@@ -129,9 +129,8 @@ func saw(what sight, evidence string) func(*examination) *Case {
 // stored proves a case by the newest transaction that fits.
 func stored(evidence string, fits func(x *examination, i int) bool) func(*examination) *Case {
 	return func(x *examination) *Case {
-		for i := len(x.found) - 1; i >= 0; i-- {
+		for i, t := range slices.Backward(x.found) {
 			if fits(x, i) {
-				t := x.found[i]
 				return &Case{Evidence: evidence, RRN: t.RRN, At: t.AcceptedAt.UTC()}
 			}
 		}
@@ -256,8 +255,7 @@ const macNone = "none"
 
 // settled finds a batch that the terminal closed, with an upload or without.
 func (x *examination) settled(uploaded bool) *Case {
-	for i := len(x.found) - 1; i >= 0; i-- {
-		last := x.found[i]
+	for i, last := range slices.Backward(x.found) {
 		if last.Reason != switching.Approved || last.Kind != switching.KindSettlement && last.Kind != switching.KindTrailer {
 			continue
 		}

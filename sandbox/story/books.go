@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,8 +37,7 @@ func (p *play) find(ctx context.Context, rrn, tid string) (*switching.Inspection
 
 // books of what a step's last message with a transaction came to.
 func (p *play) books(ctx context.Context, told *Told) (*Books, error) {
-	for n := len(told.Exchanges) - 1; n >= 0; n-- {
-		x := told.Exchanges[n]
+	for _, x := range slices.Backward(told.Exchanges) {
 		if x.Transaction() == "" {
 			continue
 		}
@@ -104,30 +104,8 @@ func (p *play) balances(ctx context.Context) (map[string]int64, error) {
 			moved[owner(t.Credit)] += t.AmountMinor
 		}
 	}
-	for _, step := range p.telling.Steps {
-		for _, x := range step.Exchanges {
-			if x.Transaction() == "" {
-				continue
-			}
-			i, err := p.find(ctx, x.RRN, x.TID)
-			if err != nil {
-				return nil, err
-			}
-			add(i)
-			if i == nil {
-				continue
-			}
-			if i.OriginalRRN == "" {
-				continue
-			}
-			original, err := p.find(ctx, i.OriginalRRN, x.TID)
-			if err != nil {
-				return nil, err
-			}
-			if original != nil && p.unanswered(x.TID, original.STAN) {
-				add(original)
-			}
-		}
+	if err := p.each(ctx, add); err != nil {
+		return nil, err
 	}
 	for bucket, ids := range holds {
 		var held int64
@@ -137,6 +115,34 @@ func (p *play) balances(ctx context.Context) (map[string]int64, error) {
 		moved[balanceHeld] += held
 	}
 	return moved, nil
+}
+
+// each hands over the scenario's transactions, also those that only what undoes
+// them leads to.
+func (p *play) each(ctx context.Context, add func(*switching.Inspection)) error {
+	for _, step := range p.telling.Steps {
+		for _, x := range step.Exchanges {
+			if x.Transaction() == "" {
+				continue
+			}
+			i, err := p.find(ctx, x.RRN, x.TID)
+			if err != nil {
+				return err
+			}
+			add(i)
+			if i == nil || i.OriginalRRN == "" {
+				continue
+			}
+			original, err := p.find(ctx, i.OriginalRRN, x.TID)
+			if err != nil {
+				return err
+			}
+			if original != nil && p.unanswered(x.TID, original.STAN) {
+				add(original)
+			}
+		}
+	}
+	return nil
 }
 
 // unanswered tells whether a step sent under a STAN what it has no answer to: the

@@ -63,8 +63,7 @@ var typeNames = regexp.MustCompile(` into [*\[\]a-z.A-Z]+`)
 
 // plain takes out of an error what only who knows this package understands.
 func plain(err error) string {
-	var wrong *lineError
-	if errors.As(err, &wrong) {
+	if wrong, ours := errors.AsType[*lineError](err); ours {
 		return wrong.Error()
 	}
 	whole := strings.TrimPrefix(err.Error(), "yaml: ")

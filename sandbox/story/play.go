@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"meridian/host/terminal"
@@ -132,15 +133,7 @@ func (p *play) all(ctx context.Context) error {
 }
 
 func (s *Step) in(dialect string) bool {
-	if len(s.In) == 0 {
-		return true
-	}
-	for _, name := range s.In {
-		if name == dialect {
-			return true
-		}
-	}
-	return false
+	return len(s.In) == 0 || slices.Contains(s.In, dialect)
 }
 
 // step does what a step says.
