@@ -34,12 +34,12 @@ func TestScenarioFilesAndStories(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	o := w.call("scenario", "run", right).want(t, 0, "right: It sells and voids", "0200 sale, 2.50 CNY", "Void is approved", "right (nac): as expected")
+	w.call("scenario", "run", right).want(t, 0, "right: It sells and voids", "0200 sale, 2.50 CNY", "Void is approved", "right (nac): as expected")
 	w.call("scenario", "run", right, wrong).want(t, exitFailure, "NOT AS EXPECTED (line 6)  the response code is 00, expected 51", "wrong.yaml: line 3: not as expected")
 	w.call("scenario", "run", wrong, wrong).want(t, exitFailure, "2 of 2 scenarios did not come out as expected")
 
 	junit := filepath.Join(w.dataDir, "report.xml")
-	o = w.call("scenario", "run", "--every-dialect", "--junit", junit, "-o", "json", right).want(t, 0)
+	o := w.call("scenario", "run", "--every-dialect", "--junit", junit, "-o", "json", right).want(t, 0)
 	var tellings []*story.Telling
 	if err := json.Unmarshal([]byte(o.stdout), &tellings); err != nil || len(tellings) != 3 {
 		t.Fatalf("%d tellings: %v", len(tellings), err)

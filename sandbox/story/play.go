@@ -51,7 +51,8 @@ func (p *Player) Play(ctx context.Context, s *Scenario, c Choice) (*Telling, err
 	}
 	begun := time.Now()
 	t := &Telling{
-		Scenario: card.MaskDigits(s.Name), Title: card.MaskDigits(s.Title), About: card.MaskDigits(s.About), File: s.File, Dialect: who.Dialect, TID: who.TID, MID: who.MID,
+		Scenario: card.MaskDigits(s.Name), Title: card.MaskDigits(s.Title), About: card.MaskDigits(s.About), File: s.File,
+		Dialect: who.Dialect, TID: who.TID, MID: who.MID,
 		StartedAt: play.now().UTC(), RealTime: begun.UTC(), Outcome: Running, Steps: []*Told{},
 	}
 	t.ID = begun.UTC().Format("20060102T150405.000000Z") + "-" + who.TID
