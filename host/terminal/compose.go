@@ -187,8 +187,9 @@ func (t *Terminal) expect(r *Request, frame []byte) (d *draft, serial int64, err
 	if m == nil {
 		return nil, 0, nil // what is broken is sent as it is
 	}
-	if r.STAN = m.Get(11); t.checkComposed(r) != nil {
-		return nil, 0, nil
+	r.STAN = m.Get(11)
+	if err := t.checkComposed(r); err != nil {
+		return nil, 0, nil //nolint:nilerr // bytes of somebody's own go as they are, whatever the form says
 	}
 	err = t.store.update(func(st *state) error {
 		built, err := t.draft(r, st)
