@@ -45,7 +45,7 @@ func loadHistory(t testing.TB, w *world, transactions int) {
 			'2026-03-09 15:00Z'::timestamptz - make_interval(secs => ($1::bigint - n) * ($3::bigint * 86400.0) / $1) AS at,
 			1 + (n / 40) % 900000 AS stan, 1 + n / 20000 AS batch_no, (500 + n * 37 % 90000)::bigint AS amount
 		FROM generate_series(1, $1::bigint) n`, transactions, tills, days)
-	exec(`CREATE TEMP TABLE one AS SELECT transactions.* FROM transactions WHERE bucket = 0 AND rrn = $1`, sale.RRN) //nolint:unqueryvet // every column is copied
+	exec(`CREATE TEMP TABLE one AS SELECT transactions.* FROM transactions WHERE bucket = 0 AND rrn = $1`, sale.RRN)                                                         //nolint:unqueryvet // every column is copied
 	exec(`CREATE TEMP TABLE leg AS SELECT f.* FROM transfers f JOIN one o ON f.bucket = o.bucket AND f.business_date = o.business_date AND f.journal_id = o.transaction_id`) //nolint:unqueryvet // as above
 	exec(`ALTER TABLE made ADD COLUMN id uuid`)
 	exec(`UPDATE made SET merchant_id = 1 + bucket, id = (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0'))::uuid`)
