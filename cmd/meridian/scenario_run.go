@@ -126,7 +126,7 @@ func newScenarioRun(g *globals) *cobra.Command {
 		Use:   "run FILE...",
 		Short: "Play scenario files at a running sandbox and check what they expect",
 		Long: `Plays scenario files: what terminals send, how the clock moves, and what has to come of it. The stories of 'meridian trigger'
-are such files; docs/scenario-files.md says what can stand in one.
+are such files; docs/reference/scenario-files.md says what can stand in one.
 
 A scenario ends at its first step that does not come out as expected. The exit code is 1 if one of them did not, 2 for a file
 that says something wrong (with its line), 4 if the sandbox does not answer.`,

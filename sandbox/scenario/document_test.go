@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write the tables of docs/sandbox-scenarios.md anew")
+var update = flag.Bool("update", false, "write the tables of docs/reference/sandbox-scenarios.md anew")
 
-const document = "../../docs/sandbox-scenarios.md"
+const document = "../../docs/reference/sandbox-scenarios.md"
 
 // The document's tables are the published one.
 func TestDocument(t *testing.T) {
@@ -33,7 +33,7 @@ func TestDocument(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatal("the tables of docs/sandbox-scenarios.md are not the published ones: go test ./sandbox/scenario -update")
+		t.Fatal("the tables of docs/reference/sandbox-scenarios.md are not the published ones: go test ./sandbox/scenario -update")
 	}
 	if err := os.WriteFile(document, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
