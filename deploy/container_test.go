@@ -138,6 +138,7 @@ func productionConfig(t *testing.T, environ ...string) config.Config {
 }
 
 func productionAddresses(t *testing.T) (addresses []string) {
+	t.Helper()
 	c := productionConfig(t, "MERIDIAN_DATABASE_URL_FILE="+urlFile(t))
 	for _, l := range c.Listeners {
 		addresses = append(addresses, l.Address)
@@ -307,7 +308,7 @@ func provisioned(t *testing.T, file composeFile) {
 		Datasources []struct {
 			Type    string `yaml:"type"`
 			URL     string `yaml:"url"`
-			Default bool   `yaml:"isDefault"`
+			Default bool   `yaml:"isDefault"` //nolint:tagliatelle // Grafana's name
 		} `yaml:"datasources"`
 	}
 	if err := yaml.Unmarshal([]byte(read(t, "deploy", "container", "grafana", "datasources.yaml")), &source); err != nil {

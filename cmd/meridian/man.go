@@ -40,14 +40,14 @@ func newManCommand(g *globals) *cobra.Command {
 
 // writeManual writes a page for each command that people see, and returns how many.
 func writeManual(root *cobra.Command, directory string) (pages int, err error) {
-	if err := os.MkdirAll(directory, 0o755); err != nil {
+	if err := os.MkdirAll(directory, 0o755); err != nil { //nolint:gosec // manual pages are for everybody
 		return 0, err
 	}
 	// No date of its own: the same program writes the same pages.
 	header := &doc.GenManHeader{Section: manSection, Source: "Meridian " + version, Manual: "Meridian", Date: new(time.Time)}
 	root.DisableAutoGenTag = true
 	if err := doc.GenManTree(root, header, directory); err != nil {
-		return 0, err
+		return 0, fmt.Errorf("write: %w", err)
 	}
 	list, err := filepath.Glob(filepath.Join(directory, "meridian*."+manSection))
 	return len(list), err

@@ -109,6 +109,7 @@ const pace = 45 * time.Millisecond
 
 // sell asks for a sale at each tick until ctx ends.
 func sell(ctx context.Context, t *testing.T, m *sandbox.Manifest, terminal sandbox.Terminal, place int) {
+	t.Helper()
 	conn, err := net.Dial("tcp", m.Addresses.NAC)
 	if err != nil {
 		t.Error(err)
@@ -154,6 +155,7 @@ func sell(ctx context.Context, t *testing.T, m *sandbox.Manifest, terminal sandb
 
 // watch reads the live messages until ctx ends.
 func watch(ctx context.Context, t *testing.T, console string) {
+	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, console+"/messages/stream", nil)
 	if err != nil {
 		t.Error(err)
@@ -172,6 +174,7 @@ func watch(ctx context.Context, t *testing.T, console string) {
 // stare asks for the live messages and reads nothing, again and again: who is
 // dropped comes back, as browsers do.
 func stare(ctx context.Context, t *testing.T, console string) {
+	t.Helper()
 	for ctx.Err() == nil {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(console, "http://"))
 		if err != nil {

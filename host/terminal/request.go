@@ -80,6 +80,8 @@ const (
 	LoseAnswer Loss = "answer"
 )
 
+func (l Loss) known() bool { return l == "" || l == LoseRequest || l == LoseAnswer }
+
 // Repetition sends a request several times.
 type Repetition struct {
 	Count int           // 1 when 0
@@ -128,7 +130,7 @@ func (r *Request) check() error {
 		{r.Unreferenced && (r.RRN != "" || r.OriginalSTAN != ""), "--unreferenced names no original"},
 		{r.Mark && !r.Repeat, "--mark marks a repeat: add --repeat"},
 		{r.Mark && r.Operation.network(), "a network message has no marked repeat"},
-		{r.Lose != "" && r.Lose != LoseRequest && r.Lose != LoseAnswer, fmt.Sprintf("--lose %s: it is %s or %s", r.Lose, LoseRequest, LoseAnswer)},
+		{!r.Lose.known(), fmt.Sprintf("--lose %s: it is %s or %s", r.Lose, LoseRequest, LoseAnswer)},
 		{r.RRN != "" && len(r.RRN) != 12, "--rrn is 12 characters"},
 		{r.Expiry != "" && (len(r.Expiry) != 4 || !digits(r.Expiry)), "--expiry is YYMM"},
 	} {
