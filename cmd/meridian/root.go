@@ -54,7 +54,6 @@ func newRootCommand(g *globals) *cobra.Command {
 		newScenarioCommand(g),
 		newServeCommand(g),
 		newSettlementCommand(g),
-		newScenarioCommand(g),
 		newTerminalCommand(g),
 		newTriggerCommand(g),
 		newTerminalsCommand(g),
