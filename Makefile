@@ -39,8 +39,8 @@ BIG_DATE ?= 100000
 # How many sequences `make soak-model` asks, and which of its faults `make mutants` plants.
 SEQUENCES ?= 10000
 ONLY ?= .
-# Which packages test, test-fast, cover and fuzz take.
-PKG ?= ./...
+# Which packages test, test-fast, cover and fuzz take; those that take longest begin.
+PKG ?= ./host/node ./switch ./cmd/meridian ./sandbox ./...
 
 ##@ Use
 
