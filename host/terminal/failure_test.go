@@ -379,3 +379,15 @@ func TestBalance(t *testing.T) {
 		}
 	}
 }
+
+// An answer counts, however close the end of the connection is behind it.
+func TestAnswerBeforeTheEnd(t *testing.T) {
+	b := newBench(t, dialectNAC, func(h *fakeHost, m *wire.Message) reply {
+		r := approve(h, m)
+		r.hangUp = true
+		return r
+	})
+	for range 30 {
+		b.must(Request{Operation: Sale, Amount: "1"})
+	}
+}

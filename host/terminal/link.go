@@ -23,9 +23,11 @@ import (
 //
 // moov's client needs these guards: its Send may block in front of a stalled peer
 // before its own timer starts, a timeout of its own may meet a closing connection
-// in a deadlock, and it drops answers that carry no STAN. So the timer is here, a
-// write has a deadline, and an answer without a STAN belongs to the request that
-// is waiting.
+// in a deadlock, it drops answers that carry no STAN, and what comes close behind
+// an answer (the end of the connection, the same answer again) may be told in its
+// place, or leaves a goroutine behind for ever. So the timer is here, a write has a
+// deadline, an answer without a STAN belongs to the request that is waiting, and
+// nothing is read behind an answer before it was taken.
 type link struct {
 	raw     net.Conn // the socket under TLS
 	conn    *connection.Connection
@@ -39,6 +41,8 @@ type link struct {
 	stan     string                          // of the request on its way
 	payload  []byte                          // of the request on its way
 	received map[*iso8583.Message]wire.Frame // answers on their way through moov
+	taken    chan struct{}                   // closed when the request on its way has what it gets
+	answered bool                            // its answer is on its way through moov
 	cause    error                           // why reading or writing ended
 	dead     bool
 }
@@ -92,8 +96,10 @@ func (l *link) exchange(ctx context.Context, m *iso8583.Message, payload []byte)
 	if err != nil {
 		return nil, wire.Frame{}, errorf(KindFailure, "read STAN of the request: %w", err)
 	}
+	taken := make(chan struct{})
+	defer close(taken)
 	l.mu.Lock()
-	l.stan, l.payload = stan, payload
+	l.stan, l.payload, l.taken, l.answered = stan, payload, taken, false
 	l.mu.Unlock()
 
 	type result struct {
@@ -219,6 +225,7 @@ func (l *link) ReadMessage(r io.Reader) (*iso8583.Message, error) {
 	if !ok {
 		return nil, l.because(errorf(KindFailure, "read the answer: a reader without a buffer"))
 	}
+	l.awaitTaken()
 	frame, err := l.framing.ReadFrame(in, nil)
 	var untrusted *wire.FrameError
 	var foreign *wire.HeaderError
@@ -238,7 +245,20 @@ func (l *link) ReadMessage(r io.Reader) (*iso8583.Message, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.received[m] = frame
+	if stan, err := m.GetString(11); err != nil || stan == "" || stan == l.stan {
+		l.answered = true
+	}
 	return m, nil
+}
+
+// awaitTaken waits while an answer is on its way to the request that waits for it.
+func (l *link) awaitTaken() {
+	l.mu.Lock()
+	answered, taken := l.answered, l.taken
+	l.mu.Unlock()
+	if answered {
+		<-taken
+	}
 }
 
 // GenerateRequestID implements moov's RequestIDGenerator: the STAN, and for a
