@@ -52,7 +52,7 @@ func (s *Sandbox) certify(w http.ResponseWriter, r *http.Request) {
 	list, err := certification.Examine(ctx, s.exam(pool), r.URL.Query().Get("tid"))
 	switch {
 	case certification.IsNoTerminal(err):
-		http.Error(w, "no terminal has this TID", http.StatusNotFound)
+		http.Error(w, "no terminal has this TID", http.StatusBadRequest)
 	case err != nil:
 		s.logger.Error("cannot examine a terminal", "error", err)
 		http.Error(w, "the terminal cannot be examined; the sandbox's log says why", http.StatusInternalServerError)

@@ -129,7 +129,7 @@ func checklists(t *testing.T, s *running) {
 			t.Errorf("%s: %d, want %d", path, status, want)
 		}
 	}
-	if status, _ := fetch(t, s.Manifest().Addresses.Ops+CertificationPath+"?tid=99999999"); status != http.StatusNotFound {
+	if status, _ := fetch(t, s.Manifest().Addresses.Ops+CertificationPath+"?tid=99999999"); status != http.StatusBadRequest {
 		t.Errorf("a terminal that nobody knows: %d", status)
 	}
 	unionPay := want(m.Terminals[slices.IndexFunc(m.Terminals, func(t Terminal) bool { return t.Stories && t.Dialect == listenerUnionPay })].TID)

@@ -2,14 +2,8 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -73,36 +67,13 @@ Exit codes: 0, also for a list that is not complete; with --complete 1 unless ev
 
 // askCertification reads a terminal's checklist behind an ops address.
 func askCertification(ctx context.Context, ops, tid string) (*certification.Checklist, error) {
-	at := strings.TrimRight(ops, "/") + sandbox.CertificationPath + "?" + url.Values{"tid": {tid}}.Encode()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
-	if err != nil {
-		return nil, usagef("%q is no ops address, such as %s", ops, "http://"+sandbox.DefaultOps)
+	checklist := control{
+		sandbox.CertificationPath + "?" + url.Values{"tid": {tid}}.Encode(),
+		"the checklist", "this host certifies no terminals: only a sandbox does",
 	}
-	transport := &http.Transport{DialContext: (&net.Dialer{Timeout: sandboxConnectTimeout}).DialContext, DisableKeepAlives: true}
-	response, err := (&http.Client{Transport: transport}).Do(request)
-	if err != nil {
-		if errors.Is(err, context.Canceled) {
-			return nil, fmt.Errorf("ask the sandbox: %w", err)
-		}
-		return nil, withExit(exitUnreachable, fmt.Errorf("the sandbox does not answer: %w", err))
+	list := new(certification.Checklist)
+	if err := checklist.ask(ctx, ops, nil, list); err != nil {
+		return nil, err
 	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxSandboxAnswer))
-	if err != nil {
-		return nil, withExit(exitUnreachable, fmt.Errorf("read the checklist: %w", err))
-	}
-	text := strings.TrimSpace(string(answer))
-	switch {
-	case response.StatusCode == http.StatusNotFound && strings.Contains(text, "TID"):
-		return nil, usagef("the sandbox has no terminal %q", tid)
-	case response.StatusCode == http.StatusNotFound:
-		return nil, withExit(exitConfiguration, errors.New("this host certifies no terminals: only a sandbox does"))
-	case response.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("read the checklist: %s", printable(text))
-	}
-	var list certification.Checklist
-	if err := json.Unmarshal(answer, &list); err != nil {
-		return nil, fmt.Errorf("read the checklist: %w", err)
-	}
-	return &list, nil
+	return list, nil
 }
