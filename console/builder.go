@@ -131,8 +131,8 @@ func (c *Console) newBuilder(r *http.Request, form builderForm) (*builderBody, e
 
 // build does what a button of the form says.
 func (c *Console) build(r *http.Request) (*view, error) {
-	if !personOf(r).CanAct() {
-		return nil, errNotAllowed
+	if err := c.mayAct(r); err != nil {
+		return nil, err
 	}
 	form, err := readBuilderForm(r)
 	if err != nil {
@@ -201,6 +201,10 @@ func (c *Console) compose(r *http.Request, body *builderBody) error {
 	}
 	if do != "send" {
 		return nil
+	}
+	detail := fmt.Sprintf("%d bytes from the message builder, by %s", len(frame), personOf(r).Name)
+	if err := c.record(r.Context(), "message_sent", "terminal "+form.Terminal, detail); err != nil {
+		return err
 	}
 	delivery, err := t.Deliver(r.Context(), request, frame)
 	if err != nil {

@@ -93,7 +93,7 @@ type auditBody struct {
 // auditKinds are offered to choose from; others can be typed.
 var auditKinds = []string{
 	"mac_failure", "terminal_locked", "terminal_unlocked", "denied_unknown_terminal", "denied_terminal_locked", "review_decided",
-	"policy_changed", "story_played", "console_token_made", "console_token_revoked", "console_sign_in", "console_refused", "clock_moved",
+	"policy_changed", "story_played", "message_sent", "console_token_made", "console_token_revoked", "console_sign_in", "console_refused", "clock_moved",
 }
 
 func (c *Console) audit(r *http.Request) (*view, error) {

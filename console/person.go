@@ -62,11 +62,8 @@ func (c *Console) action(change actionFunc) http.Handler { return c.actionWithin
 func (c *Console) actionWithin(timeout time.Duration, change actionFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		who := personOf(r)
-		if !who.CanAct() {
-			if c.refusals.allow(time.Now()) {
-				c.note(r.Context(), "console_refused", "console", "viewer "+who.Name+": "+r.Method+" "+truncate(r.URL.Path))
-			}
-			c.fail(w, r, errNotAllowed)
+		if err := c.mayAct(r); err != nil {
+			c.fail(w, r, err)
 			return
 		}
 		if timeout+writeMargin > writeTimeout {
@@ -86,6 +83,18 @@ func (c *Console) actionWithin(timeout time.Duration, change actionFunc) http.Ha
 		}
 		http.Redirect(w, r, to, http.StatusSeeOther)
 	})
+}
+
+// mayAct refuses viewers, and keeps that one tried.
+func (c *Console) mayAct(r *http.Request) error {
+	who := personOf(r)
+	if who.CanAct() {
+		return nil
+	}
+	if c.refusals.allow(time.Now()) {
+		c.note(r.Context(), "console_refused", "console", "viewer "+who.Name+": "+r.Method+" "+truncate(r.URL.Path))
+	}
+	return errNotAllowed
 }
 
 // reason is why somebody changes something: one line, for the audit log.

@@ -78,7 +78,10 @@ func TestNobodyGetsInWithoutAToken(t *testing.T) {
 }
 
 func TestRoles(t *testing.T) {
-	w := newWorld(t, closed)
+	w := newWorld(t, closed, func(o *Options) {
+		// All that can be done on a page, by whoever may.
+		o.MovableClock, o.TestTerminals, o.Stories = &testClock{}, testTerminals(t), sampleStories{}
+	})
 	sale := w.ask(switching.KindSale, 4_500_00)
 	w.settle(time.Date(2026, 3, 10, 15, 30, 0, 0, time.UTC))
 	refund := w.ask(switching.KindCancel, 0, of(sale))
@@ -99,9 +102,11 @@ func TestRoles(t *testing.T) {
 		t.Error("a viewer is offered to decide")
 	}
 	decide(viewer).want(t, 403, "Not with this role")
-	w.send(http.MethodPost, "/terminals/"+till+"/unlock", url.Values{"reason": {"x"}}, viewer).want(t, 403)
 	if rows := w.audited("console_refused"); len(rows) == 0 || !strings.Contains(rows[len(rows)-1], "viewer vera: POST /reviews/"+rrnOf(refund)) {
 		t.Errorf("audited %q", rows)
+	}
+	for _, path := range []string{"/terminals/" + till + "/unlock", "/clock", "/stories/void", "/builder"} {
+		w.send(http.MethodPost, path, url.Values{"reason": {"x"}, "do": {"send"}, "dialect": {"nac"}}, viewer).want(t, 403, "Not with this role")
 	}
 	w.send(http.MethodGet, "/reviews", nil, operator).want(t, 200, "Approve", "otto, operator")
 	decide(operator).want(t, 303)
