@@ -20,6 +20,8 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"meridian/console/certification"
+	"meridian/docs"
 	"meridian/switch"
 )
 
@@ -182,7 +184,10 @@ func testTerminals(t *testing.T) string {
 func sampleWorld(t *testing.T) (w *world, l *line, pages []string) {
 	t.Helper()
 	clock := &testClock{}
-	w, l = newTappedWorld(t, func(o *Options) { o.MovableClock, o.TestTerminals = clock, testTerminals(t) })
+	w, l = newTappedWorld(t, func(o *Options) {
+		o.MovableClock, o.TestTerminals, o.Documents = clock, testTerminals(t), docs.Files
+		o.Stories, o.Scenarios, o.Witness = sampleStories{}, sampleScenarios{}, certification.NewWitness(w.Now)
+	})
 	clock.w = w
 	l.tap.Look(time.Hour)
 	t.Cleanup(func() { l.tap.Look(0) })
@@ -201,7 +206,9 @@ func sampleWorld(t *testing.T) (w *world, l *line, pages []string) {
 		"/", "/messages", "/messages/1", "/transactions", "/transactions/" + rrnOf(void), "/transactions/" + rrnOf(open), "/batches",
 		"/batches/" + till + "/1", "/settlement", "/settlement/" + shop + "/2026-03-10", "/cutover?rrn=" + rrnOf(open), "/ledger",
 		"/ledger/accounts/merchant:1:pending", "/reviews", "/exceptions", "/audit", "/merchants", "/merchants/" + shop, "/terminals",
-		"/terminals/" + till, "/clock?was=2026-03-09T10:00:00Z", "/builder", "/scenarios", "/nowhere",
+		"/terminals/" + till, "/clock?was=2026-03-09T10:00:00Z", "/builder", "/scenarios",
+		"/stories", "/stories/late-cancel-1", "/stories/broken-2", "/certification", "/certification/" + till, "/documentation",
+		"/documentation/reference/decision-rules", "/documentation/fields/unionpay", "/nowhere",
 	}
 }
 
