@@ -64,12 +64,26 @@ func (s *suspect) search() (found []leak.Finding) {
 // that are still kept.
 func (s *suspect) consolePages() map[string][]byte {
 	s.t.Helper()
-	paths := []string{"/", "/messages", "/transactions", "/batches", "/settlement", "/cutover", "/ledger", "/reviews", "/exceptions", "/audit", "/merchants", "/terminals", "/scenarios"}
+	paths := []string{
+		"/", "/messages", "/transactions", "/batches", "/settlement", "/cutover", "/ledger", "/reviews", "/exceptions", "/audit", "/merchants", "/terminals", "/scenarios",
+		"/clock", "/builder", "/stories", "/certification", "/documentation",
+	}
 	for _, m := range s.manifest.Merchants {
 		paths = append(paths, "/merchants/"+m.MID, "/transactions?merchant="+m.MID)
 		for _, terminal := range m.Terminals {
-			paths = append(paths, "/terminals/"+terminal.TID)
+			paths = append(paths, "/terminals/"+terminal.TID, "/builder?terminal="+terminal.TID)
+			for _, form := range []string{"", "/report/md", "/report/json"} {
+				paths = append(paths, "/certification/"+terminal.TID+form)
+			}
 		}
+	}
+	told, err := (&stories{sandbox: s.sandbox}).Told(100)
+	s.must(err)
+	if len(told) == 0 {
+		s.t.Error("no story was told")
+	}
+	for _, story := range told {
+		paths = append(paths, "/stories/"+story.ID)
 	}
 	watched := s.sandbox.tap.Latest(1000, nil)
 	if len(watched) < 20 {
