@@ -156,10 +156,18 @@ func scanHold(rows pgx.Rows, h *Hold) error {
 // The row locks are what a close waits for. The common case finds exactly the
 // window of now; a bucket whose window is already cutting takes the next one
 // through nextWindowSQL.
+//
+// The day is looked up by its end, one row of an index: read from the windows'
+// side, every date that a bucket has ever had would be looked at.
 const shareWindowsSQL = `
 SELECT w.calendar_id, w.business_date, w.state, d.opens_at, d.closes_at
-FROM windows w JOIN business_days d USING (calendar_id, business_date)
-WHERE w.bucket = $1 AND w.calendar_id = ANY($2::smallint[]) AND d.opens_at <= $3 AND d.closes_at > $3
+FROM unnest($2::smallint[]) AS u(calendar_id)
+CROSS JOIN LATERAL (
+	SELECT e.business_date, e.opens_at, e.closes_at FROM business_days e
+	WHERE e.calendar_id = u.calendar_id AND e.closes_at > $3
+	ORDER BY e.closes_at LIMIT 1) d
+JOIN windows w ON w.bucket = $1 AND w.calendar_id = u.calendar_id AND w.business_date = d.business_date
+WHERE d.opens_at <= $3
 ORDER BY w.calendar_id FOR SHARE OF w`
 
 // QueueShareWindows share-locks the windows that the instant now falls in.
