@@ -183,35 +183,36 @@ func queueEndedBatches(b *pgx.Batch, bucket int16, terminals, numbers []int32, f
 
 // Keys of the batches that a request means: the stated one; or (0) the current
 // one, for a day the one before it, and, where this unit may begin it ($4), the
-// one after it, which a reversal may have named already. A key of the one before
-// is unconfirmed when the host closed that batch and its terminal has not settled
-// it since, or when the terminal did not show the transaction in its upload.
+// one after it, which a reversal may have named already.
 const keysSQL = `
-SELECT u.merchant_id, u.terminal_id, v.batch_no, u.stan, u.class, k.tombstone, k.business_date, k.transaction_id,
-	coalesce(e.state = 5 AND (e.closed_by IN (3, 4) AND e.settlement_id IS NULL OR EXISTS (
-		SELECT FROM batch_differences d
-		WHERE d.bucket = $1 AND d.terminal_id = u.terminal_id AND d.batch_no = v.batch_no AND d.kind = 'missing_from_terminal' AND d.stan = u.stan)), false)
+SELECT u.merchant_id, u.terminal_id, k.batch_no, u.stan, u.class, k.tombstone, k.business_date, k.transaction_id
 FROM unnest($2::key_probe[]) AS u
 CROSS JOIN LATERAL (
-	SELECT n.batch_no
-	FROM batches c CROSS JOIN LATERAL (VALUES (c.batch_no), (CASE WHEN c.opened_at > $3 THEN c.previous_no END),
-		(CASE WHEN $4 THEN c.batch_no % 999999 + 1 END)) AS n(batch_no)
-	WHERE u.batch_no = 0 AND c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5
-	UNION ALL
-	SELECT u.batch_no WHERE u.batch_no > 0) v
-CROSS JOIN LATERAL (
-	SELECT i.tombstone, i.business_date, i.transaction_id
+	SELECT i.batch_no, i.tombstone, i.business_date, i.transaction_id
 	FROM idempotency_keys i
-	WHERE i.bucket = $1 AND i.merchant_id = u.merchant_id AND i.terminal_id = u.terminal_id AND i.stan = u.stan AND i.batch_no = v.batch_no AND i.class = u.class
-	OFFSET 0) k
-LEFT JOIN LATERAL (
-	SELECT b.state, b.closed_by, b.settlement_id FROM batches b
-	WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.batch_no = v.batch_no
-	OFFSET 0) e ON true`
+	WHERE i.bucket = $1 AND i.merchant_id = u.merchant_id AND i.terminal_id = u.terminal_id AND i.stan = u.stan AND i.class = u.class
+		AND i.batch_no = ANY (CASE WHEN u.batch_no > 0 THEN ARRAY[u.batch_no] ELSE (
+			SELECT ARRAY[c.batch_no, CASE WHEN c.opened_at > $3 THEN c.previous_no END, CASE WHEN $4 THEN c.batch_no % 999999 + 1 END]
+			FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5) END)
+	OFFSET 0) k`
+
+// Which keys of batches that have ended are unconfirmed: the host closed the batch
+// and its terminal has not settled it since, or the terminal did not show the
+// transaction in its upload.
+const unconfirmedSQL = `
+SELECT u.place
+FROM unnest($2::int[], $3::int[], $4::int[]) WITH ORDINALITY AS u(terminal_id, batch_no, stan, place)
+CROSS JOIN LATERAL (
+	SELECT b.closed_by, b.settlement_id FROM batches b
+	WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.batch_no = u.batch_no AND b.state = 5
+	OFFSET 0) e
+WHERE e.closed_by IN (3, 4) AND e.settlement_id IS NULL OR EXISTS (
+	SELECT FROM batch_differences d
+	WHERE d.bucket = $1 AND d.terminal_id = u.terminal_id AND d.batch_no = u.batch_no AND d.kind = 'missing_from_terminal' AND d.stan = u.stan)`
 
 // Keys in any batch, for references that name a STAN and no batch.
 const keysInAnyBatchSQL = `
-SELECT u.merchant_id, u.terminal_id, k.batch_no, u.stan, u.class, k.tombstone, k.business_date, k.transaction_id, false
+SELECT u.merchant_id, u.terminal_id, k.batch_no, u.stan, u.class, k.tombstone, k.business_date, k.transaction_id
 FROM unnest($2::key_probe[]) AS u
 CROSS JOIN LATERAL (
 	SELECT i.batch_no, i.tombstone, i.business_date, i.transaction_id

@@ -47,6 +47,8 @@ type loader struct {
 
 	wanted map[uuid.UUID]located // records that are referred to and not loaded yet
 	stored map[Key]storedKey
+	// unsure keys are stored, and may be unconfirmed.
+	unsure []Key
 	begun  bool // somebody else has begun the transaction
 	// unlockedCards: what the unit stores of cards tells whether they were as read.
 	unlockedCards bool
@@ -232,7 +234,7 @@ func (l *loader) queueKeys(b *pgx.Batch) {
 		if list.probes[0].batch != anyBatch {
 			arguments = append(arguments, l.facts.Now.Add(-rolloverReversal), l.exclusive)
 		}
-		b.Queue(list.sql, arguments...).Query(l.collectKeys)
+		b.Queue(list.sql, arguments...).Query(func(rows pgx.Rows) error { return l.collectKeys(rows, list.probes[0].batch != anyBatch) })
 	}
 }
 
@@ -285,22 +287,50 @@ func (l *loader) probes(inAny bool) []probe {
 	return list
 }
 
-func (l *loader) collectKeys(rows pgx.Rows) error {
+// collectKeys takes what is stored. Where a reference named any batch, it is not
+// asked whether a key is confirmed.
+func (l *loader) collectKeys(rows pgx.Rows, mayBeUnconfirmed bool) error {
 	var k Key
 	var s storedKey
 	var date time.Time
 	var id [16]byte
 	_, err := pgx.ForEachRow(rows, []any{
-		&k.MerchantID, &k.TerminalID, &k.BatchNo, &k.STAN, &k.Class, &s.tombstone, &date, &id, &s.unconfirmed,
+		&k.MerchantID, &k.TerminalID, &k.BatchNo, &k.STAN, &k.Class, &s.tombstone, &date, &id,
 	}, func() error {
 		s.located = located{ledger.DateOf(date), uuid.UUID(id)}
 		if _, known := l.stored[k]; !known {
 			l.stored[k] = s
+			if mayBeUnconfirmed {
+				l.unsure = append(l.unsure, k)
+			}
 		}
 		l.want(s.located)
 		return nil
 	})
 	return err //nolint:wrapcheck // wrapped by first
+}
+
+// queueUnconfirmed asks which of the keys that were found are unconfirmed.
+func (l *loader) queueUnconfirmed(b *pgx.Batch) {
+	if len(l.unsure) == 0 {
+		return
+	}
+	keys := l.unsure
+	l.unsure = nil
+	var terminals, batches, stans []int32
+	for _, k := range keys {
+		terminals, batches, stans = append(terminals, k.TerminalID), append(batches, k.BatchNo), append(stans, k.STAN)
+	}
+	b.Queue(unconfirmedSQL, l.facts.Bucket, terminals, batches, stans).Query(func(rows pgx.Rows) error {
+		var place int64
+		_, err := pgx.ForEachRow(rows, []any{&place}, func() error {
+			stored := l.stored[keys[place-1]]
+			stored.unconfirmed = true
+			l.stored[keys[place-1]] = stored
+			return nil
+		})
+		return err //nolint:wrapcheck // wrapped by records
+	})
 }
 
 func (l *loader) want(at located) {
@@ -393,12 +423,14 @@ func (l *loader) records(ctx context.Context) error {
 		dates, ids = append(dates, at.date.Time()), append(ids, at.id)
 	}
 	l.wanted = map[uuid.UUID]located{}
-	rows, err := l.conn.Query(ctx, lockRecordsSQL, l.facts.Bucket, dates, ids)
-	if err != nil {
-		return fmt.Errorf("load originals: %w", err)
-	}
-	list, err := pgx.CollectRows(rows, scanRecord)
-	if err != nil {
+	var list []*Record
+	b := &pgx.Batch{}
+	b.Queue(lockRecordsSQL, l.facts.Bucket, dates, ids).Query(func(rows pgx.Rows) (err error) {
+		list, err = pgx.CollectRows(rows, scanRecord)
+		return err //nolint:wrapcheck // wrapped below
+	})
+	l.queueUnconfirmed(b)
+	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("load originals: %w", err)
 	}
 	for _, r := range list {
