@@ -128,7 +128,7 @@ const oneRowScript = `INSERT INTO one_row (filler) VALUES ('x');
 // locked; key, transaction and transfer inserted, the card changed.
 const oneApprovalScript = `\set card random(1, :cards)
 \set merchant random(1, :merchants)
-\set bucket :merchant % 4
+\set bucket :merchant % :buckets
 \set terminal 10000000 + :merchant * 10
 \set stan random(1, 999999)
 \set batch random(2, 999999)
@@ -161,7 +161,7 @@ func (p *pgbench) oneAtATime(ctx context.Context, o *Options, clients int, day s
 		return 0, 0, err
 	}
 	return p.run(ctx, p.single, clients, "-f", path,
-		"-D", fmt.Sprint("cards=", o.Cards), "-D", fmt.Sprint("merchants=", o.Merchants), "-D", "day="+day)
+		"-D", fmt.Sprint("cards=", o.Cards), "-D", fmt.Sprint("merchants=", o.Merchants), "-D", fmt.Sprint("buckets=", buckets()), "-D", "day="+day)
 }
 
 // oneRow is how many rows one client commits in a second.

@@ -20,13 +20,14 @@ import (
 	"meridian/internal/money"
 	"meridian/internal/vault"
 	"meridian/ledger"
+	"meridian/switch"
 )
 
 const (
 	// terminalsEach merchant has of each dialect that is measured.
 	terminalsEach = 2
-	// buckets of a single machine.
-	buckets = 4
+	// bucketsMade by the migrations.
+	bucketsMade = 4
 	// calendar of all merchants: the work of a run is in one business date, or two.
 	calendar = 1
 	expiry   = "3912"
@@ -36,6 +37,10 @@ const (
 	// chunk of rows in one insert.
 	chunk = 5_000
 )
+
+// buckets that merchants are spread over: as many as lanes. With more, each lane
+// takes turns between buckets, and a unit of work gathers from one alone.
+func buckets() int { return min(switching.DefaultLanes(), bucketsMade) }
 
 // world is what the database holds for a run.
 type world struct {
@@ -93,7 +98,7 @@ func seed(ctx context.Context, pool *pgxpool.Pool, v *vault.Vault, o *Options, n
 	if _, err := pool.Exec(ctx, seedReferenceSQL, calendar); err != nil {
 		return nil, fmt.Errorf("seed reference data: %w", err)
 	}
-	if _, err := pool.Exec(ctx, seedMerchantsSQL, o.Merchants, buckets, int16(money.CNY), calendar); err != nil {
+	if _, err := pool.Exec(ctx, seedMerchantsSQL, o.Merchants, buckets(), int16(money.CNY), calendar); err != nil {
 		return nil, fmt.Errorf("seed merchants: %w", err)
 	}
 	var err error
