@@ -11,7 +11,7 @@ import (
 
 // idle connections: what each costs in memory, and the mix beside them.
 func (r *run) idle(ctx context.Context) (bytesEach float64, err error) {
-	before, err := residentBytes(r.host.pid())
+	before, err := r.host.memory(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -32,11 +32,12 @@ func (r *run) idle(ctx context.Context) (bytesEach float64, err error) {
 	if err := r.accepted(ctx, len(conns)); err != nil {
 		return 0, err
 	}
-	after, err := residentBytes(r.host.pid())
+	after, err := r.host.memory(ctx)
 	if err != nil {
 		return 0, err
 	}
-	bytesEach = float64(after-before) / float64(max(len(conns), 1))
+	more := max(after.resident-before.resident, after.live-before.live)
+	bytesEach = float64(more) / float64(max(len(conns), 1))
 	n := r.o.many()
 	_, err = r.tcp(ctx, nameBeside, stage{connections: n, step: mixed})
 	return bytesEach, err
