@@ -183,17 +183,20 @@ func queueEndedBatches(b *pgx.Batch, bucket int16, terminals, numbers []int32, f
 
 // Keys of the batches that a request means: the stated one; or (0) the current
 // one, for a day the one before it, and, where this unit may begin it ($4), the
-// one after it, which a reversal may have named already.
+// one after it, which a reversal may have named already. Each number is looked up
+// by itself: with batch_no = ANY(…) Postgres may read a STAN's keys in all batches
+// that its terminal has ever had, and filter them.
 const keysSQL = `
 SELECT u.merchant_id, u.terminal_id, k.batch_no, u.stan, u.class, k.tombstone, k.business_date, k.transaction_id
 FROM unnest($2::key_probe[]) AS u
+CROSS JOIN LATERAL unnest(CASE WHEN u.batch_no > 0 THEN ARRAY[u.batch_no] ELSE (
+	SELECT ARRAY[c.batch_no, CASE WHEN c.opened_at > $3 THEN c.previous_no END, CASE WHEN $4 THEN c.batch_no % 999999 + 1 END]
+	FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5) END) AS n(batch_no)
 CROSS JOIN LATERAL (
 	SELECT i.batch_no, i.tombstone, i.business_date, i.transaction_id
 	FROM idempotency_keys i
-	WHERE i.bucket = $1 AND i.merchant_id = u.merchant_id AND i.terminal_id = u.terminal_id AND i.stan = u.stan AND i.class = u.class
-		AND i.batch_no = ANY (CASE WHEN u.batch_no > 0 THEN ARRAY[u.batch_no] ELSE (
-			SELECT ARRAY[c.batch_no, CASE WHEN c.opened_at > $3 THEN c.previous_no END, CASE WHEN $4 THEN c.batch_no % 999999 + 1 END]
-			FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5) END)
+	WHERE i.bucket = $1 AND i.merchant_id = u.merchant_id AND i.terminal_id = u.terminal_id AND i.stan = u.stan AND i.batch_no = n.batch_no
+		AND i.class = u.class
 	OFFSET 0) k`
 
 // Which keys of batches that have ended are unconfirmed: the host closed the batch

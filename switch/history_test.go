@@ -1,0 +1,81 @@
+package switching_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"meridian/internal/postgres"
+	"meridian/migrations"
+	"meridian/switch"
+)
+
+// What a sale reads does not grow with what its terminal, its bucket and its
+// calendar have been through, whatever Postgres knew of the tables when it made
+// its plans.
+func TestSalesReadNoHistory(t *testing.T) {
+	const (
+		past  = 1500 // batches of the terminal, each with the same trace numbers; and business dates
+		sales = 15
+		// What a sale may look at in an index or a table: nothing here has more than a
+		// few rows of its terminal's or its date's.
+		each = 60
+	)
+	w := newWorld(t)
+	ctx := context.Background()
+	for _, table := range []string{"idempotency_keys", "batches", "windows", "business_days"} {
+		w.sql("ANALYZE " + table) // while there is next to nothing in it
+	}
+	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, PointLookups: true, MaxConnections: 2})
+	w.must(err)
+	sw, err := switching.Start(ctx, switching.Options{Pool: w.pool, LanePool: lanes, Now: w.clock.Now, Refresh: time.Hour})
+	w.must(err)
+	w.sw, sw = sw, w.sw
+	t.Cleanup(func() { w.must(sw.Shutdown(ctx)) })
+	if r := w.ask(w.request(switching.KindSale, 100)); r.Reason != switching.Approved { // plans are made
+		t.Fatal(r.Reason)
+	}
+	w.sql(`INSERT INTO batches (bucket, terminal_id, batch_no, state, opened_at)
+		SELECT 0, 1, 1000 + n, 5, '2026-01-01'::timestamptz + n * interval '1 second' FROM generate_series(1, $1::int) AS n`, past)
+	w.sql(`INSERT INTO idempotency_keys (bucket, merchant_id, terminal_id, batch_no, stan, class, business_date, transaction_id)
+		SELECT 0, 1, 1, 1000 + n, s, 1, '2026-01-01', gen_random_uuid() FROM generate_series(1, $1::int) AS n, generate_series(1, $2::int) AS s`, past, sales+1)
+	w.sql(`INSERT INTO business_days (calendar_id, business_date, opens_at, closes_at, value_date)
+		SELECT 1, d, d - interval '9 hours', d + interval '15 hours', d + 1
+		FROM (SELECT '2026-01-01'::date - n AS d FROM generate_series(1, $1::int) AS n) AS days`, past)
+	w.sql(`INSERT INTO windows (bucket, calendar_id, business_date, state)
+		SELECT 0, 1, '2026-01-01'::date - n, 3 FROM generate_series(1, $1::int) AS n`, past)
+	w.sql(`SELECT pg_stat_reset()`)
+	for range sales {
+		if r := w.ask(w.request(switching.KindSale, 100)); r.Reason != switching.Approved {
+			t.Fatal(r.Reason)
+		}
+	}
+	w.must(w.sw.Shutdown(ctx))
+	w.sw = sw
+	lanes.Close() // and with their connections, their counts are told
+	for table, read := range w.rowsRead(ctx) {
+		if read > sales*each {
+			t.Errorf("%d sales have read %d rows and entries of %s", sales, read, table)
+		}
+	}
+}
+
+// rowsRead are the rows and index entries that were read of each table.
+func (w *world) rowsRead(ctx context.Context) map[string]int64 {
+	w.t.Helper()
+	rows, err := w.pool.Query(ctx, `
+		SELECT t.relname, t.seq_tup_read + coalesce(sum(i.idx_tup_read), 0)::bigint
+		FROM pg_stat_user_tables t LEFT JOIN pg_stat_user_indexes i USING (relid)
+		GROUP BY t.relname, t.seq_tup_read`)
+	w.must(err)
+	defer rows.Close()
+	read := map[string]int64{}
+	for rows.Next() {
+		var table string
+		var n int64
+		w.must(rows.Scan(&table, &n))
+		read[table] = n
+	}
+	w.must(rows.Err())
+	return read
+}
