@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -157,8 +158,9 @@ func scanHold(rows pgx.Rows, h *Hold) error {
 // window of now; a bucket whose window is already cutting takes the next one
 // through nextWindowSQL.
 //
-// The day is looked up by its end, one row of an index: read from the windows'
-// side, every date that a bucket has ever had would be looked at.
+// The day is looked up by its end, one row of an index, and the window by its
+// whole key: left to join as it likes, Postgres may look at every date that a
+// bucket has ever had. Windows are locked in the array's order.
 const shareWindowsSQL = `
 SELECT w.calendar_id, w.business_date, w.state, d.opens_at, d.closes_at
 FROM unnest($2::smallint[]) AS u(calendar_id)
@@ -166,13 +168,14 @@ CROSS JOIN LATERAL (
 	SELECT e.business_date, e.opens_at, e.closes_at FROM business_days e
 	WHERE e.calendar_id = u.calendar_id AND e.closes_at > $3
 	ORDER BY e.closes_at LIMIT 1) d
-JOIN windows w ON w.bucket = $1 AND w.calendar_id = u.calendar_id AND w.business_date = d.business_date
-WHERE d.opens_at <= $3
-ORDER BY w.calendar_id FOR SHARE OF w`
+CROSS JOIN LATERAL (
+	SELECT s.calendar_id, s.business_date, s.state FROM windows s
+	WHERE s.bucket = $1 AND s.calendar_id = u.calendar_id AND s.business_date = d.business_date AND d.opens_at <= $3
+	FOR SHARE) w`
 
 // QueueShareWindows share-locks the windows that the instant now falls in.
 func QueueShareWindows(b *pgx.Batch, bucket int16, calendars []int16, now time.Time, found func(Window)) {
-	b.Queue(shareWindowsSQL, bucket, calendars, now).Query(func(rows pgx.Rows) error { return scanWindows(rows, found) })
+	b.Queue(shareWindowsSQL, bucket, slices.Sorted(slices.Values(calendars)), now).Query(func(rows pgx.Rows) error { return scanWindows(rows, found) })
 }
 
 const nextWindowSQL = `

@@ -68,7 +68,7 @@ done
 
 # The instant, the original, the repeat.
 mutant 'the instant of the cutoff belongs to the day that ends' TestModel \
-  ledger/sql.go 's/e\.closes_at > \$3/e.closes_at >= $3/; s/WHERE d\.opens_at <= \$3/WHERE d.opens_at < $3/' \
+  ledger/sql.go 's/e\.closes_at > \$3/e.closes_at >= $3/; s/d\.opens_at <= \$3/d.opens_at < $3/' \
   ledger/window.go 's/now\.Before(w\.ClosesAt)/!now.After(w.ClosesAt)/'
 mutant 'the original is not locked' TestModelRaces \
   switch/sql.go 's/FOR UPDATE OF t//'
