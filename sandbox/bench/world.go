@@ -84,7 +84,7 @@ FROM unnest($1::int[], $2::text[], $3::int[], $4::bytea[]) AS t(id, tid, merchan
 	seedCardsSQL = `
 INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, balance_minor)
 SELECT c.id, c.token, c.masked, $4, $5, $6 FROM unnest($1::bigint[], $2::bytea[], $3::text[]) AS c(id, token, masked)`
-	// Cards are loaded into pages that are half full, as docs/performance.md has it:
+	// Cards are loaded into pages that are half full, as docs/explanation/performance.md has it:
 	// Postgres prunes a page when less of it is free than the table's fillfactor
 	// leaves, so a page that was loaded up to it is pruned at every change.
 	looseCardsSQL = `ALTER TABLE card_accounts SET (fillfactor = 50)`
