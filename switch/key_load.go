@@ -48,6 +48,9 @@ func loadKey(ctx context.Context, tx pgx.Tx, module hsm.Module, t KeyTarget, key
 	if key.Use != t.KeyUse() {
 		return nil, fmt.Errorf("%w: it is a %s", hsm.ErrUse, key)
 	}
+	if err := moveDirectory(ctx, tx); err != nil { // first: see changeReference
+		return nil, err
+	}
 	place, err := findPlace(ctx, tx, t)
 	if err != nil {
 		return nil, err
@@ -58,9 +61,6 @@ func loadKey(ctx context.Context, tx pgx.Tx, module hsm.Module, t KeyTarget, key
 	}
 	loaded := &LoadedKey{Key: t.String(), Algorithm: key.Algorithm.String(), CheckValue: check.String()}
 	if loaded.Generation, err = place.store(ctx, tx, module, key, c.now); err != nil {
-		return nil, err
-	}
-	if err := moveDirectory(ctx, tx); err != nil {
 		return nil, err
 	}
 	more := ""
@@ -137,6 +137,9 @@ func loadGeneration(ctx context.Context, tx pgx.Tx, module hsm.Module, tid strin
 	var place *keyPlace
 	var loaded []*LoadedKey
 	var audit []AuditEntry
+	if err := moveDirectory(ctx, tx); err != nil { // first: see changeReference
+		return nil, err
+	}
 	for _, key := range keys {
 		t := KeyTarget{TID: tid, Use: key.Use}
 		if key.Use == hsm.UseTerminalMaster {
@@ -163,9 +166,6 @@ func loadGeneration(ctx context.Context, tx pgx.Tx, module hsm.Module, tid strin
 		l.Generation = generation
 		audit = append(audit, l.entry("", c))
 	}
-	if err := moveDirectory(ctx, tx); err != nil {
-		return nil, err
-	}
 	return loaded, AppendAudit(ctx, tx, audit...)
 }
 
@@ -178,7 +178,8 @@ func (l *LoadedKey) entry(more string, c byPerson) AuditEntry {
 	return AuditEntry{At: c.now, Kind: "key_loaded", Subject: l.Key, Detail: detail + more + ", " + byWhom(c.who, c.why)}
 }
 
-// moveDirectory has hosts read their reference data anew.
+// moveDirectory has hosts read their reference data anew. Until tx ends, nobody
+// else changes reference data.
 func moveDirectory(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, `UPDATE installation SET directory_version = directory_version + 1`); err != nil {
 		return fmt.Errorf("move version: %w", err)

@@ -32,6 +32,10 @@ var ErrNothingChanged = errors.New("no such merchant, terminal or policy")
 // changeReference changes reference data, writes the audit row and moves the
 // directory's version, so that hosts take it up; all or nothing. The change
 // may say more exactly what it did: an empty text keeps c.What.
+//
+// The version moves first: whoever changes reference data holds its row from the
+// beginning on, so changes come one after the other, none waits for a row that
+// another one holds, and what one looks for before it stores stays so until then.
 func changeReference(
 	ctx context.Context, db ledger.TxBeginner, c PolicyChange, change func(context.Context, pgx.Tx) (what string, err error),
 ) error {
@@ -39,11 +43,11 @@ func changeReference(
 		return errors.New("change policy: who changes it and why must be said")
 	}
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		what, err := change(ctx, tx)
-		if err != nil {
+		if err := moveDirectory(ctx, tx); err != nil {
 			return err
 		}
-		if err := moveDirectory(ctx, tx); err != nil {
+		what, err := change(ctx, tx)
+		if err != nil {
 			return err
 		}
 		return AppendAudit(ctx, tx, AuditEntry{
