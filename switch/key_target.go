@@ -82,7 +82,9 @@ func findPlace(ctx context.Context, tx pgx.Tx, t KeyTarget) (*keyPlace, error) {
 	case t.BaseKey != "" || t.Transport != "":
 		err = p.findNamed(ctx, tx)
 	default:
-		err = p.findTerminal(ctx, tx)
+		if err = p.findTerminal(ctx, tx); err == nil {
+			err = p.takes()
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -125,7 +127,7 @@ func (p *keyPlace) findTerminal(ctx context.Context, tx pgx.Tx) error {
 			return fmt.Errorf("look for keys of terminal %s: %w", p.target.TID, err)
 		}
 	}
-	return p.takes()
+	return nil
 }
 
 // takes tells whether the terminal's key is one that people load.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -50,9 +51,11 @@ func changeReference(
 		if err != nil {
 			return err
 		}
-		return AppendAudit(ctx, tx, AuditEntry{
-			At: time.Now(), Kind: cmp.Or(c.Kind, "policy_changed"), Subject: cmp.Or(what, c.What), Detail: byWhom(c.Who, c.Why),
-		})
+		entry := AuditEntry{At: time.Now(), Kind: cmp.Or(c.Kind, "policy_changed"), Subject: cmp.Or(what, c.What), Detail: byWhom(c.Who, c.Why)}
+		if utf8.RuneCountInString(what) > maxAuditSubject { // a detail has more room, and nothing of it may be lost
+			entry.Subject, entry.Detail = c.What, what+", "+entry.Detail
+		}
+		return AppendAudit(ctx, tx, entry)
 	})
 	if err != nil {
 		return fmt.Errorf("change %s: %w", c.What, err)
@@ -114,21 +117,30 @@ func SetPolicy(ctx context.Context, db ledger.TxBeginner, policy, setting, value
 	value = strings.TrimSpace(value)
 	what := fmt.Sprintf("policy %s: %s = %s", policy, setting, valueOrNone(value))
 	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what}, func(ctx context.Context, tx pgx.Tx) (string, error) {
-		var was, is string
-		err := tx.QueryRow(ctx, `
-			WITH was AS (SELECT policy_id, `+setting+`::text AS value FROM policies WHERE name = $1 FOR UPDATE)
-			UPDATE policies p SET `+setting+` = nullif($2, '')::`+s.column+` FROM was WHERE p.policy_id = was.policy_id
-			RETURNING coalesce(was.value, ''), coalesce(p.`+setting+`::text, '')`, policy, value).Scan(&was, &is)
-		switch {
-		case errors.Is(err, pgx.ErrNoRows):
-			return "", ErrNothingChanged
-		case refusesValue(err):
-			return "", fmt.Errorf("%w: it takes %s", ErrPolicyValue, s.Values)
-		case err != nil:
-			return "", fmt.Errorf("store: %w", err)
+		was, is, err := s.store(ctx, tx, policy, value)
+		if err != nil {
+			return "", err
 		}
 		return fmt.Sprintf("policy %s: %s = %s, was %s", policy, setting, valueOrNone(is), valueOrNone(was)), nil
 	})
+}
+
+// store sets a policy's value, and returns the one before and the one that is
+// stored. Errors: [ErrPolicyValue], [ErrNothingChanged].
+func (s *PolicySetting) store(ctx context.Context, tx pgx.Tx, policy, value string) (was, is string, err error) {
+	err = tx.QueryRow(ctx, `
+		WITH was AS (SELECT policy_id, `+s.Name+`::text AS value FROM policies WHERE name = $1 FOR UPDATE)
+		UPDATE policies p SET `+s.Name+` = nullif($2, '')::`+s.column+` FROM was WHERE p.policy_id = was.policy_id
+		RETURNING coalesce(was.value, ''), coalesce(p.`+s.Name+`::text, '')`, policy, value).Scan(&was, &is)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return "", "", ErrNothingChanged
+	case refusesValue(err):
+		return "", "", fmt.Errorf("%w: it takes %s", ErrPolicyValue, s.Values)
+	case err != nil:
+		return "", "", fmt.Errorf("store: %w", err)
+	}
+	return was, is, nil
 }
 
 func valueOrNone(value string) string { return cmp.Or(value, "none") }

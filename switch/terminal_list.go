@@ -18,6 +18,8 @@ type TerminalState struct {
 	TID     string `json:"tid"`
 	MID     string `json:"mid"`
 	Dialect string `json:"dialect"`
+	// TPDU as it sends it, in hex; empty where it is not known.
+	TPDU string `json:"tpdu,omitempty"`
 	// Active is false while a person has suspended it.
 	Active bool `json:"active"`
 	// Lock is the last one after wrong MACs, which may be over; nil if there was none.
@@ -117,7 +119,7 @@ func FindTerminal(ctx context.Context, db ledger.Querier, tid string) (*Terminal
 
 func terminalStates(ctx context.Context, db ledger.Querier, where, argument string) ([]*TerminalState, error) {
 	rows, err := db.Query(ctx, `
-		SELECT t.tid, m.mid, t.dialect, t.active, t.mac_algorithm, t.key_scheme, t.pin_format, t.certificate_sha256,
+		SELECT t.tid, m.mid, t.dialect, t.tpdu, t.active, t.mac_algorithm, t.key_scheme, t.pin_format, t.certificate_sha256,
 			t.allow_void, t.allow_refund, coalesce(k.name, ''), t.initial_ksn, t.tmk_wrapped, t.mak_wrapped, t.pik_wrapped,
 			l.locked_at, l.locked_until, l.failures, l.unlocked_at
 		FROM terminals t JOIN merchants m USING (merchant_id) LEFT JOIN base_keys k USING (base_key_id)
@@ -131,7 +133,7 @@ func terminalStates(ctx context.Context, db ledger.Querier, where, argument stri
 		var certificate, ksn, tmk, mak, pik []byte
 		var at, until, unlocked *time.Time
 		var failures *int
-		err := row.Scan(&t.TID, &t.MID, &t.Dialect, &t.Active, &t.MAC, &t.KeyScheme, &t.PINFormat, &certificate,
+		err := row.Scan(&t.TID, &t.MID, &t.Dialect, &t.TPDU, &t.Active, &t.MAC, &t.KeyScheme, &t.PINFormat, &certificate,
 			&t.AllowVoid, &t.AllowRefund, &t.BaseKey, &ksn, &tmk, &mak, &pik, &at, &until, &failures, &unlocked)
 		if at != nil {
 			t.Lock = &LockState{At: at.UTC(), Until: until.UTC(), Failures: *failures, UnlockedAt: unlocked}
