@@ -2,6 +2,7 @@ package switching
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -43,6 +44,23 @@ func StoredCalendars(ctx context.Context, db ledger.TxBeginner) ([]*StoredCalend
 		return nil, fmt.Errorf("list calendars: %w", err)
 	}
 	return list, nil
+}
+
+// ErrNoCalendar: there is no calendar of that name.
+var ErrNoCalendar = errors.New("no calendar of that name")
+
+// FindCalendar returns one calendar, or [ErrNoCalendar].
+func FindCalendar(ctx context.Context, db ledger.TxBeginner, name string) (*StoredCalendar, error) {
+	list, err := StoredCalendars(ctx, db)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range list {
+		if c.Name == name {
+			return c, nil
+		}
+	}
+	return nil, fmt.Errorf("calendar %q: %w", name, ErrNoCalendar)
 }
 
 func readCalendars(ctx context.Context, tx pgx.Tx, byID map[int16]*StoredCalendar) ([]*StoredCalendar, error) {

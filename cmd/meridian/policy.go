@@ -26,6 +26,7 @@ up within a second or two.`,
 	command.AddCommand(
 		newPolicyListCommand(g, database),
 		newPolicyShowCommand(g, database),
+		newPolicyAddCommand(g, database),
 		newPolicySetCommand(g, database),
 		newPolicyRightCommand(g, database, false),
 		newPolicyRightCommand(g, database, true),

@@ -103,6 +103,7 @@ func TestEveryCommandKeepsThePromises(t *testing.T) {
 	touchesData := map[string]bool{
 		"migrate": true, "ledger": true, "transaction": true, "doctor": true, "serve": true, "sandbox": true,
 		"review": true, "policy": true, "operator": true, "exceptions": true, "audit": true,
+		"calendar": true, "merchant": true, "range": true, "terms": true, "terminals": true,
 	}
 	visit(newRootCommand(g), func(c *cobra.Command) {
 		path := c.CommandPath()

@@ -16,17 +16,19 @@ import (
 func newTerminalsCommand(g *globals) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "terminals",
-		Short: "Look at the terminals that may connect, and lock them out or let them in",
-		Long: `Lists terminals, suspends and activates them, and unlocks those that wrong MACs have locked. (meridian terminal, without
-an s, is a test terminal.)
+		Short: "Add terminals, look at those that may connect, and lock them out or let them in",
+		Long: `Adds terminals to merchants and lists them, suspends and activates them, and unlocks those that wrong MACs have locked. (meridian
+terminal, without an s, is a test terminal.)
 
-Changes are in the audit log, and running hosts take them up within a second or two. suspend and activate need the login that
-owns the schema.`,
+Changes are in the audit log, and running hosts take them up within a second or two. All but unlock need the login that owns the
+schema.`,
 	}
 	database := newDatabaseFlags(command)
 	command.AddCommand(
 		newTerminalsListCommand(g, database),
 		newTerminalsShowCommand(g, database),
+		newTerminalsAddCommand(g, database),
+		newTerminalsSetCommand(g, database),
 		newTerminalsUnlockCommand(g, database),
 		newTerminalsActiveCommand(g, database, false),
 		newTerminalsActiveCommand(g, database, true),
@@ -155,6 +157,9 @@ func writeTerminal(w io.Writer, t *terminalView) {
 	_, _ = fmt.Fprintf(w, "terminal %s of merchant %s\n", t.TID, t.MID)
 	line("state", t.stateText())
 	line("dialect", t.Dialect)
+	if t.TPDU != "" {
+		line("TPDU", t.TPDU)
+	}
 	line("MAC", t.MAC)
 	line("PIN format", t.PINFormat)
 	line("key scheme", string(t.KeyScheme))
