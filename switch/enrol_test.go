@@ -256,10 +256,10 @@ func TestEnrolmentIsRefused(t *testing.T) {
 	refused(t, merchant(func(n *switching.NewMerchant) { n.Calendar = "rome" }), "calendar", switching.ErrMissing, `"rome"`)
 	refused(t, merchant(func(n *switching.NewMerchant) { n.Calendar = "" }), "calendar", nil, "missing")
 	refused(t, merchant(func(n *switching.NewMerchant) { n.Policy = "fancy" }), "policy", switching.ErrMissing, `"fancy"`)
-	refused(t, merchant(func(n *switching.NewMerchant) { n.Discounts = []switching.Discount{{RateMillionths: 1_000_001}} }), "rate", nil, "100.0001 %")
-	refused(t, merchant(func(n *switching.NewMerchant) { n.Discounts = []switching.Discount{{FixedMinor: -1}} }), "fixed-minor", nil)
-	refused(t, merchant(func(n *switching.NewMerchant) { n.Discounts = []switching.Discount{{Network: "Visa"}} }), "network", nil, "small letters")
-	refused(t, merchant(func(n *switching.NewMerchant) { n.Discounts = []switching.Discount{{Network: "visa"}} }), "network", switching.ErrMissing, "no card range")
+	refused(t, merchant(func(n *switching.NewMerchant) { n.Discounts = []switching.Discount{{RateMillionths: 1_000_001}} }), "discount", nil, "100.0001 %")
+	refused(t, merchant(func(n *switching.NewMerchant) { n.Discounts = []switching.Discount{{FixedMinor: -1}} }), "discount", nil)
+	refused(t, merchant(func(n *switching.NewMerchant) { n.Discounts = []switching.Discount{{Network: "Visa"}} }), "discount", nil, "small letters")
+	refused(t, merchant(func(n *switching.NewMerchant) { n.Discounts = []switching.Discount{{Network: "visa"}} }), "discount", switching.ErrMissing, "no card range")
 	refused(t, merchant(func(n *switching.NewMerchant) { n.Discounts = make([]switching.Discount, 2) }), "discount", nil, "every card network")
 
 	if after, err := switching.DirectoryVersion(t.Context(), w.pool); err != nil || after != before {

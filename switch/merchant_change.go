@@ -55,7 +55,7 @@ func (n *NewMerchant) check() error {
 	for i := range n.Discounts {
 		d := &n.Discounts[i]
 		if err := d.check(); err != nil {
-			return err
+			return ofDiscount(err)
 		}
 		if said[d.Network] {
 			return wrong("discount", "there are two for %s", networkText(d.Network))
@@ -103,11 +103,20 @@ func (n *NewMerchant) add(ctx context.Context, tx pgx.Tx, now time.Time) (what s
 		d := n.Discounts[i]
 		d.MID, d.From = n.MID, from
 		if err := d.store(ctx, tx, int32(id)); err != nil {
-			return "", err
+			return "", ofDiscount(err)
 		}
 		said = append(said, d.String())
 	}
 	return strings.Join(said, ", "), nil
+}
+
+// ofDiscount has an error be about the merchant's discounts, whose parts are no
+// fields of its own.
+func ofDiscount(err error) error {
+	if part, ok := errors.AsType[*FieldError](err); ok {
+		return &FieldError{Field: "discount", Problem: part.Error(), cause: part.cause}
+	}
+	return err
 }
 
 // namedNumber finds a calendar or a policy, which is also what the field is called.
