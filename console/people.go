@@ -93,7 +93,9 @@ type auditBody struct {
 // auditKinds are offered to choose from; others can be typed.
 var auditKinds = []string{
 	"mac_failure", "terminal_locked", "terminal_unlocked", "denied_unknown_terminal", "denied_terminal_locked", "review_decided",
-	"policy_changed", "story_played", "message_sent", "console_token_made", "console_token_revoked", "console_sign_in", "console_refused", "clock_moved",
+	"merchant_added", "merchant_changed", "merchant_suspended", "merchant_resumed", "terminal_added", "terminal_changed",
+	"policy_added", "policy_changed", "calendar_added", "range_added", "terms_changed",
+	"story_played", "message_sent", "console_token_made", "console_token_revoked", "console_sign_in", "console_refused", "clock_moved",
 }
 
 func (c *Console) audit(r *http.Request) (*view, error) {
