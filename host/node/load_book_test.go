@@ -100,7 +100,8 @@ func (b *book) compare(ctx context.Context, t testing.TB, pool *pgxpool.Pool) {
 	}
 }
 
-func (b *book) compareApprovals(ctx context.Context, t testing.TB, pool *pgxpool.Pool) {
+// approvalsIn are the approvals that the database has, each once, with their RRNs.
+func approvalsIn(ctx context.Context, t testing.TB, pool *pgxpool.Pool) map[approval]string {
 	t.Helper()
 	// kind 8 is a reversal; reason 1 is approved. The host's own reversals have
 	// no terminal that knows of them.
@@ -125,6 +126,12 @@ func (b *book) compareApprovals(ctx context.Context, t testing.TB, pool *pgxpool
 	if err != nil {
 		t.Fatal(err)
 	}
+	return found
+}
+
+func (b *book) compareApprovals(ctx context.Context, t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	found := approvalsIn(ctx, t, pool)
 	for a, rrn := range b.approvals {
 		switch found[a] {
 		case rrn:

@@ -71,6 +71,14 @@ func Setting(name, value string) Option {
 func Server(t testing.TB, options ...Option) *pglocal.Server {
 	t.Helper()
 
+	return own(t, func(string) error { return nil }, options)
+}
+
+// own starts a server for one test; prepare may fill its data directory, which is
+// not there yet.
+func own(t testing.TB, prepare func(dataDir string) error, options []Option) *pglocal.Server {
+	t.Helper()
+
 	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
 
@@ -94,6 +102,12 @@ func Server(t testing.TB, options ...Option) *pglocal.Server {
 	// To be passed through, see baseDir.
 	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatalf("pgtest: open the data directory: %v", err)
+	}
+
+	if err := prepare(o.DataDir); err != nil {
+		_ = os.RemoveAll(dir)
+
+		t.Fatalf("pgtest: prepare the data directory: %v", err)
 	}
 
 	server, err := pglocal.Start(ctx, o)
