@@ -148,19 +148,22 @@ func (t *Tap) Latest(most int, fit func(*Passed) bool) []*Passed {
 func (t *Tap) Look(d time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.lease != nil {
+	// One that cannot be stopped any more is about to end its own look, and waits for the lock.
+	if t.lease != nil && t.lease.Stop() {
 		t.lease.Reset(d)
 		return
 	}
 	t.watching.Add(1)
-	t.lease = time.AfterFunc(d, t.endLook)
-}
-
-func (t *Tap) endLook() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.lease = nil
-	t.watching.Add(-1)
+	var lease *time.Timer
+	lease = time.AfterFunc(d, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.watching.Add(-1)
+		if t.lease == lease {
+			t.lease = nil
+		}
+	})
+	t.lease = lease
 }
 
 // View is one viewer.
