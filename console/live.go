@@ -94,7 +94,7 @@ func (c *Console) messageStream(w http.ResponseWriter, r *http.Request) {
 	defer watch.Close()
 	ctx, cancel := context.WithTimeout(r.Context(), streamLife)
 	defer cancel()
-	s := newStream(w)
+	s, lookedUp := newStream(w), time.Now()
 	if s.send("hello", []byte("1")) != nil {
 		return
 	}
@@ -102,6 +102,9 @@ func (c *Console) messageStream(w http.ResponseWriter, r *http.Request) {
 		list, missed, err := watch.Next(ctx)
 		if err != nil {
 			return // the viewer is gone, or has to come back
+		}
+		if !c.mayWatch(r, &lookedUp) {
+			return
 		}
 		var b bytes.Buffer
 		if missed > 0 {

@@ -110,11 +110,14 @@ func TestLiveMessages(t *testing.T) {
 }
 
 // events of a stream, read by a goroutine of its own until the stream ends.
-func (w *world) events(path string) (<-chan string, context.CancelFunc) {
+func (w *world) events(path string, change ...func(*http.Request)) (<-chan string, context.CancelFunc) {
 	w.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.server.URL+path, nil)
 	w.must(err)
+	for _, c := range change {
+		c(request)
+	}
 	response, err := http.DefaultClient.Do(request)
 	w.must(err)
 	if kind := response.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/event-stream") || response.Header.Get("Content-Security-Policy") != policy {

@@ -26,7 +26,8 @@ const (
 	sessionCookie = "meridian-session"
 	// sessionLife is a working day.
 	sessionLife = 12 * time.Hour
-	// sessionIdle ends what nobody uses, such as on a screen that was left.
+	// sessionIdle ends what nobody uses, such as on a screen that was left: that a
+	// page there is kept fresh is no use of it.
 	sessionIdle = time.Hour
 	// maxSessions at once; beyond it the one that was unused longest ends.
 	maxSessions = 1000
@@ -88,8 +89,8 @@ func (s *sessions) end(name string) {
 }
 
 // find returns who a session is of; due tells that its token has to be looked up
-// again.
-func (s *sessions) find(name string, now time.Time) (p person, tokenID string, due, found bool) {
+// again, and uses that somebody asks, not only a page that is kept fresh.
+func (s *sessions) find(name string, now time.Time, uses bool) (p person, tokenID string, due, found bool) {
 	key := sha256.Sum256([]byte(name))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -101,7 +102,9 @@ func (s *sessions) find(name string, now time.Time) (p person, tokenID string, d
 		delete(s.open, key)
 		return person{}, "", false, false
 	}
-	one.used = now
+	if uses {
+		one.used = now
+	}
 	return one.person, one.tokenID, now.Sub(one.checked) > standsFor, true
 }
 
@@ -150,7 +153,7 @@ func (c *Console) whoAsks(r *http.Request) (person, error) {
 	if err != nil {
 		return person{}, ErrToken
 	}
-	p, tokenID, due, found := c.sessions.find(cookie.Value, now)
+	p, tokenID, due, found := c.sessions.find(cookie.Value, now, !isStream(r))
 	if !found {
 		return person{}, ErrToken
 	}
@@ -166,6 +169,25 @@ func (c *Console) whoAsks(r *http.Request) (person, error) {
 		c.sessions.stands(cookie.Value, now)
 	}
 	return p, nil
+}
+
+// isStream tells whether a request is one of a page that is kept fresh.
+func isStream(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/stream") }
+
+// mayWatch tells a stream before each event whether it may go on: whoever signed
+// out, or has a token no more, watches no longer. lookedUp is when a program's token
+// was; those of sessions are looked up as for pages. A database that is away says
+// nothing about anybody.
+func (c *Console) mayWatch(r *http.Request, lookedUp *time.Time) bool {
+	now := time.Now()
+	if c.o.Open || r.Header.Get("Authorization") != "" && now.Sub(*lookedUp) <= standsFor {
+		return true
+	}
+	*lookedUp = now
+	ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
+	defer cancel()
+	_, err := c.whoAsks(r.WithContext(ctx))
+	return !errors.Is(err, ErrToken)
 }
 
 // signInBody is the page that asks for a token.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -175,10 +176,19 @@ func TestTokens(t *testing.T) {
 func TestSessionsEnd(t *testing.T) {
 	var s sessions
 	now := time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
-	found := func(name string, at time.Time) bool { _, _, _, ok := s.find(name, at); return ok }
+	found := func(name string, at time.Time) bool { _, _, _, ok := s.find(name, at, true); return ok }
 	one := s.begin(&Token{ID: "1"}, now)
 	if !found(one, now.Add(sessionIdle)) || found(one, now.Add(2*sessionIdle+time.Second)) || found(one, now) {
 		t.Error("a session that nobody uses does not end")
+	}
+	left := s.begin(&Token{ID: "1"}, now)
+	for at := now; at.Before(now.Add(sessionIdle)); at = at.Add(time.Minute) {
+		if _, _, _, ok := s.find(left, at, false); !ok {
+			t.Fatal("a session ends early")
+		}
+	}
+	if _, _, _, ok := s.find(left, now.Add(sessionIdle+time.Second), false); ok {
+		t.Error("a page that is kept fresh keeps a session open that nobody uses")
 	}
 	busy := s.begin(&Token{ID: "1"}, now)
 	for at := now; at.Before(now.Add(sessionLife)); at = at.Add(sessionIdle / 2) {
@@ -195,5 +205,57 @@ func TestSessionsEnd(t *testing.T) {
 	}
 	if len(s.open) != maxSessions || found(first, now.Add(time.Second)) {
 		t.Errorf("%d sessions", len(s.open))
+	}
+}
+
+// A stream ends with what let its viewer in.
+func TestStreamsEndWithTheirToken(t *testing.T) {
+	w, l := newTappedWorld(t, closed)
+	watch := func(path, name string) (*Token, <-chan string, func(*http.Request)) {
+		made, text := w.token(name, RoleViewer)
+		who := w.signIn(text)
+		events, _ := w.events(path, who)
+		return made, events, who
+	}
+	_, stays, _ := watch("/messages/stream", "ann")
+	revoked, revokedEvents, _ := watch("/messages/stream", "bob")
+	_, leftEvents, left := watch("/messages/stream", "cat")
+	programs, text := w.token("dan", RoleViewer)
+	programEvents, _ := w.events("/messages/stream", func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+text) })
+	_, overview, overviewer := watch("/overview/stream", "eve")
+	for _, events := range []<-chan string{stays, revokedEvents, leftEvents, programEvents} {
+		next(t, events, "hello")
+	}
+	next(t, overview, "live")
+	w.must(RevokeToken(t.Context(), w.connect(), time.Now(), revoked.ID, "owner", "left"))
+	w.must(RevokeToken(t.Context(), w.connect(), time.Now(), programs.ID, "owner", "left"))
+	for _, who := range []func(*http.Request){left, overviewer} {
+		w.send(http.MethodPost, "/sign-out", url.Values{}, who).want(t, 303)
+	}
+	w.console.sessions.mu.Lock()
+	for _, s := range w.console.sessions.open {
+		s.checked = s.checked.Add(-2 * standsFor)
+	}
+	w.console.sessions.mu.Unlock()
+	l.send("0200", nil)
+	next(t, stays, "messages")
+	for _, events := range []<-chan string{revokedEvents, leftEvents, overview} {
+		for event := range events {
+			if strings.HasPrefix(event, "event: messages") {
+				t.Errorf("a viewer without a token was sent %s", event)
+			}
+		}
+	}
+	request := httptest.NewRequest(http.MethodGet, "/messages/stream", nil)
+	request.Header.Set("Authorization", "Bearer "+text)
+	if lookedUp := time.Now(); !w.console.mayWatch(request, &lookedUp) {
+		t.Error("a token is looked up for every event")
+	}
+	if lookedUp := time.Now().Add(-2 * standsFor); w.console.mayWatch(request, &lookedUp) {
+		t.Error("a program with a revoked token watches on")
+	}
+	w.console.o.Pool.Close()
+	if lookedUp := time.Now().Add(-2 * standsFor); !w.console.mayWatch(request, &lookedUp) {
+		t.Error("a database that is away ends a stream")
 	}
 }

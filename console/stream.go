@@ -63,9 +63,12 @@ func (s *stream) write(events []byte) error {
 func (c *Console) overviewStream(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), streamLife)
 	defer cancel()
-	s := newStream(w)
+	s, lookedUp := newStream(w), time.Now()
 	for {
 		next := c.meter.next()
+		if !c.mayWatch(r, &lookedUp) {
+			return
+		}
 		if len(c.meter.kept()) > 0 { // else the first look is under way
 			part, err := c.livePart.of(next, c.renderLive)
 			if err != nil {
