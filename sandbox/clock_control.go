@@ -122,7 +122,11 @@ func (c *clockControl) apply(change ClockChange) error {
 
 // decodeChange reads a change of what a sandbox has and a production host has not.
 func decodeChange(r *http.Request, change any) error {
-	// A web page that somebody looks at on this machine cannot send this type.
+	// A web page that somebody looks at on this machine: it cannot send the type below to another origin, but under a
+	// name of its own that leads here this is none. Of a change, browsers say where it comes from.
+	if origin := r.Header.Get("Origin"); origin != "" {
+		return fmt.Errorf("a change comes from a program, not from a page of %.100q", origin)
+	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return errors.New("the content type of a change is application/json")
 	}

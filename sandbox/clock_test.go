@@ -126,6 +126,15 @@ func TestClockControl(t *testing.T) {
 	}
 	call(http.MethodPost, "text/plain", `{"do":"freeze"}`, http.StatusBadRequest)
 	call(http.MethodDelete, kind, "", http.StatusMethodNotAllowed)
+	// As a page sends it under whose name this machine can be reached.
+	rebound := httptest.NewRequest(http.MethodPost, "http://pages.example:9580"+ClockPath, strings.NewReader(`{"do":"freeze"}`))
+	rebound.Header.Set("Content-Type", kind)
+	rebound.Header.Set("Origin", "http://pages.example:9580")
+	refused := httptest.NewRecorder()
+	c.ServeHTTP(refused, rebound)
+	if refused.Code != http.StatusBadRequest || !strings.Contains(refused.Body.String(), "not from a page") {
+		t.Errorf("a page that has this machine's address is told %d %s", refused.Code, refused.Body)
+	}
 	if caught != 0 || !c.clock.Now().Equal(tuesday) {
 		t.Errorf("what was refused has had effects: %d, %s", caught, c.clock.Now())
 	}
