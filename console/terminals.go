@@ -46,7 +46,7 @@ type terminalBody struct {
 	IsLocked bool
 	Batches  []*switching.BatchSummary
 	Recent   []*switching.FoundTransaction
-	Failures []*switching.AuditRow
+	Audited  []*switching.AuditRow // the newest that are about it
 	CanAct   bool
 	Done     bool
 }
@@ -74,7 +74,7 @@ func (c *Console) terminal(r *http.Request) (*view, error) {
 		return nil, err
 	}
 	body.Recent = found.Found
-	if body.Failures, err = switching.AuditRows(ctx, c.o.Pool, switching.AuditFilter{Text: "terminal " + tid, Limit: few}); err != nil {
+	if body.Audited, err = switching.AuditRows(ctx, c.o.Pool, switching.AuditFilter{Subject: "terminal " + tid, Limit: few}); err != nil {
 		return nil, err
 	}
 	return &view{template: "terminal.html", title: "Terminal " + tid, section: "terminals", body: body}, nil

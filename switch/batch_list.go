@@ -45,20 +45,50 @@ type BatchFilter struct {
 	Offset    int // so many are passed over
 }
 
+// batchOrder has an index to be walked back.
+const batchOrder = `coalesce(b.closed_at, 'infinity') DESC, b.opened_at DESC, b.terminal_id DESC`
+
+// listBatchesSQL takes the conditions on the batches themselves and what is of a
+// page alone: whose they are and how they differ is looked up for what is shown.
 const listBatchesSQL = `
 SELECT b.bucket, b.terminal_id, m.mid, t.tid, b.batch_no, b.state, b.opened_at, b.closed_at, b.closed_date, coalesce(b.closed_by, 0), m.currency,
 	coalesce(b.sale_count, 0), coalesce(b.sale_minor, 0), coalesce(b.void_count, 0), coalesce(b.void_minor, 0),
 	coalesce(b.refund_count, 0), coalesce(b.refund_minor, 0),
 	b.stated_form, coalesce(b.stated_sale_count, 0), coalesce(b.stated_sale_minor, 0),
 	coalesce(b.stated_refund_count, 0), coalesce(b.stated_refund_minor, 0), d.n
-FROM batches b
+FROM (SELECT bucket, terminal_id, batch_no, state, opened_at, closed_at, closed_date, closed_by, sale_count, sale_minor, void_count, void_minor,
+		refund_count, refund_minor, stated_form, stated_sale_count, stated_sale_minor, stated_refund_count, stated_refund_minor
+	FROM batches b WHERE %s ORDER BY ` + batchOrder + ` LIMIT %d OFFSET $1) b
 JOIN terminals t ON t.terminal_id = b.terminal_id
 JOIN merchants m ON m.merchant_id = t.merchant_id
 CROSS JOIN LATERAL (SELECT count(*) AS n FROM batch_differences d
 	WHERE d.bucket = b.bucket AND d.terminal_id = b.terminal_id AND d.batch_no = b.batch_no) d
-WHERE ($1 = '' OR m.mid = $1) AND ($2 = '' OR t.tid = $2) AND ($3 = 0 OR b.batch_no = $3)
-	AND (NOT $4 OR b.state < 5) AND (NOT $5 OR d.n > 0)
-ORDER BY coalesce(b.closed_at, 'infinity') DESC, b.opened_at DESC, t.tid LIMIT $6 OFFSET $7`
+ORDER BY ` + batchOrder
+
+// query of the batches that fit.
+func (f *BatchFilter) query() (sql string, args []any) {
+	q := searchQuery{args: []any{max(f.Offset, 0)}}
+	if f.MID != "" {
+		mid := q.arg(f.MID)
+		q.where("b.bucket = (SELECT bucket FROM merchants WHERE mid = " + mid + ")")
+		q.where("b.terminal_id IN (SELECT t.terminal_id FROM terminals t JOIN merchants USING (merchant_id) WHERE mid = " + mid + ")")
+	}
+	if f.TID != "" {
+		tid := q.arg(f.TID)
+		q.where("b.bucket = (SELECT m.bucket FROM merchants m JOIN terminals USING (merchant_id) WHERE tid = " + tid + ")")
+		q.where("b.terminal_id = (SELECT terminal_id FROM terminals WHERE tid = " + tid + ")")
+	}
+	if f.BatchNo != 0 {
+		q.where("b.batch_no = " + q.arg(f.BatchNo))
+	}
+	if f.Current {
+		q.where("b.state < 5")
+	}
+	if f.Differing {
+		q.where("EXISTS (SELECT FROM batch_differences d WHERE d.bucket = b.bucket AND d.terminal_id = b.terminal_id AND d.batch_no = b.batch_no)")
+	}
+	return fmt.Sprintf(listBatchesSQL, allOf(q.rows), f.Limit), q.args
+}
 
 // maxListed bounds a listing.
 const maxListed = 1000
@@ -79,7 +109,8 @@ func ListBatches(ctx context.Context, db ledger.TxBeginner, filter BatchFilter) 
 }
 
 func listBatches(ctx context.Context, tx pgx.Tx, filter BatchFilter) ([]*BatchSummary, error) {
-	rows, err := tx.Query(ctx, listBatchesSQL, filter.MID, filter.TID, filter.BatchNo, filter.Current, filter.Differing, filter.Limit, max(filter.Offset, 0))
+	sql, args := filter.query()
+	rows, err := tx.Query(ctx, sql, args...)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // wrapped by ListBatches
 	}

@@ -135,6 +135,11 @@ func (q *searchQuery) arg(value any) string {
 	return "$" + strconv.Itoa(len(q.args))
 }
 
+// allOf are conditions together; none is true of every row.
+func allOf(conditions []string) string {
+	return strings.Join(append([]string{"true"}, conditions...), " AND ")
+}
+
 func (q *searchQuery) where(condition string) { q.rows = append(q.rows, condition) }
 
 func (q *searchQuery) build(s *TransactionSearch) {
@@ -201,7 +206,6 @@ func likeDigits(text string) string {
 // sql walks each bucket's key back from its end and merges them: as much is read
 // as is shown, whatever there is.
 func (q *searchQuery) sql() string {
-	and := func(list []string) string { return strings.Join(append([]string{"true"}, list...), " AND ") }
 	columns := func(alias string) string {
 		return alias + "." + strings.Join(foundColumns[:], ", "+alias+".")
 	}
@@ -210,9 +214,9 @@ SELECT m.mid, m.name, te.tid, ` + columns("t") + `
 FROM (
 	SELECT ` + columns("f") + ` FROM buckets b CROSS JOIN LATERAL (
 		SELECT ` + columns("t") + `
-		FROM transactions t WHERE t.bucket = b.bucket AND ` + and(q.rows) + `
+		FROM transactions t WHERE t.bucket = b.bucket AND ` + allOf(q.rows) + `
 		ORDER BY t.business_date DESC, t.transaction_id DESC LIMIT $1) f
-	WHERE ` + and(q.buckets) + `
+	WHERE ` + allOf(q.buckets) + `
 	ORDER BY f.business_date DESC, f.transaction_id DESC LIMIT $1) t
 JOIN merchants m ON m.merchant_id = t.merchant_id
 JOIN terminals te ON te.terminal_id = t.terminal_id

@@ -50,7 +50,7 @@ func Examine(ctx context.Context, e Exam, tid string) (*Checklist, error) {
 	if err != nil {
 		return nil, fmt.Errorf("examine terminal %s: %w", tid, err)
 	}
-	failures, err := switching.AuditRows(ctx, e.DB, switching.AuditFilter{Kind: "mac_failure", Text: "terminal " + tid, Limit: 1})
+	failures, err := switching.AuditRows(ctx, e.DB, switching.AuditFilter{Kind: "mac_failure", Subject: "terminal " + tid, Limit: 1})
 	if err != nil {
 		return nil, fmt.Errorf("examine terminal %s: %w", tid, err)
 	}
