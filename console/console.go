@@ -91,7 +91,7 @@ func New(o Options) (*Console, error) {
 	if c.pages, err = loadPages(c.assets); err != nil {
 		return nil, err
 	}
-	c.handler = c.guard(c.entrance(c.routes()))
+	c.handler = c.guard(c.withoutCards(c.entrance(c.routes())))
 	c.watching, c.stop = context.WithCancel(context.Background())
 	c.running.Go(func() { c.meter.run(c.watching, c.log) })
 	return c, nil

@@ -11,8 +11,8 @@
 //   - Nothing comes from elsewhere: every answer has a policy that says so, and no
 //     script or style stands in a page.
 //   - No card number, track, PIN block or key is on a page, in an event or in an
-//     address. A card number that somebody searches for is masked before anything
-//     else happens. Only a sandbox's message builder shows the bytes of what is made
+//     address. One that somebody types is masked before anything else happens, and
+//     in a reason before it is kept. Only a sandbox's message builder shows the bytes of what is made
 //     there: with test cards, whose numbers and keys are public.
 //   - What is shown is what the command line shows, read by the same functions.
 //   - A page reads a bounded number of rows over an index, on connections of the

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -80,12 +81,13 @@ func (c *Console) write(w http.ResponseWriter, r *http.Request, status int, v *v
 	_, _ = w.Write(b.Bytes())
 }
 
-// here is where a page can be had again.
+// here is where a page can be had again: what was understood of its address, and
+// nothing else that stood in it.
 func here(r *http.Request) string {
 	if r.Method != http.MethodGet {
 		return "/"
 	}
-	return r.URL.RequestURI()
+	return (&url.URL{Path: r.URL.Path, RawQuery: r.URL.Query().Encode()}).RequestURI()
 }
 
 // fail shows an error: what a person can do about it, and nothing of the inside.

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"meridian/internal/card"
 )
 
 // Role is what somebody may do.
@@ -97,7 +99,8 @@ func (c *Console) mayAct(r *http.Request) error {
 	return errNotAllowed
 }
 
-// reason is why somebody changes something: one line, for the audit log.
+// reason is why somebody changes something: one line, for the audit log, without the
+// card number that it may be about.
 func reason(r *http.Request) (string, error) {
 	why := strings.TrimSpace(r.PostFormValue("reason"))
 	switch {
@@ -108,5 +111,5 @@ func reason(r *http.Request) (string, error) {
 	case strings.ContainsFunc(why, func(l rune) bool { return !unicode.IsPrint(l) }):
 		return "", badRequest("The reason has a line end, or another character that cannot be shown.")
 	}
-	return why, nil
+	return card.HideTyped(why, nil), nil
 }

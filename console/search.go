@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"meridian/internal/card"
 	"meridian/internal/money"
 	"meridian/ledger"
 	"meridian/switch"
@@ -84,29 +83,6 @@ var (
 	firstSix   = regexp.MustCompile(`^([0-9]{6})[*.xX…·]*$`)
 	decimal    = regexp.MustCompile(`^[0-9]+[.,][0-9]+$`)
 )
-
-// hidesCards masks full card numbers, and tells whether there was one: such an
-// address is left for one without it before anything else happens.
-func (f *searchForm) hideCards(directory *switching.Directory) bool {
-	hidden := false
-	for _, value := range []*string{&f.Q, &f.Card} {
-		compact := strings.NewReplacer(" ", "", "-", "").Replace(*value)
-		if !onlyDigits.MatchString(compact) || len(compact) < 13 || len(compact) > 19 {
-			continue
-		}
-		if value == &f.Q && directory.Merchant(compact) != nil {
-			continue // a merchant's number may look like a card's
-		}
-		pan, err := card.ParsePAN(compact)
-		if err != nil {
-			*value = compact[:6] + "…" + compact[len(compact)-4:]
-		} else {
-			*value = pan.First6() + "…" + pan.Last4()
-		}
-		hidden = true
-	}
-	return hidden
-}
 
 // understand puts what was typed into the one field where it belongs. It returns
 // what it took it for.

@@ -128,7 +128,7 @@ func (c *Console) signedIn(next http.Handler) http.Handler {
 		case err == nil:
 			next.ServeHTTP(w, withPerson(r, p))
 		case r.Method == http.MethodGet && r.Header.Get("Authorization") == "":
-			to := "/sign-in?" + url.Values{"back": {r.URL.RequestURI()}}.Encode()
+			to := "/sign-in?" + url.Values{"back": {here(r)}}.Encode()
 			http.Redirect(w, r, to, http.StatusSeeOther)
 		default:
 			c.fail(w, r, errSignIn)

@@ -35,9 +35,6 @@ func (c *Console) transactions(r *http.Request) (*view, error) {
 		return nil, err
 	}
 	directory := c.o.Directory()
-	if form.hideCards(directory) {
-		return &view{redirect: "/transactions?" + form.query().Encode()}, nil
-	}
 	body := &transactionsBody{Form: form, Kinds: names(searchKinds), States: names(searchStates)}
 	if body.Took, err = form.understand(directory); err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"meridian/internal/card"
 	"meridian/ledger"
 )
 
@@ -24,8 +25,11 @@ type PolicyChange struct {
 	Kind string
 }
 
-// byWhom is the detail of a change by a person.
-func byWhom(who, why string) string { return fmt.Sprintf("by %s: %s", who, why) }
+// byWhom is the detail of a change by a person, without the card number that somebody
+// may have put into the reason.
+func byWhom(who, why string) string {
+	return fmt.Sprintf("by %s: %s", card.HideTyped(who, nil), card.HideTyped(why, nil))
+}
 
 // ErrNothingChanged: no such merchant, terminal or policy.
 var ErrNothingChanged = errors.New("no such merchant, terminal or policy")

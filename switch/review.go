@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"meridian/internal/card"
 	"meridian/internal/money"
 	"meridian/ledger"
 )
@@ -106,6 +107,7 @@ func DecideReview(ctx context.Context, db ledger.TxBeginner, now time.Time, deci
 	if decision.Who == "" || decision.Why == "" {
 		return errors.New("decide review: who decides and why must be said")
 	}
+	decision.Why = card.HideTyped(decision.Why, nil)
 	dir, err := LoadDirectory(ctx, db)
 	if err != nil {
 		return err
