@@ -17,6 +17,17 @@ import (
 // readyTimeout bounds one look at everything readiness depends on.
 const readyTimeout = 2 * time.Second
 
+const (
+	// opsReadTimeout bounds a request: a line, a few headers, and at a sandbox a change
+	// of its clock.
+	opsReadTimeout = 5 * time.Second
+	// opsWriteTimeout bounds an answer that is made at once. What takes its time, as a
+	// profile does or a clock that passes cutoffs, has no such bound.
+	opsWriteTimeout = 30 * time.Second
+	// opsHeaderBytes is far more than a scraper or a probe sends.
+	opsHeaderBytes = 16 << 10
+)
+
 // check is one thing that readiness depends on.
 type check struct {
 	Name  string `json:"name"`
@@ -48,9 +59,9 @@ func startOps(
 	}
 	o := &ops{addr: listener.Addr().String(), ready: ready}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry}))
-	mux.HandleFunc("GET /livez", o.livez)
-	mux.HandleFunc("GET /readyz", o.readyz)
+	mux.Handle("GET /metrics", written(opsWriteTimeout, promhttp.HandlerFor(registry, promhttp.HandlerOpts{Registry: registry})))
+	mux.Handle("GET /livez", written(opsWriteTimeout, http.HandlerFunc(o.livez)))
+	mux.Handle("GET /readyz", written(opsWriteTimeout, http.HandlerFunc(o.readyz)))
 	for path, handler := range cfg.OpsHandlers {
 		mux.Handle(path, handler)
 	}
@@ -62,7 +73,7 @@ func startOps(
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	o.server = &http.Server{
-		Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
+		Handler: mux, ReadHeaderTimeout: opsReadTimeout, ReadTimeout: opsReadTimeout, IdleTimeout: time.Minute, MaxHeaderBytes: opsHeaderBytes,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	go func() {
@@ -71,6 +82,18 @@ func startOps(
 		}
 	}()
 	return o, nil
+}
+
+// written gives up on who takes longer than that to read an answer.
+func written(within time.Duration, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The next request of the connection begins without one.
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within)); err != nil {
+			http.Error(w, "no bound for the answer", http.StatusInternalServerError)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // livez: the process works. It does not depend on the database: restarting a

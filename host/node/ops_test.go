@@ -2,11 +2,16 @@ package node
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -62,4 +67,39 @@ func request(t *testing.T, method, url string) (status int, body string) {
 		t.Fatal(err)
 	}
 	return response.StatusCode, string(text)
+}
+
+// A scraper that asks and does not read is given up, and so is one that does not
+// come to the end of what it asks.
+func TestOpsAnswersDoNotWait(t *testing.T) {
+	const within = 50 * time.Millisecond
+	failed := make(chan error, 1)
+	server := httptest.NewServer(written(within, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for part := make([]byte, 1<<20); ; {
+			if _, err := w.Write(part); err != nil {
+				failed <- err
+				return
+			}
+		}
+	})))
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /metrics HTTP/1.1\r\nHost: ops\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("an answer that nobody reads ended with %v", err)
+	}
+	o, err := startOps(t.Context(), Config{OpsAddress: "127.0.0.1:0"}, prometheus.NewRegistry(), nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer o.close()
+	if s := o.server; s.ReadTimeout == 0 || s.ReadHeaderTimeout == 0 || s.IdleTimeout == 0 || s.MaxHeaderBytes > 64<<10 {
+		t.Errorf("the ops address has no bounds: %+v", s)
+	}
 }
