@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"meridian/console/certification"
 	"meridian/switch"
@@ -25,8 +27,8 @@ func (c *Console) exam() certification.Exam {
 }
 
 func (c *Console) certification(r *http.Request) (*view, error) {
-	if tid := param(r, "tid"); tid != "" {
-		return &view{redirect: "/certification/" + tid}, nil
+	if tid := strings.TrimSpace(param(r, "tid")); tid != "" {
+		return &view{redirect: "/certification/" + url.PathEscape(tid)}, nil
 	}
 	body := &certificationBody{Merchant: param(r, "merchant")}
 	for _, m := range c.o.Directory().Merchants() {

@@ -18,7 +18,7 @@ type searchForm struct {
 	Q, RRN, Merchant, Terminal, STAN, Batch, Amount, Card, Kind, State, From, To string
 }
 
-// searchFields are the form's fields by their names in an address.
+// fields are the form's fields by their names in an address.
 func (f *searchForm) fields() []struct {
 	name  string
 	value *string
@@ -66,13 +66,6 @@ func (f *searchForm) query() url.Values {
 		}
 	}
 	return values
-}
-
-// Detailed tells whether more than the one field was used.
-func (f *searchForm) Detailed() bool {
-	plain := *f
-	plain.Q = ""
-	return len(plain.query()) > 0
 }
 
 var (

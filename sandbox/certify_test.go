@@ -123,6 +123,7 @@ func checklists(t *testing.T, s *running) {
 	}
 	for path, want := range map[string]int{
 		"/certification": http.StatusOK, "/certification/99999999": http.StatusNotFound,
+		"/certification?tid=+" + played: http.StatusOK, "/certification?tid=..%2F..%2Fmessages": http.StatusNotFound,
 		"/certification/" + played + "/report/json": http.StatusOK, "/certification/" + played + "/report/exe": http.StatusNotFound,
 	} {
 		if status, _ := fetch(t, s.Manifest().Addresses.Console+path); status != want {

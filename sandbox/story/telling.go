@@ -24,7 +24,7 @@ type Telling struct {
 	StartedAt time.Time     `json:"started_at"`
 	RealTime  time.Time     `json:"real_time"`
 	Took      time.Duration `json:"took_ns"`
-	// Outcome: told where everything was as expected, failed where it was not, and
+	// Outcome: passed where everything was as expected, failed where it was not, and
 	// broken where it could not be played to its end; running meanwhile.
 	Outcome string  `json:"outcome"`
 	Error   string  `json:"error,omitempty"`
