@@ -21,7 +21,6 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"meridian/console/certification"
-	"meridian/docs"
 	"meridian/switch"
 )
 
@@ -185,7 +184,7 @@ func sampleWorld(t *testing.T) (w *world, l *line, pages []string) {
 	t.Helper()
 	clock := &testClock{}
 	w, l = newTappedWorld(t, func(o *Options) {
-		o.MovableClock, o.TestTerminals, o.Documents = clock, testTerminals(t), docs.Files
+		o.MovableClock, o.TestTerminals, o.Documents = clock, testTerminals(t), os.DirFS("../docs")
 		o.Stories, o.Scenarios, o.Witness = sampleStories{}, sampleScenarios{}, certification.NewWitness(w.Now)
 	})
 	clock.w = w
