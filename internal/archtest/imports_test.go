@@ -17,12 +17,12 @@ type floor struct {
 
 func floors() []floor {
 	return []floor{
-		{[]string{"internal", "migrations", "docs"}, "what everything stands on"},
+		{[]string{"internal", "migrations"}, "what everything stands on"},
 		{[]string{"ledger"}, "the ledger"},
 		{[]string{"switch"}, "the switch"},
 		{[]string{"host"}, "the host"},
 		{[]string{"console", "sandbox"}, "console and sandbox"},
-		{[]string{"cmd", "deploy"}, "the program"},
+		{[]string{"cmd", "deploy", "docs"}, "the program"},
 	}
 }
 
