@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -43,10 +44,11 @@ func (s *rrnSource) reserve(ctx context.Context, conn *pgx.Conn, now time.Time, 
 	size := max(n, rrnBlock)
 	var first int64
 	if err := conn.QueryRow(ctx, rrnBlockSQL, day, year, size).Scan(&first); err != nil {
+		// The table takes no number that eight digits do not hold.
+		if refused, is := errors.AsType[*pgconn.PgError](err); is && refused.Code == "23514" {
+			return fmt.Errorf("%w: %w", errRRNsExhausted, err)
+		}
 		return fmt.Errorf("reserve RRNs: %w", err)
-	}
-	if first+size > rrnPerDay {
-		return errRRNsExhausted
 	}
 	s.day, s.year, s.next, s.last = day, year, first, first+size
 	return nil
