@@ -107,9 +107,29 @@ func (c *Cutoff) Length() time.Duration { return c.ClosesAt.Sub(c.OpensAt) }
 // CutoffsMax bounds a preview to a little over a year.
 const CutoffsMax = 400
 
-// NextCutoffs returns the next n cutoffs of a calendar after the instant from:
+// NextCutoffs returns the next n cutoffs of a calendar that are still to come at
+// the instant now. A date that is sealed takes nothing any more: where a sandbox's
+// clock went back behind its cutoff, that cutoff does not come again.
+func NextCutoffs(ctx context.Context, db Querier, c *Calendar, now time.Time, n int) ([]Cutoff, error) {
+	var sealed *time.Time
+	err := db.QueryRow(ctx, `
+		SELECT max(d.closes_at) FROM business_days d
+		WHERE d.calendar_id = $1 AND d.closes_at > $2 AND NOT EXISTS (
+			SELECT FROM buckets b LEFT JOIN windows w
+				ON w.bucket = b.bucket AND w.calendar_id = d.calendar_id AND w.business_date = d.business_date
+			WHERE coalesce(w.state, 1) < 3)`, c.ID, now).Scan(&sealed)
+	if err != nil {
+		return nil, fmt.Errorf("read the last sealed date: %w", err)
+	}
+	if sealed != nil {
+		now = *sealed
+	}
+	return cutoffsAfter(ctx, db, c, now, n)
+}
+
+// cutoffsAfter returns the n cutoffs of a calendar after the instant from:
 // as they are stored where the day is made, as they would be made otherwise.
-func NextCutoffs(ctx context.Context, db Querier, c *Calendar, from time.Time, n int) ([]Cutoff, error) {
+func cutoffsAfter(ctx context.Context, db Querier, c *Calendar, from time.Time, n int) ([]Cutoff, error) {
 	n = max(0, min(n, CutoffsMax))
 	banking, err := LoadBankingCalendar(ctx, db, c.ID)
 	if err != nil {

@@ -371,6 +371,34 @@ func TestStates(t *testing.T) {
 	}
 }
 
+// A sandbox's clock may go back behind a cutoff that was worked off. What is sealed stays sealed, so the next
+// cutoff is that of the date which takes the next sale.
+func TestSealedDatesAreNotCutAgain(t *testing.T) {
+	b := newBooks(t, morning)
+	next := func(now time.Time) []Cutoff {
+		t.Helper()
+		list, err := NextCutoffs(t.Context(), b.pool, b.cals[0], now, 2)
+		b.must(err)
+		if len(list) != 2 || list[1].BusinessDate != list[0].BusinessDate.AddDays(1) {
+			t.Fatalf("%+v", list)
+		}
+		return list
+	}
+	b.run(morning)
+	if first := next(morning)[0]; first.BusinessDate.String() != "2026-03-10" {
+		t.Errorf("at first %s", first.BusinessDate)
+	}
+	b.run(morning.AddDate(0, 0, 2).Add(eveningAfter))
+	if first := next(morning)[0]; first.BusinessDate.String() != "2026-03-13" || !first.Made {
+		t.Errorf("back in the morning %+v", first)
+	}
+	b.ensure(morning.AddDate(0, 0, 20))
+	b.run(morning.AddDate(0, 0, 20).Add(eveningAfter))
+	if first := next(morning)[0]; first.BusinessDate.String() != "2026-03-31" {
+		t.Errorf("back over more dates than are shown %s", first.BusinessDate)
+	}
+}
+
 // A schedule in which hosts run, die and race at random ends as one host's
 // would.
 func TestRandomDeaths(t *testing.T) {

@@ -175,7 +175,7 @@ func TestCutoffsAroundClockChanges(t *testing.T) {
 	} {
 		from, err := ParseDate(d.from)
 		b.must(err)
-		list, err := NextCutoffs(t.Context(), b.pool, c, from.Time(), 4)
+		list, err := cutoffsAfter(t.Context(), b.pool, c, from.Time(), 4)
 		b.must(err)
 		found := false
 		for i, cutoff := range list {
@@ -268,7 +268,7 @@ func TestValueDatesAreKept(t *testing.T) {
 	if err != nil || more || len(list) != 1 || list[0].ValueDate.String() != "2026-04-08" {
 		t.Fatalf("%+v %v %v", list, more, err)
 	}
-	cutoffs, err := NextCutoffs(t.Context(), b.pool, b.cals[0], before, 3)
+	cutoffs, err := cutoffsAfter(t.Context(), b.pool, b.cals[0], before, 3)
 	b.must(err)
 	if !cutoffs[0].Made || cutoffs[0].ValueDate.String() != "2026-04-07" || len(cutoffs[0].Closures) != 4 || cutoffs[0].Closures[0].Name != "Karfreitag" {
 		t.Fatalf("%+v", cutoffs[0])

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"meridian/console"
 	"meridian/internal/pglocal/pgtest"
@@ -68,6 +69,10 @@ func TestStoriesAreTrue(t *testing.T) {
 	o.Now = (&realTime{tuesday}).Now
 	s := start(t, o)
 	p := player(t, s)
+	// Whoever has done the tutorial has been in the next business date and is back.
+	for _, change := range []ClockChange{{Do: "advance", Duration: 24 * time.Hour}, {Do: "real"}} {
+		moveClock(t, s.Manifest(), change)
+	}
 	all, err := story.Stories()
 	if err != nil {
 		t.Fatal(err)
