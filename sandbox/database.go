@@ -113,9 +113,16 @@ func onSameServer(given, database string) (string, error) {
 func connect(ctx context.Context, address string) (*pgx.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	conn, err := pgx.Connect(ctx, address)
+	o, err := pgx.ParseConfig(address)
 	if err != nil {
 		return nil, &UnreachableError{Err: err} // pgconn's errors hide the password
+	}
+	// As on the host's connections: over tables that nobody has analyzed yet Postgres
+	// takes seconds to compile what runs for milliseconds, at every change of the clock.
+	o.RuntimeParams["jit"] = "off"
+	conn, err := pgx.ConnectConfig(ctx, o)
+	if err != nil {
+		return nil, &UnreachableError{Err: err}
 	}
 	return conn, nil
 }

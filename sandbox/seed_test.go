@@ -367,3 +367,17 @@ func TestOperators(t *testing.T) {
 		t.Errorf("%d changed passwords", n)
 	}
 }
+
+// What a sandbox asks of a database that nobody has analyzed is not compiled: that
+// took seconds, at every change of the clock.
+func TestTheSandboxsOwnConnectionsDoNotCompile(t *testing.T) {
+	conn, err := connect(t.Context(), pgtest.Database(t, migrate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	var jit string
+	if err := conn.QueryRow(t.Context(), `SHOW jit`).Scan(&jit); err != nil || jit != "off" {
+		t.Errorf("jit is %q: %v", jit, err)
+	}
+}
