@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"meridian/ledger"
+	"meridian/sandbox/story"
 	"meridian/switch"
 )
 
@@ -46,6 +47,22 @@ func (s *Sandbox) catchUp(ctx context.Context, sw *switching.Switch) (err error)
 		case <-time.After(catchUpPause):
 		}
 	}
+}
+
+// nextCutoff of a merchant; of the first one of sandbox.json where none is named.
+func (s *Sandbox) nextCutoff(ctx context.Context, mid string) (time.Time, error) {
+	pool, sw := s.books.Load(), s.switched.Load()
+	if pool == nil || sw == nil {
+		return time.Time{}, errors.New("the sandbox is still starting")
+	}
+	if mid == "" {
+		mid = merchants()[0].mid
+	}
+	cutoff, err := story.NextCutoff(ctx, pool, sw.Directory(), mid, s.clock.Now())
+	if err != nil {
+		return time.Time{}, fmt.Errorf("find the cutoff: %w", err)
+	}
+	return cutoff, nil
 }
 
 // due counts the windows that are past their cutoff and not closed.

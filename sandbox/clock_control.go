@@ -15,12 +15,21 @@ import (
 // on its ops address.
 const ClockPath = "/sandbox/clock"
 
-// ClockChange moves the clock: by a duration, to an instant, or into a state.
+// ClockChange moves the clock: by a duration, to an instant, to a cutoff, or into a state.
 type ClockChange struct {
-	Do       string        `json:"do"` // advance, set, freeze, real
+	Do       string        `json:"do"` // advance, set, before-cutoff, after-cutoff, freeze, real
 	Duration time.Duration `json:"duration_ns,omitempty"`
 	Instant  time.Time     `json:"instant,omitzero"`
+	// MID is the merchant whose next cutoff is meant; empty for the first one.
+	MID string `json:"mid,omitempty"`
 }
+
+const (
+	// beforeCutoff leaves time to send something by hand before the cutoff comes.
+	beforeCutoff = time.Minute
+	// afterCutoff is past it, also for who reads seconds.
+	afterCutoff = time.Second
+)
 
 // maxChangeBytes is far more than a change takes.
 const maxChangeBytes = 4096
@@ -40,6 +49,8 @@ const maxLeap = 400 * 24 * time.Hour
 type clockControl struct {
 	clock *Clock
 	catch func(context.Context) error
+	// cutoff is the next one of a merchant.
+	cutoff func(ctx context.Context, mid string) (time.Time, error)
 
 	// changing: one change and its work end before the next one begins.
 	changing sync.Mutex
@@ -59,7 +70,7 @@ func (c *clockControl) change(ctx context.Context, change ClockChange) (ClockRea
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	was := c.clock.Read().Now
-	if err := c.apply(change); err != nil {
+	if err := c.apply(ctx, change); err != nil {
 		return ClockReading{}, refusedChangeError{err}
 	}
 	if err := c.catch(ctx); err != nil {
@@ -99,7 +110,7 @@ func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(reading) //nolint:errchkjson // the peer went away; these instants have years
 }
 
-func (c *clockControl) apply(change ClockChange) error {
+func (c *clockControl) apply(ctx context.Context, change ClockChange) error {
 	switch change.Do {
 	case "advance":
 		if err := c.reachable(c.clock.Now().Add(change.Duration)); err != nil {
@@ -107,17 +118,33 @@ func (c *clockControl) apply(change ClockChange) error {
 		}
 		return c.clock.Advance(change.Duration)
 	case "set":
-		if err := c.reachable(change.Instant); err != nil {
+		return c.set(change.Instant)
+	case "before-cutoff", "after-cutoff":
+		cutoff, err := c.cutoff(ctx, change.MID)
+		if err != nil {
 			return err
 		}
-		return c.clock.Set(change.Instant)
+		if change.Do == "after-cutoff" {
+			return c.set(cutoff.Add(afterCutoff))
+		}
+		if before := cutoff.Add(-beforeCutoff); before.After(c.clock.Now()) {
+			return c.set(before)
+		}
+		return nil // it is just before the cutoff already
 	case "freeze":
 		return c.clock.Freeze()
 	case "real":
 		return c.clock.Real()
 	default:
-		return fmt.Errorf("%q is no change of a clock: advance, set, freeze, real", change.Do)
+		return fmt.Errorf("%q is no change of a clock: advance, set, before-cutoff, after-cutoff, freeze, real", change.Do)
 	}
+}
+
+func (c *clockControl) set(to time.Time) error {
+	if err := c.reachable(to); err != nil {
+		return err
+	}
+	return c.clock.Set(to)
 }
 
 // decodeChange reads a change of what a sandbox has and a production host has not.

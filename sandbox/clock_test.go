@@ -93,9 +93,15 @@ func TestClockIsKeptOrForgotten(t *testing.T) {
 
 func TestClockControl(t *testing.T) {
 	caught, failing := 0, error(nil)
+	cutoff := tuesday.Add(3 * time.Hour)
 	c := &clockControl{clock: openClock(t, "", &realTime{tuesday}), catch: func(context.Context) error {
 		caught++
 		return failing
+	}, cutoff: func(_ context.Context, mid string) (time.Time, error) {
+		if mid != "" {
+			return time.Time{}, errors.New("the sandbox has no merchant " + mid)
+		}
+		return cutoff, nil
 	}}
 	call := func(method, kind, body string, want int) string {
 		t.Helper()
@@ -110,10 +116,11 @@ func TestClockControl(t *testing.T) {
 	}
 	const kind = "application/json"
 	for body, why := range map[string]string{
-		``:                          "read the change",
-		`{"do":"stop"}`:             "advance, set, freeze, real",
-		`{"do":"freeze","later":1}`: "later",
-		`{"do":"set"}`:              "year 1 ",
+		``:                                "read the change",
+		`{"do":"stop"}`:                   "advance, set, before-cutoff, after-cutoff, freeze, real",
+		`{"do":"freeze","later":1}`:       "later",
+		`{"do":"after-cutoff","mid":"1"}`: "no merchant 1",
+		`{"do":"set"}`:                    "year 1 ",
 		`{"do":"advance","x":"` + strings.Repeat("x", maxChangeBytes) + `"}`: "too large",
 		`{"do":"set","instant":"2100-01-01T00:00:00Z"}`:                      "year 2100",
 		`{"do":"set","instant":"2030-01-01T00:00:00Z"}`:                      "400 days at most",
@@ -159,6 +166,19 @@ func TestClockControl(t *testing.T) {
 	read(call(http.MethodPost, kind, `{"do":"real"}`, http.StatusOK))
 	if !r.Now.Equal(tuesday) || r.Frozen || caught != 4 {
 		t.Errorf("real again: %+v, caught up %d times", r, caught)
+	}
+	for do, want := range map[string]time.Time{"before-cutoff": cutoff.Add(-time.Minute), "after-cutoff": cutoff.Add(time.Second)} {
+		read(call(http.MethodPost, kind, `{"do":"real"}`, http.StatusOK))
+		read(call(http.MethodPost, kind, `{"do":"`+do+`"}`, http.StatusOK))
+		if !r.Now.Equal(want) {
+			t.Errorf("%s is at %s, want %s", do, r.Now, want)
+		}
+	}
+	last := cutoff.Add(-time.Second)
+	read(call(http.MethodPost, kind, `{"do":"set","instant":"`+last.Format(time.RFC3339)+`"}`, http.StatusOK))
+	read(call(http.MethodPost, kind, `{"do":"before-cutoff"}`, http.StatusOK))
+	if !r.Now.Equal(last) {
+		t.Errorf("from the last second before the cutoff it went to %s", r.Now)
 	}
 	failing = errors.New("the database is away")
 	if got := call(http.MethodPost, kind, `{"do":"freeze"}`, http.StatusInternalServerError); !strings.Contains(got, "is away") {

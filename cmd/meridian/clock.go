@@ -28,6 +28,7 @@ except in an ephemeral sandbox.
 
 Only a sandbox has such a clock: a production host refuses with exit code 3. With no sandbox running the code is 4.`,
 		Example: `  meridian clock show
+  meridian clock after-cutoff
   meridian clock advance 1d12h
   meridian clock advance -- -30m
   meridian clock set 2026-03-29T01:59:59+01:00`,
@@ -38,8 +39,8 @@ Only a sandbox has such a clock: a production host refuses with exit code 3. Wit
 	flags.StringVar(&f.ops, "ops", "", "its ops address, as http://… (default from sandbox.json)")
 	add := func(
 		use, short string, args cobra.PositionalArgs, parse func(argument string) (sandbox.ClockChange, error),
-	) {
-		command.AddCommand(&cobra.Command{Use: use, Short: short, Args: args, RunE: func(c *cobra.Command, arguments []string) error {
+	) *cobra.Command {
+		child := &cobra.Command{Use: use, Short: short, Args: args, RunE: func(c *cobra.Command, arguments []string) error {
 			argument := ""
 			if len(arguments) > 0 {
 				argument = arguments[0]
@@ -49,10 +50,16 @@ Only a sandbox has such a clock: a production host refuses with exit code 3. Wit
 				return err
 			}
 			return runClock(c.Context(), g, f, change)
-		}})
+		}}
+		command.AddCommand(child)
+		return child
 	}
 	plain := func(do string) func(string) (sandbox.ClockChange, error) {
 		return func(string) (sandbox.ClockChange, error) { return sandbox.ClockChange{Do: do}, nil }
+	}
+	var mid string
+	toCutoff := func(do string) func(string) (sandbox.ClockChange, error) {
+		return func(string) (sandbox.ClockChange, error) { return sandbox.ClockChange{Do: do, MID: mid}, nil }
 	}
 	add("show", "Show what time it is in the sandbox", noArguments, plain(doNothing))
 	add("advance DURATION", "Move it by a duration, such as 90s, 2h30m or 1d12h; back after --", oneArgument("DURATION"),
@@ -69,6 +76,12 @@ Only a sandbox has such a clock: a production host refuses with exit code 3. Wit
 			}
 			return sandbox.ClockChange{Do: "set", Instant: to}, err
 		})
+	for _, c := range []*cobra.Command{
+		add("before-cutoff", "Move it to a minute before a merchant's next cutoff", noArguments, toCutoff("before-cutoff")),
+		add("after-cutoff", "Move it to a second after a merchant's next cutoff", noArguments, toCutoff("after-cutoff")),
+	} {
+		c.Flags().StringVar(&mid, "mid", "", "whose cutoff (default the sandbox's first merchant's)")
+	}
 	add("freeze", "Stop it where it is", noArguments, plain("freeze"))
 	add("real", "Go back to the real time", noArguments, plain("real"))
 	return command

@@ -57,6 +57,13 @@ func TestClock(t *testing.T) {
 	clock("set", "2026-11-24T11:00:00Z").want(t, 0, "behind the real time by 1h0m0s")
 	w.call("ledger", "verify").want(t, 0, "everything holds")
 
+	// What was sealed takes no sale any more: the dates that do end on the 26th and, in Berlin, on the 27th.
+	clock("before-cutoff").want(t, 0, "2026-11-26T14:59:00Z")
+	clock("real").want(t, 0)
+	clock("after-cutoff", "--mid", "104110000000002").want(t, 0, "2026-11-27T01:30:01Z", "business date 2026-11-27 of Europe/Berlin 02:30: closed and settled")
+	clock("after-cutoff", "--mid", "1").want(t, exitUsage, "the sandbox refuses", "no merchant 1")
+	clock("after-cutoff", "1").want(t, exitUsage, "takes no argument")
+
 	clock("set", "2199-01-01T00:00:00Z").want(t, exitUsage, "the sandbox refuses", "year 2199")
 	clock("advance", "401d").want(t, exitUsage, "the sandbox refuses", "400 days")
 }

@@ -178,7 +178,7 @@ func (p *play) moveClock(ctx context.Context, s *Step, told *Told) error {
 		return err
 	}
 	if move.Do == clockBefore || move.Do == clockAfter {
-		cutoff, err := p.player.World.nextCutoff(ctx, p.directory, p.who.MID, p.now())
+		cutoff, err := NextCutoff(ctx, p.player.World.Pool, p.directory, p.who.MID, p.now())
 		if err != nil {
 			return err
 		}

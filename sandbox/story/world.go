@@ -82,8 +82,8 @@ func first(values ...string) string {
 	return ""
 }
 
-// nextCutoff of a merchant's calendar after an instant.
-func (w *World) nextCutoff(ctx context.Context, d *switching.Directory, mid string, after time.Time) (time.Time, error) {
+// NextCutoff is the end of the business date that takes a merchant's sales at the instant now.
+func NextCutoff(ctx context.Context, db ledger.Querier, d *switching.Directory, mid string, now time.Time) (time.Time, error) {
 	m := d.Merchant(mid)
 	if m == nil {
 		return time.Time{}, fmt.Errorf("the sandbox has no merchant %s", mid)
@@ -92,7 +92,7 @@ func (w *World) nextCutoff(ctx context.Context, d *switching.Directory, mid stri
 		if calendar.ID != m.CalendarID {
 			continue
 		}
-		next, err := ledger.NextCutoffs(ctx, w.Pool, calendar, after, 1)
+		next, err := ledger.NextCutoffs(ctx, db, calendar, now, 1)
 		if err != nil {
 			return time.Time{}, fmt.Errorf("next cutoff of merchant %s: %w", mid, err)
 		}
@@ -100,5 +100,5 @@ func (w *World) nextCutoff(ctx context.Context, d *switching.Directory, mid stri
 			return next[0].ClosesAt, nil
 		}
 	}
-	return time.Time{}, fmt.Errorf("merchant %s has no cutoff after %s", mid, after.UTC().Format(time.RFC3339))
+	return time.Time{}, fmt.Errorf("merchant %s has no cutoff after %s", mid, now.UTC().Format(time.RFC3339))
 }
