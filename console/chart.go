@@ -32,7 +32,7 @@ const (
 )
 
 // drawLine puts values on the picture's width, the newest at its right end; top is
-// the value at its upper edge. NaN is a gap.
+// the value at its upper edge. NaN is a gap; a value between two gaps is a dot.
 func drawLine(values []float64, slots int, top float64) (line, area string) {
 	var l, a strings.Builder
 	step := float64(chartWidth) / float64(max(slots-1, 1))
@@ -41,6 +41,9 @@ func drawLine(values []float64, slots int, top float64) (line, area string) {
 	open := false
 	end := func() {
 		if open {
+			if x == runStart { //nolint:revive // the same number, not a close one
+				l.WriteString("h0 ")
+			}
 			fmt.Fprintf(&a, "L%s %d L%s %d Z", short(x), chartHeight, short(runStart), chartHeight)
 			open = false
 		}

@@ -64,7 +64,7 @@ func TestOverviewAndTransactions(t *testing.T) {
 	t.Run("detail", func(t *testing.T) {
 		w.get("/transactions/"+rrnOf(other)).want(t, 200,
 			"sale 20.00 CNY", "A void of 20.00 CNY, by rule R16", "It can be voided until 2026-03-10 15:00:00 UTC (2026-03-10 23:00:00 +08:00 Asia/Shanghai): 3 h from now",
-			"From the cutoff at 2026-03-10T15:00:00Z on it had been a refund by rule R29", "card:1 merchant:1:pending 20.00 CNY",
+			"From the cutoff at 2026-03-10 15:00:00 UTC on it had been a refund by rule R29", "card:1 merchant:1:pending 20.00 CNY",
 			"Cutoff: business date 2026-03-10 ends", "(ahead)")
 		w.get("/transactions/"+rrnOf(void)).want(t, 200,
 			"Why it was decided so", "It became a void by rule R16: the money never leaves.", "The terminal asked for a cancel of 12.34 CNY.",
@@ -76,7 +76,10 @@ func TestOverviewAndTransactions(t *testing.T) {
 		w.get("/transactions/"+rrnOf(other)).want(t, 200, "A refund of 20.00 CNY, by rule R29", "Cutoff: business date 2026-03-10 ended", "Settled and sealed")
 		refund := w.ask(switching.KindCancel, 0, of(other))
 		w.get("/transactions/"+rrnOf(refund)).want(t, 200, "It became a refund by rule R29: the money goes back.",
-			"came 30 min after that, and the original was settled", "Before the cutoff at 2026-03-10T15:00:00Z it had been a void by rule R16.")
+			"came 30 min after that, and the original was settled", "Before the cutoff at 2026-03-10 15:00:00 UTC it had been a void by rule R16.")
+		// Who has the sale's RRN alone sees that it was refunded, and why.
+		w.get("/transactions/"+rrnOf(other)).want(t, 200, "sale 20.00 CNY approved refunded",
+			"Cancel, became refund of 20.00 CNY: approved · "+rrnOf(refund)+" By rule R29: the original is settled and everything passed: refund.")
 	})
 	for _, path := range []string{"/transactions/000000000001", "/transactions/1", "/transactions/x", "/nowhere", "/transactions/" + strings.Repeat("9", 200)} {
 		w.get(path).want(t, 404)

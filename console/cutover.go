@@ -16,6 +16,7 @@ import (
 
 // cutoverBody is the calendar of cutoffs, and what a cancel would be around them.
 type cutoverBody struct {
+	Ended     []endedRow
 	Calendars []calendarBody
 	RRN       string
 	Bands     *bandsBody
@@ -28,6 +29,16 @@ type calendarBody struct {
 	States             []ledger.CutoverState
 	Next               []cutoffRow
 	Late               bool
+}
+
+// endedRow is a business date whose cutoff has come.
+type endedRow struct {
+	ledger.EndedDate
+
+	Local time.Time // ClosesAt in the calendar's zone
+	Zone  string
+	Late  bool   // for longer than its close takes
+	Since string // how long ago it ended
 }
 
 // cutoffRow is one business date.
@@ -63,6 +74,8 @@ type band struct {
 
 const (
 	cutoffsShown = 7
+	// endedShown of each calendar: last night's, and the one to compare it with.
+	endedShown = 2
 	// bandCutoffs are looked at for bands: the original's own, and two more to show
 	// that nothing changes any more.
 	bandCutoffs = 3
@@ -74,6 +87,9 @@ func (c *Console) cutover(r *http.Request) (*view, error) {
 	body := &cutoverBody{RRN: param(r, "rrn")}
 	states, err := ledger.CutoverStates(ctx, c.o.Pool, now)
 	if err != nil {
+		return nil, err
+	}
+	if body.Ended, err = c.ended(ctx, now); err != nil {
 		return nil, err
 	}
 	for _, calendar := range c.o.Directory().Calendars() {
@@ -103,6 +119,23 @@ func (c *Console) cutover(r *http.Request) (*view, error) {
 		}
 	}
 	return &view{template: "cutover.html", title: "Cutover", section: "cutover", body: body}, nil
+}
+
+// ended tells what became of the last business dates.
+func (c *Console) ended(ctx context.Context, now time.Time) ([]endedRow, error) {
+	list, err := ledger.EndedDates(ctx, c.o.Pool, now, endedShown)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]endedRow, len(list))
+	for i := range list {
+		since := now.Sub(list[i].ClosesAt)
+		rows[i] = endedRow{EndedDate: list[i], Since: span(since), Late: list[i].Late() && since > lateAfter}
+		if zone := c.zoneOf(list[i].CalendarID); zone != nil {
+			rows[i].Local, rows[i].Zone = list[i].ClosesAt.In(zone), zone.String()
+		}
+	}
+	return rows, nil
 }
 
 // bands asks the decision on both sides of every instant at which it may change.

@@ -148,6 +148,13 @@ func otherwise(counterfactual string) string {
 	if !found {
 		return counterfactual
 	}
+	words := strings.Fields(when)
+	for i, word := range words {
+		if at, err := time.Parse(time.RFC3339, word); err == nil {
+			words[i] = stamp(at)
+		}
+	}
+	when = strings.Join(words, " ")
 	outcome, rule, _ := strings.Cut(what, " ")
 	became := map[string]string{
 		"VOID": "it had been a void", "REFUND": "it had been a refund", "REVIEW": "a person had had to decide", "DECLINE": "it had been declined",

@@ -64,7 +64,11 @@ type nextCutoff struct {
 	Due      int
 }
 
-const recentShown = 10
+const (
+	recentShown = 10
+	// lateAfter its cutoff a date is late: the job closes it within seconds.
+	lateAfter = time.Minute
+)
 
 func (c *Console) overview(r *http.Request) (*view, error) {
 	ctx := r.Context()
@@ -154,8 +158,7 @@ func attentions(first, last *sample) []attention {
 	bad(g.Imbalances > 0, "/ledger", "The ledger is out of balance in %s.", plural(g.Imbalances, "currency", "currencies"))
 	bad(g.Findings > 0, "/ledger", "The last verification of the ledger found %s to be off.", plural(g.Findings, "row", "rows"))
 	bad(g.AuditBroken > 0, "/audit", "The audit log's chain is broken: a row was changed or taken out.")
-	const lateSeconds = 60 // the job closes a date within seconds of its cutoff
-	bad(g.CutoverLagSeconds > lateSeconds, "/cutover", "A business date is %s past its cutoff and not settled.",
+	bad(g.CutoverLagSeconds > lateAfter.Seconds(), "/cutover", "A business date is %s past its cutoff and not settled.",
 		span(time.Duration(g.CutoverLagSeconds)*time.Second))
 	warn(g.UnbalancedBatches > 0, "/batches?differing=1", "%s out of balance with what the terminal says.",
 		capital(plural(g.UnbalancedBatches, "batch is", "batches are")))

@@ -69,6 +69,16 @@ func TestMoneyPages(t *testing.T) {
 		w.get("/settlement/"+shop+"/2026-03-10").want(t, 404, "is not settled yet: it ends at 2026-03-10 15:00:00 UTC")
 		w.settle(time.Date(2026, 3, 10, 15, 30, 0, 0, time.UTC))
 		w.get("/settlement").want(t, 200, "2026-03-10 River <Books> & Co", "70.00 CNY")
+		ended := w.get("/cutover").want(t, 200, "What happened at the last cutoffs",
+			"2026-03-10 china Tue 23:00:00 +08:00 2026-03-10 15:00:00 closed 2026-03-10 15:30:00 1 ")
+		if !strings.Contains(ended.body, `<a href="/settlement?from=2026-03-10&amp;to=2026-03-10">1</a>`) || strings.Contains(ended.text(), "late by") {
+			t.Error(ended.text())
+		}
+		w.set(time.Date(2026, 3, 11, 15, 0, 59, 0, time.UTC))
+		w.get("/cutover").want(t, 200, "2026-03-11 china Wed 23:00:00 +08:00 2026-03-11 15:00:00 closing 0 of 4 buckets 0 0")
+		w.set(time.Date(2026, 3, 11, 15, 2, 0, 0, time.UTC))
+		w.get("/cutover").want(t, 200, "late by 2 min 0 of 4 buckets")
+		w.set(time.Date(2026, 3, 10, 15, 30, 0, 0, time.UTC))
 		w.get("/settlement?merchant="+shop+"&from=2026-03-10&to=2026-03-10").want(t, 200, "70.00 CNY")
 		w.get("/settlement?from=2026-03-11").want(t, 200, "No statement fits")
 		w.get("/settlement?from=x").want(t, 400)
@@ -139,6 +149,9 @@ func TestPeoplePages(t *testing.T) {
 		t.Error("what somebody typed is not escaped")
 	}
 	w.get("/audit?kind=review_decided&text=receipt").want(t, 200, "receipt <seen>")
+	if !strings.Contains(log.body, `<a href="/transactions/`+rrnOf(first)+`">RRN `+rrnOf(first)+`</a>`) || strings.Contains(log.text(), "On this page") {
+		t.Errorf("subjects of %s", log.text())
+	}
 	w.get("/audit?kind=nothing").want(t, 200, "No row fits")
 	w.get("/audit?before=x").want(t, 400)
 	for i := range 60 {
@@ -148,7 +161,10 @@ func TestPeoplePages(t *testing.T) {
 			})
 		}))
 	}
-	page := w.get("/audit?kind=mac_failure").want(t, 200, "number 59.", "number 10.", "Older ones")
+	page := w.get("/audit?kind=mac_failure").want(t, 200, "number 59.", "number 10.", "Older ones", "On this page: terminal "+till+" (50)")
+	if !strings.Contains(page.body, `<a href="/terminals/`+till+`">terminal `+till+`</a>`) {
+		t.Error("a row does not lead to its terminal")
+	}
 	if strings.Contains(page.text(), "number 9.") {
 		t.Error("more rows than a page has")
 	}

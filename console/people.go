@@ -4,7 +4,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
 	"meridian/switch"
 )
@@ -85,9 +87,43 @@ type auditBody struct {
 	Kind, Text string
 	Kinds      []string
 	List       []*switching.AuditRow
-	Next       string
-	First      string
-	Broken     bool
+	// Who is in the rows of one kind on this page, the most frequent first.
+	Who    []auditSubject
+	Next   string
+	First  string
+	Broken bool
+}
+
+// auditSubject is who rows are about, and how many of them.
+type auditSubject struct {
+	Subject string
+	Rows    int
+}
+
+// whoIsIn counts the subjects of rows.
+func whoIsIn(rows []*switching.AuditRow) []auditSubject {
+	var list []auditSubject
+	for _, row := range rows {
+		i := slices.IndexFunc(list, func(s auditSubject) bool { return s.Subject == row.Subject })
+		if i < 0 {
+			i = len(list)
+			list = append(list, auditSubject{Subject: row.Subject})
+		}
+		list[i].Rows++
+	}
+	slices.SortStableFunc(list, func(a, b auditSubject) int { return b.Rows - a.Rows })
+	return list
+}
+
+// subjectPath is the page of whom a row of the audit log is about; empty without one.
+func subjectPath(subject string) string {
+	what, name, _ := strings.Cut(subject, " ")
+	name, _, _ = strings.Cut(name, " ")
+	folder := map[string]string{"terminal": "/terminals/", "merchant": "/merchants/", "RRN": "/transactions/"}[what]
+	if folder == "" || name == "" {
+		return ""
+	}
+	return folder + url.PathEscape(name)
 }
 
 // auditKinds are offered to choose from; others can be typed.
@@ -117,6 +153,9 @@ func (c *Console) audit(r *http.Request) (*view, error) {
 	list, err := switching.AuditRows(r.Context(), c.o.Pool, filter)
 	if err != nil {
 		return nil, err
+	}
+	if body.Kind != "" {
+		body.Who = whoIsIn(list[:min(len(list), listed)])
 	}
 	if body.List = list[:min(len(list), listed)]; len(list) > listed {
 		query.Set("before", strconv.FormatInt(body.List[listed-1].ID, 10))

@@ -74,6 +74,8 @@ func functions(a *assets) template.FuncMap {
 		"count":     func(n int64) string { return group(fmt.Sprint(n)) },
 		"dict":      dict,
 		"optional":  optionalMoney,
+
+		"subjectPath": subjectPath,
 	}
 }
 

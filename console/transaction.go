@@ -39,6 +39,7 @@ type event struct {
 	At      time.Time
 	Text    string
 	RRN     string // of another transaction
+	Why     string // the rule that decided another transaction, in words
 	Class   string // done, bad or ahead
 	Here    bool   // this transaction's own
 	Planned bool   // it has not come yet
@@ -159,7 +160,11 @@ func (b *transactionBody) explain() {
 func (c *Console) timeline(ctx context.Context, i *switching.Inspection) ([]event, error) {
 	var events []event
 	add := func(one *switching.Inspection) {
-		events = append(events, event{At: one.AcceptedAt, Text: told(one), RRN: one.RRN, Class: classOf(one), Here: one.ID == i.ID})
+		e := event{At: one.AcceptedAt, Text: told(one), RRN: one.RRN, Class: classOf(one), Here: one.ID == i.ID}
+		if !e.Here && one.RuleSentence != "" {
+			e.Why = "By rule " + one.Rule.String() + ": " + one.RuleSentence + "."
+		}
+		events = append(events, e)
 	}
 	add(i)
 	related := slices.Clone(i.ReferredToByRRNs)
@@ -205,6 +210,18 @@ func (c *Console) cutoffEvents(day *ledger.SettledDay) []event {
 		events = append(events, event{At: *day.ClosedAt, Text: "Settled and sealed", Class: "done"})
 	}
 	return events
+}
+
+// Refunds says how much of a transaction was paid back; empty for nothing.
+func (b *transactionBody) Refunds() string {
+	switch {
+	case b.RefundedMinor == 0:
+		return ""
+	case b.RefundedMinor < b.CapturedMinor:
+		return "refunded in part"
+	default:
+		return "refunded"
+	}
 }
 
 // told is one transaction in a line.

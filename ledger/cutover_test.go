@@ -348,6 +348,11 @@ func TestStates(t *testing.T) {
 		return list[i]
 	}
 	b.run(morning)
+	ended, err := EndedDates(t.Context(), b.pool, morning, 3)
+	b.must(err)
+	if len(ended) != 2 || ended[0].Late() || ended[0].BusinessDate.String() != "2026-03-09" || ended[0].Buckets != 2 || !ended[0].ClosedAt.Equal(morning) {
+		t.Errorf("%+v", ended)
+	}
 	s := find(morning, shanghai, 1)
 	if s.OpenDate.String() != "2026-03-10" || s.LastClosed.String() != "2026-03-09" || s.Due != 0 || s.Lag != 0 || !s.LastClosedAt.Equal(morning) {
 		t.Errorf("%+v", s)
@@ -368,6 +373,12 @@ func TestStates(t *testing.T) {
 	}
 	if s = find(late, shanghai, 1); s.CuttingDate.String() != "2026-03-10" || s.Due != 2 {
 		t.Errorf("%+v", s)
+	}
+	// All that is late, however little is asked for; then what is done.
+	ended, err = EndedDates(t.Context(), b.pool, late, 1)
+	b.must(err)
+	if len(ended) != 4 || !ended[0].Late() || !ended[3].Late() || ended[0].BusinessDate.String() != "2026-03-11" || ended[3].Sealed != 0 || ended[3].ClosedAt != nil {
+		t.Errorf("%+v", ended)
 	}
 }
 
