@@ -100,6 +100,9 @@ func TestLiveMessages(t *testing.T) {
 			}
 		}
 	}
+	l.send("0200", map[int]string{41: ""})
+	w.get("/messages").want(t, 200, "0210 30 format error, field 41: missing")
+	w.get("/messages/4").want(t, 200, "Reason format error, field 41: missing")
 	w.get("/messages/x").want(t, 404)
 	for range 600 {
 		l.send("0800", map[int]string{2: "", 3: "990000", 4: "", 14: "", 35: "", 55: "", 49: "", 62: ""})

@@ -70,14 +70,14 @@ func TestMoneyPages(t *testing.T) {
 		w.settle(time.Date(2026, 3, 10, 15, 30, 0, 0, time.UTC))
 		w.get("/settlement").want(t, 200, "2026-03-10 River <Books> & Co", "70.00 CNY")
 		ended := w.get("/cutover").want(t, 200, "What happened at the last cutoffs",
-			"2026-03-10 china Tue 23:00:00 +08:00 2026-03-10 15:00:00 closed 2026-03-10 15:30:00 1 ")
+			"2026-03-10 china closed 2026-03-10 15:00:00 Tue 23:00:00 +08:00 2026-03-10 15:30:00 1 ")
 		if !strings.Contains(ended.body, `<a href="/settlement?from=2026-03-10&amp;to=2026-03-10">1</a>`) || strings.Contains(ended.text(), "late by") {
 			t.Error(ended.text())
 		}
 		w.set(time.Date(2026, 3, 11, 15, 0, 59, 0, time.UTC))
-		w.get("/cutover").want(t, 200, "2026-03-11 china Wed 23:00:00 +08:00 2026-03-11 15:00:00 closing 0 of 4 buckets 0 0")
+		w.get("/cutover").want(t, 200, "2026-03-11 china closing 2026-03-11 15:00:00 Wed 23:00:00 +08:00 0 of 4 buckets 0 0")
 		w.set(time.Date(2026, 3, 11, 15, 2, 0, 0, time.UTC))
-		w.get("/cutover").want(t, 200, "late by 2 min 0 of 4 buckets")
+		w.get("/cutover").want(t, 200, "late by 2 min 2026-03-11 15:00:00")
 		w.set(time.Date(2026, 3, 10, 15, 30, 0, 0, time.UTC))
 		w.get("/settlement?merchant="+shop+"&from=2026-03-10&to=2026-03-10").want(t, 200, "70.00 CNY")
 		w.get("/settlement?from=2026-03-11").want(t, 200, "No statement fits")

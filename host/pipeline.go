@@ -106,6 +106,7 @@ type exchange struct {
 	// For those who watch: what was found about the MAC, and what was decided.
 	macVerdict string
 	watched    *switching.Response
+	problem    string // why it was refused before it got that far; no value is in it
 }
 
 // Handle takes one message. It answers from here, or from a lane's goroutine.
@@ -342,6 +343,9 @@ func (x *exchange) refuse(reason switching.Reason) {
 func (x *exchange) refused(refusal *dialect.Refusal) {
 	x.pipeline.metrics.refused(x.message.Listener, refusal.Reason.String())
 	x.log(slog.LevelWarn, "message refused", "mti", x.request.MTI(), "field", refusal.Field, "problem", refusal.Problem)
+	if x.pipeline.o.Tap.Watched() {
+		x.problem = refusal.String()
+	}
 	x.refuse(refusal.Reason)
 }
 
@@ -362,6 +366,9 @@ func (x *exchange) unparsable(ctx context.Context, err error) {
 		parse = &wire.ParseError{Field: wire.NoField, Reason: "unreadable"}
 	}
 	x.log(slog.LevelWarn, "message cannot be parsed", "mti", parse.MTI, "field", parse.Field, "offset", parse.Offset, "reason", parse.Reason)
+	if x.pipeline.o.Tap.Watched() {
+		x.problem = whereUnreadable(parse)
+	}
 	if !x.dialect.Answers(x.request.MTI()) { // the request is what could be read
 		x.send(Answer{})
 		return
@@ -371,6 +378,20 @@ func (x *exchange) unparsable(ctx context.Context, err error) {
 		return
 	}
 	x.withKeys(ctx, (*exchange).refuseFormat)
+}
+
+// whereUnreadable says for people where a message stops being one.
+func whereUnreadable(e *wire.ParseError) string {
+	switch e.Field {
+	case wire.NoField:
+		return fmt.Sprintf("byte %d: %s", e.Offset, e.Reason)
+	case 0:
+		return fmt.Sprintf("message type: %s", e.Reason)
+	case 1:
+		return fmt.Sprintf("bitmap, byte %d: %s", e.Offset, e.Reason)
+	default:
+		return fmt.Sprintf("field %d, byte %d: %s", e.Field, e.Offset, e.Reason)
+	}
 }
 
 // refuseFormat answers a message that could not be parsed.

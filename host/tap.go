@@ -59,6 +59,9 @@ type Passed struct {
 	// Reason of the answer, and the RRN it gives; zero without one.
 	Reason string
 	RRN    int64
+	// Problem says which field of a message that was refused unread or unasked is
+	// wrong, and how; empty where the switch was asked. No value is in it.
+	Problem string
 	// Scenario that had the answer leave as it did; empty without one.
 	Scenario string
 	// MAC: right, wrong, missing, replayed, none, or unseen where it was not looked at.
@@ -241,7 +244,7 @@ func (x *exchange) show(a Answer) {
 	spec := x.dialect.Spec()
 	p := &Passed{
 		At: x.message.Received, Listener: x.message.Listener, Dialect: x.dialect.Name(), Remote: x.message.Remote.Addr().String(),
-		Conn: x.message.Conn, TID: printableTID(x.attempt.TID), MAC: x.macVerdict, Request: Show(spec, x.message.Payload),
+		Conn: x.message.Conn, TID: printableTID(x.attempt.TID), MAC: x.macVerdict, Problem: x.problem, Request: Show(spec, x.message.Payload),
 	}
 	if p.MAC == "" {
 		p.MAC = macUnseen

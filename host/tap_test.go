@@ -107,6 +107,28 @@ func TestTapTellsTheMACsVerdict(t *testing.T) {
 	}
 }
 
+// What a message was refused for names the field, as the log does, and no value.
+func TestTapTellsWhatIsWrong(t *testing.T) {
+	r, tap := newTappedRig(t)
+	tap.Look(time.Hour)
+	defer tap.lease.Stop()
+	r.answered("nac", r.pack("nac", sale("0200", openTID, nil), nil))
+	r.answered("nac", r.pack("nac", sale("0200", openTID, map[int]string{4: "", 11: ""}), nil))
+	short := r.pack("nac", sale("0200", openTID, nil), nil)
+	r.answered("nac", short[:len(short)-1])
+	r.answered("nac", append(r.pack("nac", sale("0200", openTID, nil), nil), 0))
+	r.handle("nac", []byte{0x02, 0x00, 0xFF})
+	var got []string
+	for _, p := range tap.Latest(10, nil) {
+		got = append(got, p.Problem)
+	}
+	const want = "bitmap, byte 3: message ends inside the bitmap | byte 86: 1 bytes after the last field | " +
+		"field 52, byte 85: message ends inside the field: 8 bytes announced, 7 left | field 11: missing | "
+	if text := strings.Join(got, " | "); text != want {
+		t.Errorf("%s\nwant %s", text, want)
+	}
+}
+
 // A viewer who is behind gets what is still kept, and is told of the rest.
 func TestTapIsBounded(t *testing.T) {
 	tap := NewTap()
