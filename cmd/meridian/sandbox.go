@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -110,10 +113,18 @@ func banner(w io.Writer, s *sandbox.Sandbox, o sandbox.Options) {
 		where = " --data-dir " + s.DataDir()
 	}
 	_, _ = fmt.Fprintf(w, "\nTry, in another window:\n\n")
-	for _, try := range []string{"terminal sale --amount 12.34", "terminal void", "terminal logon --dialect unionpay"} {
-		_, _ = fmt.Fprintf(w, "  meridian %s%s\n", try, where)
+	for _, try := range []string{"terminal sale --amount 12.34", "terminal cancel", "trigger late-cancel", "terminal logon --dialect unionpay"} {
+		_, _ = fmt.Fprintf(w, "  %s %s%s\n", calledAs(os.Args[0]), try, where)
 	}
 	_, _ = fmt.Fprintln(w)
+}
+
+// calledAs is the program as a person calls it: a checkout's is not on PATH.
+func calledAs(argument string) string {
+	if strings.ContainsRune(argument, filepath.Separator) {
+		return filepath.Clean(argument)
+	}
+	return "meridian"
 }
 
 // sandboxError gives an error of a sandbox's start its exit code.
