@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"meridian/host/dialect"
+	"meridian/switch"
 )
 
 // documented is the page that says what requests have to have.
@@ -105,21 +106,21 @@ func documentedRequest(t *testing.T, d dialect.Dialect, mti, name string, whole,
 	}
 }
 
-// TestDocumentedFrame: the bytes that the page shows are a sale.
+// TestDocumentedFrame: the bytes that the page shows are a cancel.
 func TestDocumentedFrame(t *testing.T) {
 	text, err := os.ReadFile(documented)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, _ := strings.Cut(string(text), "```text\n0045 ")
+	_, after, _ := strings.Cut(string(text), "```text\n0048 ")
 	block, _, found := strings.Cut(after, "\n```")
-	frame := "0045"
+	frame := "0048"
 	for _, line := range strings.Split(block, "\n") {
 		digits, _, _ := strings.Cut(line, "     ")
 		frame += strings.ReplaceAll(digits, " ", "")
 	}
 	b, err := hex.DecodeString(frame)
-	if err != nil || !found || len(b) != 2+0x45 {
+	if err != nil || !found || len(b) != 2+0x48 {
 		t.Fatalf("%d bytes of %s: %v", len(b), frame, err)
 	}
 	d := newDialect(t, "nac")
@@ -128,7 +129,7 @@ func TestDocumentedFrame(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, refusal := d.Request(m)
-	if refusal != nil || r.AmountMinor != 1500 || r.TID != "10000001" || r.Expiry != "3012" {
+	if refusal != nil || r.Kind != switching.KindCancel || r.AmountMinor != 1500 || r.TID != "10000001" || r.Original.RRN != 632600000002 {
 		t.Errorf("%+v, %v", r, refusal)
 	}
 }
