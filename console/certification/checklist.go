@@ -81,7 +81,7 @@ func (l *Checklist) WriteText(w io.Writer) {
 	fmt.Fprintf(w, "Terminal %s of %s (%s), %s, MAC %s\n", l.TID, l.Merchant, l.MID, l.Dialect, l.MAC)
 	for _, c := range l.Cases {
 		mark := map[Status]string{Passed: "[x]", Open: "[ ]", Extra: "( )", NotApplicable: " - "}[c.Status]
-		fmt.Fprintf(w, "%s %-34s %s\n", mark, c.Title, c.line())
+		fmt.Fprintf(w, "%s %-36s %s\n", mark, c.Title, c.line())
 	}
 	fmt.Fprintf(w, "%s\n", l.Verdict())
 }
