@@ -41,7 +41,7 @@ func drawLine(values []float64, slots int, top float64) (line, area string) {
 	open := false
 	end := func() {
 		if open {
-			if x == runStart { //nolint:revive // the same number, not a close one
+			if x == runStart {
 				l.WriteString("h0 ")
 			}
 			fmt.Fprintf(&a, "L%s %d L%s %d Z", short(x), chartHeight, short(runStart), chartHeight)

@@ -42,7 +42,7 @@ type need struct {
 
 func needs(t *testing.T, text string) (list []need) {
 	t.Helper()
-	for _, token := range strings.Split(text, ", ") {
+	for token := range strings.SplitSeq(text, ", ") {
 		if token == "reference" {
 			list = append(list, need{field: 37, reference: true})
 			continue
@@ -63,7 +63,7 @@ func needs(t *testing.T, text string) (list []need) {
 func TestDocumentedRequests(t *testing.T) {
 	for _, row := range documentedRequests(t) {
 		name, mti, list := row[1], row[2], needs(t, row[4])
-		for _, function := range strings.Split(row[3], ", ") {
+		for function := range strings.SplitSeq(row[3], ", ") {
 			if _, err := strconv.Atoi(function); err != nil {
 				function = "00" // the original's
 			}
@@ -114,14 +114,15 @@ func TestDocumentedFrame(t *testing.T) {
 	}
 	_, after, _ := strings.Cut(string(text), "```text\n0048 ")
 	block, _, found := strings.Cut(after, "\n```")
-	frame := "0048"
-	for _, line := range strings.Split(block, "\n") {
+	var frame strings.Builder
+	frame.WriteString("0048")
+	for line := range strings.SplitSeq(block, "\n") {
 		digits, _, _ := strings.Cut(line, "     ")
-		frame += strings.ReplaceAll(digits, " ", "")
+		frame.WriteString(strings.ReplaceAll(digits, " ", ""))
 	}
-	b, err := hex.DecodeString(frame)
+	b, err := hex.DecodeString(frame.String())
 	if err != nil || !found || len(b) != 2+0x48 {
-		t.Fatalf("%d bytes of %s: %v", len(b), frame, err)
+		t.Fatalf("%d bytes of %s: %v", len(b), frame.String(), err)
 	}
 	d := newDialect(t, "nac")
 	m, err := d.Spec().Parse(b[2+5:])
