@@ -150,7 +150,10 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if r.path, err = startLedgerPath(ctx, r.server.URL(), time.Now); err != nil {
 		return err
 	}
-	return closed(ctx, r.pool)
+	if err := closed(ctx, r.pool); err != nil || r.o.Stored < muchStored {
+		return err
+	}
+	return r.verified(ctx)
 }
 
 // end stops what runs, the last started first.

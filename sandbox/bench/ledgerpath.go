@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"meridian/internal/card"
 	"meridian/internal/money"
@@ -24,16 +25,19 @@ import (
 type ledgerPath struct {
 	sw           *switching.Switch
 	lanes, other *pgxpool.Pool
+	metrics      *prometheus.Registry
 }
 
 const (
 	// underWay requests keep the lanes busy with batches as they come.
 	underWay    = 256
 	lockTimeout = time.Second
+	// verifyOnce is long after a run: verifying is the host's business.
+	verifyOnce = 24 * time.Hour
 )
 
 func startLedgerPath(ctx context.Context, url string, now func() time.Time) (*ledgerPath, error) {
-	p := &ledgerPath{}
+	p := &ledgerPath{metrics: prometheus.NewRegistry()}
 	var err error
 	o := postgres.Options{Role: migrations.ServiceRole, MaxConnections: 6, LockTimeout: lockTimeout, ApplicationName: "meridian bench"}
 	if p.other, err = postgres.Open(ctx, url, o); err != nil {
@@ -44,7 +48,9 @@ func startLedgerPath(ctx context.Context, url string, now func() time.Time) (*le
 		p.other.Close()
 		return nil, fmt.Errorf("ledger path: %w", err)
 	}
-	p.sw, err = switching.Start(ctx, switching.Options{Pool: p.other, LanePool: p.lanes, Logger: slog.New(slog.DiscardHandler), Now: now})
+	p.sw, err = switching.Start(ctx, switching.Options{
+		Pool: p.other, LanePool: p.lanes, Logger: slog.New(slog.DiscardHandler), Now: now, Registerer: p.metrics, VerifyEvery: verifyOnce,
+	})
 	if err != nil {
 		p.other.Close()
 		p.lanes.Close()
