@@ -81,7 +81,12 @@ func TestKeysOverTheCommandLine(t *testing.T) {
 	load(block, "--tid", "10000002", "--use", "mac").want(t, 0, "generation 2")
 	load(block, "--tid", "10000002", "--use", "pin").want(t, exitFailure, "key block is for another use")
 	changed := []byte(block)
-	changed[len(changed)-20] ^= 1
+	digit := &changed[len(changed)-20]
+	if *digit == '0' { // another digit, and still one
+		*digit = '1'
+	} else {
+		*digit = '0'
+	}
 	load(string(changed), "--tid", "10000002", "--use", "mac").want(t, exitFailure, "changed or is under another key")
 	load("B00", "--tid", "10000002", "--use", "mac").want(t, exitUsage, "not a key block")
 	load("", "--tid", "10000002", "--use", "mac").want(t, exitUsage, "0 characters")
