@@ -58,10 +58,15 @@ man: build ## Write the manual pages to bin/man
 
 ##@ Check
 
+# What counts allocations and bytes: the race detector has some of its own, so these run without it, and first.
+COUNTED := ^(TestAllocationsOfASale|TestTapUnwatchedAllocatesNothing|TestIdleConnectionIsSmall|TestSumDoesNotAllocate)$$
+COUNTING := ./host ./internal/hsm/mac
+
 # Every test of the module, against a real Postgres that the tests start for themselves. Much of it waits for deadlines,
 # so three packages run side by side on two processors.
 .PHONY: test
 test: go race postgres prometheus browser ## Run every test, with the race detector, against a real Postgres
+	@$(GO) test -run '$(COUNTED)' $(COUNTING)
 	@$(GO) test $$(scripts/need.sh race-flag) -shuffle=on -p 3 -timeout=9m $(PKG)
 
 .PHONY: test-fast

@@ -193,19 +193,3 @@ func TestTapLooksEndOnce(t *testing.T) {
 		t.Errorf("%d watch after every look has ended", n)
 	}
 }
-
-func TestTapUnwatchedAllocatesNothing(t *testing.T) {
-	measure := func(tap *Tap) float64 {
-		r := newPipelineRig(t)
-		r.pipeline.o.Tap = tap
-		payload := r.pack("nac", sale("0200", openTID, nil), nil)
-		buffer := make([]byte, len(payload))
-		return testing.AllocsPerRun(200, func() {
-			copy(buffer, payload)
-			r.pipeline.Handle(context.Background(), &Message{Listener: "nac", Payload: buffer}, func(Answer) {})
-		})
-	}
-	if without, with := measure(nil), measure(NewTap()); with > without {
-		t.Errorf("%.1f allocations without a tap, %.1f with one", without, with)
-	}
-}
