@@ -727,10 +727,10 @@ func TestMissingIsAsOfTheTrailer(t *testing.T) {
 func TestSettlementWaitsForASaleUnderWay(t *testing.T) {
 	w := newWorld(t)
 	w.do(switching.Approved, w.request(switching.KindSale, 1_00, withCard(1)))
-	other := w.second()
+	seller, other := w.second(), w.second() // which wait for locks as long as it takes
 	card := w.hold(`SELECT FROM card_accounts WHERE card_id = 1 FOR UPDATE`)
 	sold, settled := make(chan switching.Response, 1), make(chan switching.Response, 1)
-	w.sw.Submit(w.request(switching.KindSale, 2_00), func(r switching.Response) { sold <- r })
+	seller.Submit(w.request(switching.KindSale, 2_00), func(r switching.Response) { sold <- r })
 	w.waiting(1, func() bool { return len(sold) > 0 })
 	other.Submit(w.settlement(1, net(2, 3_00)), func(r switching.Response) { settled <- r })
 	w.waiting(2, func() bool { return len(settled) > 0 })

@@ -160,7 +160,8 @@ func (l *lane) work(ctx context.Context, bucket int16, jobs []*job, doubt bool) 
 		l.sw.metrics.retries.WithLabelValues(outcome.String()).Inc()
 		l.sw.logRetry(err, outcome, attempt, len(jobs))
 		for _, j := range jobs {
-			j.windowLocked = errors.Is(err, errWindowLocked)
+			// A try that ran out of time while it waited again does not take that back.
+			j.windowLocked = errors.Is(err, errWindowLocked) || j.windowLocked && errors.Is(err, context.DeadlineExceeded)
 		}
 		switch outcome {
 		case postgres.Unknown:
