@@ -35,6 +35,9 @@ type CardAccount struct {
 	PINReference []byte
 	// PINFailures are wrong PINs in a row.
 	PINFailures int16
+	// Presumed: it comes from a [CardShelf], and is to be stored even if nothing of
+	// it changes, because that is what tells whether it was so.
+	Presumed bool
 
 	read cardState
 }
@@ -44,10 +47,12 @@ type cardState struct {
 	balanceMinor, heldMinor int64
 	pinFailures             int16
 	status                  CardStatus
+	expiry                  string
+	currency                money.Currency
 }
 
 func (c *CardAccount) state() cardState {
-	return cardState{c.BalanceMinor, c.HeldMinor, c.PINFailures, c.Status}
+	return cardState{c.BalanceMinor, c.HeldMinor, c.PINFailures, c.Status, c.Expiry, c.Currency}
 }
 
 // AvailableMinor is what may still be spent.

@@ -14,9 +14,10 @@ import (
 )
 
 // Cards are shared by all buckets, so units of work that have nothing else in
-// common meet on them. A unit reads them as they are and holds no lock while it
-// decides; its last statement changes those that are still as it read them, and
-// ends the unit where one is not ([CardsMoved]). Run again, it locks them first.
+// common meet on them. A unit reads them as they are, or takes them as it knows
+// them ([CardShelf]), and holds no lock while it decides; its last statement
+// changes those that are still as it read them, and ends the unit where one is not
+// ([CardsMoved]). Run again, it reads what it had not read, and locks what it had.
 
 const cardColumns = `card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, held_minor, pin_reference, pin_failures`
 
@@ -29,13 +30,17 @@ const (
 
 // QueueCards reads on-us cards by token and by id and hands each to found;
 // locked, when lock says so. Cards are the last thing a unit locks.
-func QueueCards(b *pgx.Batch, tokens [][]byte, ids []int64, lock bool, found func(*CardAccount)) {
+func QueueCards(b *pgx.Batch, tokens [][16]byte, ids []int64, lock bool, found func(*CardAccount)) {
 	if len(tokens) == 0 && len(ids) == 0 {
 		return
 	}
-	sql, arguments := cardsByTokenSQL, []any{tokens}
+	stored := make([][]byte, len(tokens))
+	for i := range tokens {
+		stored[i] = tokens[i][:]
+	}
+	sql, arguments := cardsByTokenSQL, []any{stored}
 	if len(ids) > 0 {
-		sql, arguments = cardsSQL, []any{tokens, ids}
+		sql, arguments = cardsSQL, []any{stored, ids}
 	}
 	if lock {
 		sql += lockCards
@@ -61,9 +66,9 @@ func QueueCards(b *pgx.Batch, tokens [][]byte, ids []int64, lock bool, found fun
 const updateCardsSQL = `
 WITH changed AS (
 	UPDATE card_accounts c SET balance_minor = u.balance_minor, held_minor = u.held_minor, pin_failures = u.pin_failures
-	FROM unnest($1::card_change[]) AS u
+	FROM unnest($1::card_step[]) AS u
 	WHERE c.card_id = u.card_id AND c.balance_minor = u.read_balance_minor AND c.held_minor = u.read_held_minor
-		AND c.pin_failures = u.read_pin_failures AND c.status = u.read_status
+		AND c.pin_failures = u.read_pin_failures AND c.status = u.read_status AND c.expiry = u.read_expiry AND c.currency = u.read_currency
 	RETURNING 1)
 SELECT meridian_cards_unmoved(count(*), $2) FROM changed`
 
@@ -74,7 +79,7 @@ func QueueCardChanges(b *pgx.Batch, cards []*CardAccount) {
 		return
 	}
 	slices.SortFunc(cards, func(a, b *CardAccount) int { return cmp.Compare(a.ID, b.ID) })
-	rows := postgres.NewRows(cardChange(), len(cards), 120)
+	rows := postgres.NewRows(cardStep(), len(cards), 140)
 	for _, c := range cards {
 		rows.Begin()
 		rows.Int64(c.ID)
@@ -85,14 +90,17 @@ func QueueCardChanges(b *pgx.Batch, cards []*CardAccount) {
 		rows.Int64(c.read.heldMinor)
 		rows.Int16(c.read.pinFailures)
 		rows.Int16(int16(c.read.status))
+		rows.Text(c.read.expiry)
+		rows.Int16(int16(c.read.currency))
 		rows.End()
 	}
 	b.Queue(updateCardsSQL, rows.Known(), rows, len(cards))
 }
 
-func cardChange() *postgres.RowType {
-	return &postgres.RowType{Name: "card_change", Columns: []uint32{
+func cardStep() *postgres.RowType {
+	return &postgres.RowType{Name: "card_step", Columns: []uint32{
 		pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int2OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int2OID, pgtype.Int2OID,
+		pgtype.BPCharOID, pgtype.Int2OID,
 	}}
 }
 

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -176,6 +177,35 @@ CROSS JOIN LATERAL (
 // QueueShareWindows share-locks the windows that the instant now falls in.
 func QueueShareWindows(b *pgx.Batch, bucket int16, calendars []int16, now time.Time, found func(Window)) {
 	b.Queue(shareWindowsSQL, bucket, slices.Sorted(slices.Values(calendars)), now).Query(func(rows pgx.Rows) error { return scanWindows(rows, found) })
+}
+
+// Windows of one bucket that are held without having been read: first the gate, then
+// those that are open. Each row of windows needs the gate's row, which is locked by then.
+const holdWindowsSQL = `
+SELECT meridian_presumed(count(*), $3)
+FROM (SELECT g.bucket FROM buckets g WHERE g.bucket = $1 FOR SHARE) AS gate
+CROSS JOIN unnest($2::presumed_window[]) AS u
+CROSS JOIN LATERAL (
+	SELECT FROM windows s
+	WHERE s.bucket = gate.bucket AND s.calendar_id = u.calendar_id AND s.business_date = u.business_date AND s.state = 1
+	FOR SHARE) w`
+
+// QueueHoldWindows share-locks a bucket's gate and windows, by calendar, that are
+// presumed to be open. It fails where one is not, with an error of which the constraint
+// is meridian_presumed.
+func QueueHoldWindows(b *pgx.Batch, bucket int16, windows map[int16]Window) {
+	rows := postgres.NewRows(presumedWindow(), len(windows), 20)
+	for _, calendar := range slices.Sorted(maps.Keys(windows)) {
+		rows.Begin()
+		rows.Int16(calendar)
+		rows.Date(int32(windows[calendar].Date))
+		rows.End()
+	}
+	b.Queue(holdWindowsSQL, rows.Known(), bucket, rows, len(windows))
+}
+
+func presumedWindow() *postgres.RowType {
+	return &postgres.RowType{Name: "presumed_window", Columns: []uint32{pgtype.Int2OID, pgtype.DateOID}}
 }
 
 const nextWindowSQL = `

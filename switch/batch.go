@@ -116,6 +116,8 @@ type batch struct {
 	number   int32
 	previous int32 // the one before it, while that is recent; 0 otherwise
 	state    BatchState
+	// openedAt is known of current ones.
+	openedAt time.Time
 	// openedDate is the business date it takes transactions from; 0 in rows of
 	// a version that did not keep it.
 	openedDate ledger.Date
@@ -129,6 +131,12 @@ type batch struct {
 	// Of one that has ended:
 	closedBy   BatchCloser
 	settlement *Record // the terminal's request that settled it
+}
+
+// endsWith tells whether a policy that closes batches at the cutoff closes this one
+// before it takes anything of the business date.
+func (b *batch) endsWith(date ledger.Date) bool {
+	return b.state != BatchUploading && b.openedDate != 0 && b.openedDate < date
 }
 
 // newBatch is a terminal's first.
@@ -222,7 +230,7 @@ func (f *Facts) change(b *batch, terminalID int32, change batchChange, settlemen
 	ended := *b
 	ended.state, ended.closedBy, ended.stated, ended.settlement = BatchClosed, change.by, change.stated, settlement
 	f.ended[batchKey{terminalID, b.number}] = &ended
-	write.next = &batch{number: b.next, previous: b.number, state: BatchOpen, openedDate: date, next: batchAfter(b.next)}
+	write.next = &batch{number: b.next, previous: b.number, state: BatchOpen, openedAt: f.Now, openedDate: date, next: batchAfter(b.next)}
 	opened := *write.next
 	f.batches[terminalID] = &opened
 	f.changes.batches = append(f.changes.batches, write)
@@ -243,7 +251,7 @@ func (f *Facts) rollOver(terminals []dueTerminal) {
 	for _, due := range terminals {
 		b := f.batches[due.terminalID]
 		date := f.windows[due.calendarID].Date
-		if b == nil || b.state == BatchUploading || b.openedDate == 0 || b.openedDate >= date {
+		if b == nil || !b.endsWith(date) {
 			continue
 		}
 		if b.totals.empty() {

@@ -48,8 +48,7 @@ func (l *loader) endWithTheirDate() bool {
 			continue
 		}
 		seen[t.ID] = true
-		b := l.facts.batches[t.ID]
-		if b != nil && b.state != BatchUploading && b.openedDate != 0 && b.openedDate < l.facts.windows[m.CalendarID].Date {
+		if b := l.facts.batches[t.ID]; b != nil && b.endsWith(l.facts.windows[m.CalendarID].Date) {
 			l.due = append(l.due, dueTerminal{t.ID, m.CalendarID})
 		}
 	}

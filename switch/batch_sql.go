@@ -38,10 +38,10 @@ func queueGate(b *pgx.Batch, bucket int16, alone bool, passed func()) {
 }
 
 const currentBatchesSQL = `
-SELECT b.terminal_id, b.batch_no, b.state, b.opened_date, b.previous_no
+SELECT b.terminal_id, b.batch_no, b.state, b.opened_at, b.opened_date, b.previous_no
 FROM unnest($2::int[]) AS u(terminal_id)
 CROSS JOIN LATERAL (
-	SELECT c.terminal_id, c.batch_no, c.state, c.opened_date, CASE WHEN c.opened_at > $3 THEN coalesce(c.previous_no, 0) ELSE 0 END AS previous_no
+	SELECT c.terminal_id, c.batch_no, c.state, c.opened_at, c.opened_date, CASE WHEN c.opened_at > $3 THEN coalesce(c.previous_no, 0) ELSE 0 END AS previous_no
 	FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5 OFFSET 0) b`
 
 func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, now time.Time, found func(terminalID int32, one *batch)) {
@@ -49,7 +49,7 @@ func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, now time.Time, 
 		var terminalID int32
 		var one batch
 		var opened *time.Time
-		_, err := pgx.ForEachRow(rows, []any{&terminalID, &one.number, &one.state, &opened, &one.previous}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&terminalID, &one.number, &one.state, &one.openedAt, &opened, &one.previous}, func() error {
 			current := one
 			if opened != nil {
 				current.openedDate = ledger.DateOf(*opened)

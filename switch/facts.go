@@ -36,6 +36,10 @@ type Facts struct {
 	pins       map[*Request]pinFact      // of requests with a PIN, but for repeats
 	counters   map[serial]counted        // of terminals whose keys are derived
 	references *Directory
+	// presumed are requests whose keys nobody looked for, in these batches (presume.go).
+	presumed map[*Request]int32
+	// unread: nothing was read, and no lock is held yet.
+	unread bool
 
 	changes changes
 }
@@ -148,6 +152,7 @@ func newFacts(bucket int16, now time.Time, dir *Directory) *Facts {
 		sessions:   map[int32]operatorSession{},
 		balances:   map[int32]int64{},
 		actedOn:    map[uuid.UUID]bool{},
+		presumed:   map[*Request]int32{},
 		changes: changes{
 			newBatches: map[int32]newBatch{},
 			dirty:      map[*Record]struct{}{}, told: map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},

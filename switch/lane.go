@@ -43,11 +43,15 @@ type lane struct {
 	closed bool
 	wake   chan struct{} // holds one token: there is work, or the lane is closed
 
-	caution caution
+	caution  caution
+	presumes presumption
 }
 
 func newLane(sw *Switch) *lane {
-	return &lane{sw: sw, queues: map[int16][]*job{}, wake: make(chan struct{}, 1)}
+	return &lane{
+		sw: sw, queues: map[int16][]*job{}, wake: make(chan struct{}, 1),
+		presumes: newPresumption(sw.cards),
+	}
 }
 
 // add queues a job; false means that the lane is full or closed.
@@ -207,8 +211,17 @@ func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (
 	}
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	u := unit{sw: l.sw, bucket: bucket, jobs: jobs, rrns: &l.rrns, doubt: doubt, lockCards: l.caution.next()}
+	u := unit{sw: l.sw, bucket: bucket, jobs: jobs, rrns: &l.rrns, doubt: doubt, lockCards: l.caution.next(), learns: &l.presumes}
+	if !doubt && !u.lockCards && !l.presumes.caution.next() {
+		u.presumes = &l.presumes
+	}
 	outcome, err := u.run(ctx)
+	if u.presumes != nil && presumedWrongly(err) {
+		l.sw.metrics.presumedWrongly.Inc()
+		l.presumes.caution.met()
+		u.presumes = nil
+		outcome, err = u.run(ctx)
+	}
 	if !ledger.CardsMoved(err) {
 		return outcome, err
 	}

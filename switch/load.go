@@ -34,7 +34,7 @@ const originalDepth = 3
 //	pipeline 2: originals, locked in the order of their ids, as deep as they go
 //	pipeline 3: holds, locked in the order of their ids, and cards
 //
-// A unit of sales needs the first alone. Originals are locked before holds and
+// A unit of sales needs the first alone, or none (presume.go). Originals are locked before holds and
 // holds before cards, in every unit: two units never wait for each other. Cards
 // are locked when they are stored, and here only by a unit that is run again
 // because one had changed meanwhile. Such a unit has its cards before its keys:
@@ -52,6 +52,8 @@ type loader struct {
 	begun  bool // somebody else has begun the transaction
 	// unlockedCards: what the unit stores of cards tells whether they were as read.
 	unlockedCards bool
+	// presumes what need not be read; nil reads everything.
+	presumes *presumption
 	// exclusive: the unit ends batches, and runs alone in its bucket.
 	exclusive bool
 	// settled are the requests that settled batches which have ended.
@@ -73,6 +75,9 @@ type storedKey struct {
 }
 
 func (l *loader) load(ctx context.Context) error {
+	if l.presumeAll() {
+		return nil
+	}
 	l.wanted, l.stored = map[uuid.UUID]located{}, map[Key]storedKey{}
 	refers := l.refers()
 	if err := l.start(ctx, !refers); err != nil {
@@ -166,7 +171,7 @@ func (l *loader) first(ctx context.Context, withCards bool) error {
 	l.queueSessions(b)
 	l.queueCounters(b)
 	if withCards {
-		ledger.QueueCards(b, l.tokens(), nil, !l.unlockedCards, l.facts.addCard)
+		l.queueCards(b, nil)
 	}
 	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
 		if passed && len(l.facts.windows) == 0 && postgres.LockNotWon(err) {
@@ -189,16 +194,35 @@ func (l *loader) calendars() []int16 {
 	return ids
 }
 
-func (l *loader) tokens() [][]byte {
-	var tokens [][]byte
+// queueCards reads the cards of the requests, and those of these ids, but for what
+// is presumed of them. A PIN is verified against a reference that is read: nothing
+// that is stored would tell that it has changed.
+func (l *loader) queueCards(b *pgx.Batch, ids []int64) {
+	read, tokens := l.tokens()
+	if l.presumes != nil {
+		tokens, ids = l.presumes.cards.Take(tokens, ids, l.facts.addCard)
+	}
+	ledger.QueueCards(b, append(read, tokens...), ids, !l.unlockedCards, l.facts.addCard)
+}
+
+// tokens of the requests' cards, each once, those that come with a PIN apart.
+func (l *loader) tokens() (withPIN, others [][16]byte) {
 	seen := map[[16]byte]bool{}
-	for _, j := range l.jobs {
-		if t := j.request.Token; t != [16]byte{} && !seen[t] {
+	for _, pin := range []bool{true, false} {
+		for _, j := range l.jobs {
+			t := j.request.Token
+			if t == [16]byte{} || (j.request.PIN != nil) != pin || seen[t] {
+				continue
+			}
 			seen[t] = true
-			tokens = append(tokens, append([]byte(nil), t[:]...))
+			if pin {
+				withPIN = append(withPIN, t)
+			} else {
+				others = append(others, t)
+			}
 		}
 	}
-	return tokens
+	return withPIN, others
 }
 
 // anyBatch as the batch of a probe: the reference names none.
@@ -257,7 +281,9 @@ func (l *loader) probes(inAny bool) []probe {
 	for _, j := range l.jobs {
 		r := j.request
 		own := probe{r.merchant.ID, r.terminal.ID, r.STAN, r.BatchNo, r.Kind.Class()}
-		want(own)
+		if !l.presumeNew(r) {
+			want(own)
+		}
 		for _, m := range j.toTakeBack() {
 			want(probe{r.merchant.ID, r.terminal.ID, r.STAN, m.batchNo, ClassHostReversal})
 		}
@@ -463,7 +489,7 @@ func (l *loader) holdsAndCards(ctx context.Context) error {
 	l.queueBalances(b)
 	l.queueActedOn(b)
 	ledger.QueueLockHolds(b, l.facts.Bucket, holds, func(h *ledger.Hold) { l.facts.holds[h.ID] = h })
-	ledger.QueueCards(b, l.tokens(), cards, !l.unlockedCards, l.facts.addCard)
+	l.queueCards(b, cards)
 	if b.Len() == 0 {
 		return nil
 	}

@@ -19,26 +19,27 @@ const (
 // is first used, or before that: the way of a request takes no lock and makes no
 // garbage for them.
 type metrics struct {
-	decisions  decisionCounters
-	load       prometheus.Observer
-	decide     prometheus.Observer
-	store      prometheus.Observer
-	batchSize  prometheus.Histogram
-	laneDepth  prometheus.Gauge
-	retries    *prometheus.CounterVec
-	cardsMoved prometheus.Counter
-	repeated   prometheus.Counter
-	differing  prometheus.Counter
-	cancels    cancelCounters
-	byTerminal prometheus.Counter
-	byHost     prometheus.Counter
-	panics     prometheus.Counter
-	expired    prometheus.Counter
-	unsure     prometheus.Counter
-	directory  prometheus.Gauge
-	exceptions *prometheus.CounterVec
-	failures   *prometheus.CounterVec
-	kept       prometheus.Gauge
+	decisions       decisionCounters
+	load            prometheus.Observer
+	decide          prometheus.Observer
+	store           prometheus.Observer
+	batchSize       prometheus.Histogram
+	laneDepth       prometheus.Gauge
+	retries         *prometheus.CounterVec
+	cardsMoved      prometheus.Counter
+	presumedWrongly prometheus.Counter
+	repeated        prometheus.Counter
+	differing       prometheus.Counter
+	cancels         cancelCounters
+	byTerminal      prometheus.Counter
+	byHost          prometheus.Counter
+	panics          prometheus.Counter
+	expired         prometheus.Counter
+	unsure          prometheus.Counter
+	directory       prometheus.Gauge
+	exceptions      *prometheus.CounterVec
+	failures        *prometheus.CounterVec
+	kept            prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -77,6 +78,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		cardsMoved: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "meridian_unit_card_conflicts_total",
 			Help: "Units of work run a second time because another unit had changed a card meanwhile.",
+		}),
+		presumedWrongly: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "meridian_unit_presumed_wrongly_total",
+			Help: "Units of work run a second time because a card or a key was not as this host last saw it. Nothing was written the first time.",
 		}),
 		repeated:  duplicates.WithLabelValues("same"),
 		differing: duplicates.WithLabelValues("other"),
@@ -118,7 +123,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m.begin()
 	if reg != nil {
-		reg.MustRegister(m.decisions.vec, phases, m.batchSize, m.laneDepth, m.retries, m.cardsMoved, duplicates, m.cancels.vec, reversals,
+		reg.MustRegister(m.decisions.vec, phases, m.batchSize, m.laneDepth, m.retries, m.cardsMoved, m.presumedWrongly, duplicates, m.cancels.vec, reversals,
 			m.panics, m.expired, m.unsure, m.directory, m.exceptions, m.failures, m.kept)
 	}
 	return m

@@ -57,6 +57,9 @@ type Options struct {
 	// VerifyEvery is how often the ledger is verified beside the traffic: 10 min.
 	// It reads everything, so it never takes more than a twentieth of the time.
 	VerifyEvery time.Duration
+	// CardsKept is how many cards, at least, are kept as they were last seen, so as
+	// not to be read for each request; twice as many at most: 131,072, some 300 bytes each.
+	CardsKept int
 	// Refresh is how often reference data is looked at for a new version, and
 	// housekeeping done: 1 s.
 	Refresh time.Duration
@@ -78,6 +81,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.Lanes, DefaultLanes())
 	setDefault(&o.MaxBatch, 256)
 	setDefault(&o.Queue, 4096)
+	setDefault(&o.CardsKept, 1<<17)
 	setDefault(&o.StoreTimeout, 3*time.Second)
 	setDefault(&o.AnswerTimeout, 6*time.Second)
 	setDefault(&o.RetryPause, 250*time.Millisecond)
@@ -113,6 +117,7 @@ type Switch struct {
 	signOns  chan struct{} // bounds password checks under way
 
 	ring     *Keyring
+	cards    *ledger.CardShelf
 	signIns  chan struct{} // bounds sign-ins under way
 	signRRNs signInRRNs
 }
@@ -125,6 +130,7 @@ func Start(ctx context.Context, o Options) (*Switch, error) {
 	s.cutovers = newCutoverMetrics(o.Registerer)
 	s.signOns = make(chan struct{}, signOnsAtOnce)
 	s.ring, s.signIns = newKeyring(&s.opts), make(chan struct{}, signInsAtOnce)
+	s.cards = ledger.NewCardShelf(s.opts.CardsKept)
 	dir, err := LoadDirectory(ctx, s.pool)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,9 @@ type unit struct {
 	reversed int
 	// lockCards while they are read, because others are changing them, too.
 	lockCards bool
+	// presumes what need not be read; nil reads everything. learns is what a unit
+	// that was committed teaches.
+	presumes, learns *presumption
 }
 
 // run does the unit once. After an error, outcome says whether anything may
@@ -49,7 +52,7 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 	}
 	facts := newFacts(u.bucket, now, u.sw.directory.Load())
 	started := time.Now()
-	l := loader{conn: conn.Conn(), facts: facts, jobs: u.jobs, unlockedCards: !u.lockCards}
+	l := loader{conn: conn.Conn(), facts: facts, jobs: u.jobs, unlockedCards: !u.lockCards, presumes: u.presumes}
 	if err := l.load(ctx); err != nil {
 		return 0, err
 	}
@@ -59,6 +62,7 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 	if err := u.decide(facts); err != nil {
 		return 0, err
 	}
+	facts.proveCards()
 	decided := time.Now()
 	// Once COMMIT is on its way, waiting for its answer beats not knowing it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.sw.opts.AnswerTimeout)
@@ -66,6 +70,7 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 	if err := u.store(ctx, conn.Conn(), facts); err != nil {
 		return 0, err
 	}
+	u.learns.learn(facts)
 	u.sw.metrics.worked(u, facts, started, loaded, decided, time.Now())
 	return 0, nil
 }
@@ -128,6 +133,9 @@ func (u *unit) decideOne(facts *Facts, j *job) (err error) {
 		// A reversal is never too late: it takes nothing, and its terminal repeats it.
 		id := u.identity()
 		u.answer(facts, j, Decide(facts, j.request, id), id.ID)
+		if !facts.proves(j.request, key) {
+			return errPresumed
+		}
 	case !u.doubt:
 		j.response = Response{Reason: StoreUnavailable, Became: j.request.Kind}
 	case j.answered:
@@ -228,10 +236,18 @@ func authCode(code uint32) string {
 func (u *unit) store(ctx context.Context, conn *pgx.Conn, f *Facts) error {
 	c := &f.changes
 	b := &pgx.Batch{}
+	if f.unread {
+		if len(c.records) == 0 {
+			return nil // expired requests only
+		}
+		queueProofs(b, u.bucket, f)
+	}
 	// Keys first: a key that another host took ends the unit before the rest.
 	queueKeyChanges(b, u.bucket, c.keys)
 	queueStore(b, u.bucket, f)
-	b.Queue("COMMIT")
+	if !f.unread {
+		b.Queue("COMMIT") // one that read nothing has begun nothing: its pipeline is a transaction by itself
+	}
 	if b.Len() == 1 {
 		// Nothing to write: repeats and expired requests only.
 		if _, err := conn.Exec(ctx, "COMMIT"); err != nil {

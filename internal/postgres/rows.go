@@ -184,13 +184,13 @@ func (r *Rows) Bytes(v []byte) {
 	r.bytes = append(r.bytes, v...)
 }
 
-// Text is a text; an empty one is NULL.
+// Text is a text or a char(n); an empty one is NULL.
 func (r *Rows) Text(v string) {
 	if v == "" {
 		r.Null()
 		return
 	}
-	r.head(len(v), pgtype.TextOID)
+	r.head(len(v), pgtype.TextOID, pgtype.BPCharOID)
 	r.bytes = append(r.bytes, v...)
 }
 

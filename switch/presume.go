@@ -1,0 +1,177 @@
+package switching
+
+import (
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"meridian/internal/postgres"
+	"meridian/ledger"
+)
+
+// This file is what a lane takes for granted, so that a unit of work does not ask
+// the database for what it most likely knows. Nothing is decided on a presumption
+// that the commit does not prove:
+//
+//   - A card as it was last seen. It is stored only where it still is so, and it is
+//     stored even if nothing of it changed (package ledger, [ledger.CardShelf]).
+//   - A STAN above the last one that its terminal used in the batch is new. Its key
+//     is inserted, and the insert of one that is stored fails.
+//   - The window of now, and the terminals' batches. Where a unit presumes them, too,
+//     it reads nothing at all: it is one round trip. It begins by holding the gate and
+//     the windows, as every unit does, if these take work; and behind the gate, where
+//     no batch ends any more, it looks at the batches.
+//
+// A unit that presumed wrongly has written nothing. It is run again and reads all
+// that it needs, as does every unit in doubt.
+type presumption struct {
+	cards *ledger.CardShelf
+	// windows and streaks are a lane's own, as its buckets are; streaks by terminal.
+	windows map[windowKey]ledger.Window
+	streaks map[int32]streak
+	// caution after presuming wrongly, as other hosts serving the same terminals
+	// and cards would cause.
+	caution caution
+}
+
+func newPresumption(cards *ledger.CardShelf) presumption {
+	return presumption{cards: cards, windows: map[windowKey]ledger.Window{}, streaks: map[int32]streak{}}
+}
+
+// windowKey names a bucket's windows of a calendar.
+type windowKey struct{ bucket, calendarID int16 }
+
+// streak is how far a terminal's STANs have come in its batch.
+type streak struct {
+	batch batch
+	stan  int32
+	// from then on, a repeat of something in the batch before is not looked for.
+	from time.Time
+}
+
+// streaksMax bounds what a lane remembers; past it, it begins anew.
+const streaksMax = 1 << 18
+
+// errPresumed: a unit took something for granted that turned out otherwise, before
+// it wrote anything.
+var errPresumed = errors.New("presumed wrongly")
+
+// presumedWrongly tells whether a unit that presumed ended because of that, or may
+// have: read in full, it is no worse off.
+func presumedWrongly(err error) bool {
+	if errors.Is(err, errPresumed) || ledger.CardsMoved(err) {
+		return true
+	}
+	refused, is := errors.AsType[*pgconn.PgError](err)
+	return is && (refused.ConstraintName == "meridian_presumed" || refused.Code == "23505") // unique_violation: a key
+}
+
+// presumeNew tells that the request's key need not be looked for: its STAN goes on
+// where its terminal's last one was. What says of itself that it is a repeat is no
+// new request, and what can be one of a batch that has just ended is looked for.
+func (l *loader) presumeNew(r *Request) bool {
+	if l.presumes == nil || r.Repeat || r.Kind != KindSale && r.Kind != KindAuthorization {
+		return false
+	}
+	s, known := l.presumes.streaks[r.terminal.ID]
+	if !known || r.STAN <= s.stan || r.BatchNo != 0 && r.BatchNo != s.batch.number || r.BatchNo == 0 && l.facts.Now.Before(s.from) {
+		return false
+	}
+	l.facts.presumed[r] = s.batch.number
+	return true
+}
+
+// presumeAll fills the facts without the database, if nothing is asked of it.
+func (l *loader) presumeAll() bool {
+	if l.presumes == nil || postgres.Distributed(l.conn) {
+		return false // a distributed database commits by itself what no BEGIN comes before
+	}
+	f := l.facts
+	windows, batches := map[int16]ledger.Window{}, map[int32]*batch{}
+	for _, j := range l.jobs {
+		r := j.request
+		if r.PIN != nil || r.Credentials.Counts || !l.presumeNew(r) {
+			return false
+		}
+		calendar := r.merchant.CalendarID
+		w, known := l.presumes.windows[windowKey{f.Bucket, calendar}]
+		if !known || !w.Accepts(f.Now) || f.Now.Before(w.OpensAt) {
+			return false
+		}
+		b := l.presumes.streaks[r.terminal.ID].batch
+		if b.state == BatchUploading || r.merchant.Policy.AutoCloseBatch && b.endsWith(w.Date) {
+			return false
+		}
+		windows[calendar], batches[r.terminal.ID] = w, &b
+	}
+	_, tokens := l.tokens()
+	if unknown, _ := l.presumes.cards.Take(tokens, nil, f.addCard); len(unknown) > 0 {
+		return false
+	}
+	f.windows, f.batches, f.unread = windows, batches, true
+	return true
+}
+
+// proves tells whether what was decided for a request is stored in a way that
+// proves its key to be new, where that was presumed.
+func (f *Facts) proves(r *Request, key Key) bool {
+	batchNo, presumed := f.presumed[r]
+	return !presumed || key.BatchNo == batchNo && f.keys[key] != nil
+}
+
+// proveCards has the presumed cards stored, changed or not.
+func (f *Facts) proveCards() {
+	for _, card := range f.cardsByID {
+		if card.Presumed {
+			f.changes.dirtyCards[card] = struct{}{}
+		}
+	}
+}
+
+// presumedBatchesSQL follows the gate, so that it sees what ended before.
+const presumedBatchesSQL = `
+SELECT meridian_presumed(count(*), $3)
+FROM unnest($2::presumed_batch[]) AS u
+CROSS JOIN LATERAL (
+	SELECT FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.batch_no = u.batch_no AND c.state < 4
+	OFFSET 0) b`
+
+// queueProofs takes the locks of a unit that read nothing, and has it end where
+// windows or batches are not as presumed. It comes before everything else.
+func queueProofs(b *pgx.Batch, bucket int16, f *Facts) {
+	ledger.QueueHoldWindows(b, bucket, f.windows)
+	rows := postgres.NewRows(&postgres.RowType{Name: "presumed_batch", Columns: []uint32{pgtype.Int4OID, pgtype.Int4OID}}, len(f.batches), 24)
+	for terminalID, one := range f.batches {
+		rows.Begin()
+		rows.Int32(terminalID)
+		rows.Int32(one.number)
+		rows.End()
+	}
+	b.Queue(presumedBatchesSQL, rows.Known(), bucket, rows, len(f.batches))
+}
+
+// learn from a unit that was committed.
+func (p *presumption) learn(f *Facts) {
+	p.cards.Put(f.changes.dirtyCards)
+	for calendar, w := range f.windows {
+		p.windows[windowKey{f.Bucket, calendar}] = w
+	}
+	if len(p.streaks) > streaksMax {
+		p.streaks = map[int32]streak{}
+	}
+	for i := range f.changes.keys {
+		key := f.changes.keys[i].key
+		b := f.batches[key.TerminalID]
+		if key.Class != ClassFinancial || b == nil || key.BatchNo != b.number {
+			continue
+		}
+		s := streak{batch: *b, stan: key.STAN}
+		if b.previous != 0 {
+			s.from = b.openedAt.Add(rolloverRepeat)
+		}
+		p.streaks[key.TerminalID] = s
+	}
+}
