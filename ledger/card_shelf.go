@@ -101,6 +101,15 @@ func (s *CardShelf) Put(cards map[*CardAccount]struct{}) {
 	}
 }
 
+// fill keeps a card that was read, unless it is known already.
+func (s *CardShelf) fill(card *CardAccount) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.find(card.Token) == nil && len(s.young.cards) < s.room {
+		s.keep(card)
+	}
+}
+
 // Drop forgets cards.
 func (s *CardShelf) Drop(cards map[int64]*CardAccount) {
 	s.mu.Lock()

@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -45,20 +46,38 @@ func QueueCards(b *pgx.Batch, tokens [][16]byte, ids []int64, lock bool, found f
 	if lock {
 		sql += lockCards
 	}
-	b.Queue(sql, arguments...).Query(func(rows pgx.Rows) error {
-		for rows.Next() {
-			var c CardAccount
-			var token []byte
-			if err := rows.Scan(&c.ID, &token, &c.Masked, &c.Expiry, &c.Currency, &c.Status, &c.BalanceMinor, &c.HeldMinor,
-				&c.PINReference, &c.PINFailures); err != nil {
-				return fmt.Errorf("scan card account: %w", err)
-			}
-			copy(c.Token[:], token)
-			c.read = c.state()
-			found(&c)
+	b.Queue(sql, arguments...).Query(func(rows pgx.Rows) error { return scanCards(rows, found) })
+}
+
+func scanCards(rows pgx.Rows, found func(*CardAccount)) error {
+	defer rows.Close()
+	for rows.Next() {
+		var c CardAccount
+		var token []byte
+		if err := rows.Scan(&c.ID, &token, &c.Masked, &c.Expiry, &c.Currency, &c.Status, &c.BalanceMinor, &c.HeldMinor,
+			&c.PINReference, &c.PINFailures); err != nil {
+			return fmt.Errorf("scan card account: %w", err)
 		}
-		return rows.Err()
-	})
+		copy(c.Token[:], token)
+		c.read = c.state()
+		found(&c)
+	}
+	return rows.Err() //nolint:wrapcheck // wrapped by the pipeline's reader
+}
+
+const someCardsSQL = `SELECT ` + cardColumns + ` FROM card_accounts ORDER BY card_id DESC LIMIT $1`
+
+// Fill puts the newest cards on an empty shelf, as many as a generation has room
+// for: all, where a database has no more of them.
+func (s *CardShelf) Fill(ctx context.Context, db Querier) error {
+	rows, err := db.Query(ctx, someCardsSQL, s.room)
+	if err != nil {
+		return fmt.Errorf("read cards: %w", err)
+	}
+	if err := scanCards(rows, s.fill); err != nil {
+		return fmt.Errorf("read cards: %w", err)
+	}
+	return nil
 }
 
 // Every figure that a decision rests on is compared. In the arrays' order, which

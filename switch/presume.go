@@ -153,6 +153,17 @@ func queueProofs(b *pgx.Batch, bucket int16, f *Facts) {
 	b.Queue(presumedBatchesSQL, rows.Known(), bucket, rows, len(f.batches))
 }
 
+// forget what a unit presumed that turned out wrong, whatever of it that was.
+func (p *presumption) forget(f *Facts) {
+	p.cards.Drop(f.cardsByID)
+	for r := range f.presumed {
+		delete(p.streaks, r.terminal.ID)
+	}
+	for calendar := range f.windows {
+		delete(p.windows, windowKey{f.Bucket, calendar})
+	}
+}
+
 // learn from a unit that was committed.
 func (p *presumption) learn(f *Facts) {
 	p.cards.Put(f.changes.dirtyCards)

@@ -149,6 +149,7 @@ func Start(ctx context.Context, o Options) (*Switch, error) {
 		s.lanes = append(s.lanes, l)
 		s.running.Go(func() { l.run(running) })
 	}
+	s.keepers.Go(func() { s.fillShelf(running) })
 	s.keepers.Go(func() { s.ring.run(running) })
 	s.keepers.Go(func() { s.keepHouse(running) })
 	s.keepers.Go(func() { s.watchDeadlines(running) })
@@ -245,6 +246,14 @@ func (s *Switch) answer(j *job, r Response) {
 	}
 	s.metrics.answered(j, &r)
 	j.done(r)
+}
+
+// fillShelf reads cards ahead of the units that want them. One that is not known is
+// read by its unit.
+func (s *Switch) fillShelf(ctx context.Context) {
+	if err := s.cards.Fill(ctx, s.pool); err != nil && ctx.Err() == nil {
+		s.log.Warn("cards are not read ahead", "error", err)
+	}
 }
 
 // watchDeadlines answers what waits behind a unit that is held up, and shows

@@ -51,6 +51,11 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 		return 0, err
 	}
 	facts := newFacts(u.bucket, now, u.sw.directory.Load())
+	defer func() {
+		if u.presumes != nil && presumedWrongly(err) {
+			u.presumes.forget(facts)
+		}
+	}()
 	started := time.Now()
 	l := loader{conn: conn.Conn(), facts: facts, jobs: u.jobs, unlockedCards: !u.lockCards, presumes: u.presumes}
 	if err := l.load(ctx); err != nil {
