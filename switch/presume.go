@@ -86,8 +86,8 @@ func (l *loader) presumeNew(r *Request) bool {
 
 // presumeAll fills the facts without the database, if nothing is asked of it.
 func (l *loader) presumeAll() bool {
-	if l.presumes == nil || postgres.Distributed(l.conn) {
-		return false // a distributed database commits by itself what no BEGIN comes before
+	if l.presumes == nil {
+		return false
 	}
 	f := l.facts
 	windows, batches := map[int16]ledger.Window{}, map[int32]*batch{}

@@ -245,14 +245,13 @@ func (u *unit) store(ctx context.Context, conn *pgx.Conn, f *Facts) error {
 		if len(c.records) == 0 {
 			return nil // expired requests only
 		}
+		b.Queue("BEGIN")
 		queueProofs(b, u.bucket, f)
 	}
 	// Keys first: a key that another host took ends the unit before the rest.
 	queueKeyChanges(b, u.bucket, c.keys)
 	queueStore(b, u.bucket, f)
-	if !f.unread {
-		b.Queue("COMMIT") // one that read nothing has begun nothing: its pipeline is a transaction by itself
-	}
+	b.Queue("COMMIT")
 	if b.Len() == 1 {
 		// Nothing to write: repeats and expired requests only.
 		if _, err := conn.Exec(ctx, "COMMIT"); err != nil {

@@ -19,12 +19,8 @@ const copyFrom = 12
 // distributedKey marks connections to a Citus: a COPY there is not one shard's.
 const distributedKey = "meridian distributed"
 
-// Distributed tells whether the connection is one to a Citus.
-func Distributed(conn *pgx.Conn) bool { return conn.PgConn().CustomData()[distributedKey] != nil }
-
-// Writes is a pipeline of statements whose rows nobody reads. The last of them
-// commits, or its end does: without a BEGIN before it, a pipeline is a transaction
-// by itself (PostgreSQL, Frontend/Backend Protocol, Pipelining). It is what a [pgx.Batch] is but for two things: [Rows] that are many
+// Writes is a pipeline of statements whose rows nobody reads, the last of which
+// commits. It is what a [pgx.Batch] is but for two things: [Rows] that are many
 // go by COPY, in the same round trip; and what fails before anything is sent
 // fails apart from what fails when a commit may be under way.
 //
@@ -57,7 +53,7 @@ func Prepare(ctx context.Context, conn *pgx.Conn, b *pgx.Batch) (*Writes, error)
 }
 
 func (s *write) prepare(ctx context.Context, conn *pgx.Conn, sql string, arguments []any) (err error) {
-	distributed := Distributed(conn)
+	distributed := conn.PgConn().CustomData()[distributedKey] != nil
 	for _, a := range arguments {
 		if rows, ok := a.(*Rows); ok && rows.copySQL != "" && rows.count >= copyFrom && !distributed {
 			if rows.err != nil {
