@@ -54,7 +54,8 @@ type Options struct {
 	// RetryPause is the longest pause between two tries of a unit: 250 ms, so
 	// that a database that is back is noticed at once.
 	RetryPause time.Duration
-	// VerifyEvery is how often the ledger is verified beside the traffic: 10 min.
+	// VerifyEvery is how often the ledger is verified beside the traffic: 10 min;
+	// negative for never, where another switch on the same database does it.
 	// It reads everything, so it never takes more than a twentieth of the time.
 	VerifyEvery time.Duration
 	// CardsKept is how many cards, at least, are kept as they were last seen, so as

@@ -73,6 +73,9 @@ func newLedgerWatch(reg prometheus.Registerer) *ledgerWatch {
 
 // watchLedger verifies the ledger beside the traffic until ctx ends.
 func (s *Switch) watchLedger(ctx context.Context, w *ledgerWatch) {
+	if s.opts.VerifyEvery < 0 {
+		return
+	}
 	timer := time.NewTimer(min(verifyFirst, s.opts.VerifyEvery))
 	defer timer.Stop()
 	for {

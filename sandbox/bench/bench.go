@@ -150,7 +150,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if r.path, err = startLedgerPath(ctx, r.server.URL(), time.Now); err != nil {
 		return err
 	}
-	if err := closed(ctx, r.pool); err != nil || r.o.Stored < muchStored {
+	if err := closed(ctx, r.pool); err != nil || r.o.Each < smoke {
 		return err
 	}
 	return r.verified(ctx)
