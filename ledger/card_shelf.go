@@ -1,6 +1,9 @@
 package ledger
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // CardShelf keeps cards as this host last saw them committed, so that a unit of
 // work need not read them first. Nothing rests on what is kept: a unit that takes
@@ -33,36 +36,36 @@ func NewCardShelf(room int) *CardShelf {
 }
 
 // Take hands a copy of each card that is on the shelf to found, and returns those
-// tokens and ids that have none. A card is handed over once, even if it is named twice.
+// tokens and ids that have none. No token and no id is named twice; a card that both
+// name is handed over once.
 func (s *CardShelf) Take(tokens [][16]byte, ids []int64, found func(*CardAccount)) (otherTokens [][16]byte, otherIDs []int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	taken := make(map[int64]struct{}, len(tokens)+len(ids))
-	take := func(token [16]byte) bool {
-		kept := s.find(token)
-		if kept == nil {
-			return false
-		}
-		if _, before := taken[kept.ID]; !before {
-			taken[kept.ID] = struct{}{}
-			card := *kept
-			card.Presumed, card.read = true, kept.state()
-			found(&card)
-		}
-		return true
-	}
 	for _, token := range tokens {
-		if !take(token) {
+		if kept := s.find(token); kept != nil {
+			found(kept.taken())
+		} else {
 			otherTokens = append(otherTokens, token)
 		}
 	}
 	for _, id := range ids {
 		token, known := s.tokenOf(id)
-		if !known || !take(token) {
+		kept := s.find(token)
+		switch {
+		case !known || kept == nil:
 			otherIDs = append(otherIDs, id)
+		case !slices.Contains(tokens, token):
+			found(kept.taken())
 		}
 	}
 	return otherTokens, otherIDs
+}
+
+// taken is a copy for a unit of work, which is as it was read.
+func (c *CardAccount) taken() *CardAccount {
+	card := *c
+	card.Presumed, card.read = true, c.state()
+	return &card
 }
 
 // find looks for a card, which is young from then on.

@@ -47,7 +47,7 @@ func CloseBatch(ctx context.Context, db ledger.TxBeginner, now time.Time, closin
 	}
 	m := dir.Merchant(t.MID)
 	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		facts := newFacts(m.Bucket, now, dir)
+		facts := newFacts(m.Bucket, now, dir, 1)
 		list, err := lockBatches(ctx, tx, facts, []int16{m.CalendarID}, []int32{t.ID})
 		if err != nil {
 			return err
@@ -196,7 +196,7 @@ func (s *Switch) closeDue(ctx context.Context, dir *Directory, bucket int16, aft
 		for i := range due {
 			terminals[i] = due[i].terminalID
 		}
-		facts := newFacts(bucket, now, dir)
+		facts := newFacts(bucket, now, dir, 1)
 		if _, err := lockBatches(ctx, tx, facts, calendarIDs(dir), terminals); err != nil {
 			return err
 		}

@@ -38,7 +38,7 @@ type Facts struct {
 	references *Directory
 	// presumed are requests whose keys nobody looked for, in these batches (presume.go).
 	presumed map[*Request]int32
-	// unread: nothing was read, and no lock is held yet.
+	// unread: nothing was read, and no lock is held yet. Nothing refers to an original.
 	unread bool
 
 	changes changes
@@ -131,32 +131,33 @@ type Exception struct {
 	Detail string
 }
 
-func newFacts(bucket int16, now time.Time, dir *Directory) *Facts {
+// newFacts has room for so many requests.
+func newFacts(bucket int16, now time.Time, dir *Directory, requests int) *Facts {
 	return &Facts{
 		Bucket: bucket, Now: now, references: dir,
 		windows:    map[int16]ledger.Window{},
-		batches:    map[int32]*batch{},
+		batches:    make(map[int32]*batch, requests),
 		ended:      map[batchKey]*batch{},
-		keys:       map[Key]*keyEntry{},
-		records:    map[uuid.UUID]*Record{},
+		keys:       make(map[Key]*keyEntry, requests),
+		records:    make(map[uuid.UUID]*Record, requests),
 		byRRN:      map[int64][]*Record{},
 		bySTAN:     map[stanRef][]*Record{},
 		byInvoice:  map[invoiceRef][]*Record{},
 		byAuthCode: map[authRef][]*Record{},
 		holds:      map[uuid.UUID]*ledger.Hold{},
-		cards:      map[[16]byte]*ledger.CardAccount{},
-		cardsByID:  map[int64]*ledger.CardAccount{},
+		cards:      make(map[[16]byte]*ledger.CardAccount, requests),
+		cardsByID:  make(map[int64]*ledger.CardAccount, requests),
 		pins:       map[*Request]pinFact{},
 		counters:   map[serial]counted{},
 		voids:      map[int32]voidsToday{},
 		sessions:   map[int32]operatorSession{},
 		balances:   map[int32]int64{},
 		actedOn:    map[uuid.UUID]bool{},
-		presumed:   map[*Request]int32{},
+		presumed:   make(map[*Request]int32, requests),
 		changes: changes{
 			newBatches: map[int32]newBatch{},
 			dirty:      map[*Record]struct{}{}, told: map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},
-			dirtyCards: map[*ledger.CardAccount]struct{}{}, isNew: map[any]struct{}{},
+			dirtyCards: make(map[*ledger.CardAccount]struct{}, requests), isNew: make(map[any]struct{}, requests),
 			counters: map[serial]struct{}{},
 		},
 	}
@@ -168,6 +169,9 @@ func (f *Facts) know(r *Record) {
 		return
 	}
 	f.records[r.ID] = r
+	if f.unread {
+		return // sales and authorizations: nothing refers to anything
+	}
 	f.byRRN[r.RRN] = append(f.byRRN[r.RRN], r)
 	if r.Asked.Class() == ClassFinancial {
 		ref := stanRef{r.MerchantID, r.TerminalID, r.STAN}

@@ -133,7 +133,7 @@ func (s *Switch) expireSome(ctx context.Context, bucket int16) (n int, err error
 		if err != nil || len(due) == 0 {
 			return err
 		}
-		facts := newFacts(bucket, now, s.directory.Load())
+		facts := newFacts(bucket, now, s.directory.Load(), 1)
 		l := loader{conn: tx.Conn(), facts: facts, wanted: map[uuid.UUID]located{}}
 		for _, at := range due {
 			l.want(at)

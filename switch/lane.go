@@ -29,8 +29,8 @@ type job struct {
 }
 
 // lane runs the units of work of its buckets, one at a time: a merchant's
-// requests keep their order. It gathers what is waiting while a unit commits,
-// and waits for nothing when idle.
+// requests keep their order. It gathers what comes while a unit commits, and waits
+// for nothing when idle (pace.go).
 type lane struct {
 	sw   *Switch
 	rrns rrnSource
@@ -126,9 +126,12 @@ func unitEnd(jobs []*job) int {
 
 // run works until the lane is closed and empty, or ctx ends.
 func (l *lane) run(ctx context.Context) {
+	var pace pace
 	for {
+		pace.wait(ctx, l.depth())
 		bucket, jobs, closed := l.take()
 		if len(jobs) > 0 {
+			pace.begin(len(jobs))
 			l.work(ctx, bucket, jobs, false)
 			continue
 		}

@@ -207,20 +207,22 @@ func (l *loader) queueCards(b *pgx.Batch, ids []int64) {
 
 // tokens of the requests' cards, each once, those that come with a PIN apart.
 func (l *loader) tokens() (withPIN, others [][16]byte) {
-	seen := map[[16]byte]bool{}
-	for _, pin := range []bool{true, false} {
-		for _, j := range l.jobs {
-			t := j.request.Token
-			if t == [16]byte{} || (j.request.PIN != nil) != pin || seen[t] {
-				continue
-			}
-			seen[t] = true
-			if pin {
-				withPIN = append(withPIN, t)
-			} else {
-				others = append(others, t)
-			}
+	seen := make(map[[16]byte]struct{}, len(l.jobs))
+	want := func(list [][16]byte, token [16]byte) [][16]byte {
+		if _, wanted := seen[token]; wanted || token == [16]byte{} {
+			return list
 		}
+		seen[token] = struct{}{}
+		return append(list, token)
+	}
+	for _, j := range l.jobs {
+		if j.request.PIN != nil {
+			withPIN = want(withPIN, j.request.Token)
+		}
+	}
+	others = make([][16]byte, 0, len(l.jobs))
+	for _, j := range l.jobs {
+		others = want(others, j.request.Token)
 	}
 	return withPIN, others
 }
@@ -281,7 +283,7 @@ func (l *loader) probes(inAny bool) []probe {
 	for _, j := range l.jobs {
 		r := j.request
 		own := probe{r.merchant.ID, r.terminal.ID, r.STAN, r.BatchNo, r.Kind.Class()}
-		if !l.presumeNew(r) {
+		if l.presumeNew(r) == nil {
 			want(own)
 		}
 		for _, m := range j.toTakeBack() {

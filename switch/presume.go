@@ -31,14 +31,14 @@ type presumption struct {
 	cards *ledger.CardShelf
 	// windows and streaks are a lane's own, as its buckets are; streaks by terminal.
 	windows map[windowKey]ledger.Window
-	streaks map[int32]streak
+	streaks map[int32]*streak
 	// caution after presuming wrongly, as other hosts serving the same terminals
 	// and cards would cause.
 	caution caution
 }
 
 func newPresumption(cards *ledger.CardShelf) presumption {
-	return presumption{cards: cards, windows: map[windowKey]ledger.Window{}, streaks: map[int32]streak{}}
+	return presumption{cards: cards, windows: map[windowKey]ledger.Window{}, streaks: map[int32]*streak{}}
 }
 
 // windowKey names a bucket's windows of a calendar.
@@ -69,19 +69,19 @@ func presumedWrongly(err error) bool {
 	return is && (refused.ConstraintName == "meridian_presumed" || refused.Code == "23505") // unique_violation: a key
 }
 
-// presumeNew tells that the request's key need not be looked for: its STAN goes on
-// where its terminal's last one was. What says of itself that it is a repeat is no
+// presumeNew returns the streak of the request's terminal where the request's key
+// need not be looked for: its STAN goes on where the last one was. What says of itself that it is a repeat is no
 // new request, and what can be one of a batch that has just ended is looked for.
-func (l *loader) presumeNew(r *Request) bool {
+func (l *loader) presumeNew(r *Request) *streak {
 	if l.presumes == nil || r.Repeat || r.Kind != KindSale && r.Kind != KindAuthorization {
-		return false
+		return nil
 	}
-	s, known := l.presumes.streaks[r.terminal.ID]
-	if !known || r.STAN <= s.stan || r.BatchNo != 0 && r.BatchNo != s.batch.number || r.BatchNo == 0 && l.facts.Now.Before(s.from) {
-		return false
+	s := l.presumes.streaks[r.terminal.ID]
+	if s == nil || r.STAN <= s.stan || r.BatchNo != 0 && r.BatchNo != s.batch.number || r.BatchNo == 0 && l.facts.Now.Before(s.from) {
+		return nil
 	}
 	l.facts.presumed[r] = s.batch.number
-	return true
+	return s
 }
 
 // presumeAll fills the facts without the database, if nothing is asked of it.
@@ -93,7 +93,11 @@ func (l *loader) presumeAll() bool {
 	windows, batches := map[int16]ledger.Window{}, map[int32]*batch{}
 	for _, j := range l.jobs {
 		r := j.request
-		if r.PIN != nil || r.Credentials.Counts || !l.presumeNew(r) {
+		if r.PIN != nil || r.Credentials.Counts {
+			return false
+		}
+		s := l.presumeNew(r)
+		if s == nil {
 			return false
 		}
 		calendar := r.merchant.CalendarID
@@ -101,7 +105,7 @@ func (l *loader) presumeAll() bool {
 		if !known || !w.Accepts(f.Now) || f.Now.Before(w.OpensAt) {
 			return false
 		}
-		b := l.presumes.streaks[r.terminal.ID].batch
+		b := s.batch
 		if b.state == BatchUploading || r.merchant.Policy.AutoCloseBatch && b.endsWith(w.Date) {
 			return false
 		}
@@ -171,7 +175,7 @@ func (p *presumption) learn(f *Facts) {
 		p.windows[windowKey{f.Bucket, calendar}] = w
 	}
 	if len(p.streaks) > streaksMax {
-		p.streaks = map[int32]streak{}
+		p.streaks = map[int32]*streak{}
 	}
 	for i := range f.changes.keys {
 		key := f.changes.keys[i].key
@@ -179,10 +183,14 @@ func (p *presumption) learn(f *Facts) {
 		if key.Class != ClassFinancial || b == nil || key.BatchNo != b.number {
 			continue
 		}
-		s := streak{batch: *b, stan: key.STAN}
+		s := p.streaks[key.TerminalID]
+		if s == nil {
+			s = &streak{}
+			p.streaks[key.TerminalID] = s
+		}
+		*s = streak{batch: *b, stan: key.STAN}
 		if b.previous != 0 {
 			s.from = b.openedAt.Add(rolloverRepeat)
 		}
-		p.streaks[key.TerminalID] = s
 	}
 }

@@ -101,7 +101,7 @@ func previewCancel(ctx context.Context, tx pgx.Tx, dir *Directory, now time.Time
 	if r.terminal, r.merchant = dir.Terminal(tid), dir.Merchant(mid); r.terminal == nil || r.merchant == nil {
 		return nil, ErrNoTransaction
 	}
-	facts := newFacts(bucket, now, dir)
+	facts := newFacts(bucket, now, dir, 1)
 	l := loader{
 		conn: tx.Conn(), facts: facts, jobs: []*job{{request: r}},
 		wanted: map[uuid.UUID]located{}, stored: map[Key]storedKey{}, begun: true,

@@ -135,7 +135,7 @@ func decideReview(ctx context.Context, tx pgx.Tx, dir *Directory, now time.Time,
 	if err != nil {
 		return fmt.Errorf("find review: %w", err)
 	}
-	facts := newFacts(bucket, now, dir)
+	facts := newFacts(bucket, now, dir, 1)
 	l := loader{conn: tx.Conn(), facts: facts, wanted: map[uuid.UUID]located{}}
 	if err := l.lockWindows(ctx, calendarIDs(dir)); err != nil {
 		return err

@@ -199,9 +199,8 @@ WHERE k.bucket = $1 AND k.merchant_id = u.merchant_id AND k.terminal_id = u.term
 
 // queueKeyChanges writes each key once, as the unit's last verdict left it.
 func queueKeyChanges(b *pgx.Batch, bucket int16, changes []keyChange) {
-	last := map[Key]keyChange{}
-	inserted := map[Key]bool{}
-	var order []Key
+	last, inserted := make(map[Key]keyChange, len(changes)), make(map[Key]bool, len(changes))
+	order := make([]Key, 0, len(changes))
 	for _, c := range changes {
 		if _, seen := last[c.key]; !seen {
 			order = append(order, c.key)

@@ -50,7 +50,7 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 	if err := u.rrns.reserve(ctx, conn.Conn(), now, int64(len(u.jobs))); err != nil {
 		return 0, err
 	}
-	facts := newFacts(u.bucket, now, u.sw.directory.Load())
+	facts := newFacts(u.bucket, now, u.sw.directory.Load(), len(u.jobs))
 	defer func() {
 		if u.presumes != nil && presumedWrongly(err) {
 			u.presumes.forget(facts)
