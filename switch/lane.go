@@ -215,23 +215,28 @@ func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	u := unit{sw: l.sw, bucket: bucket, jobs: jobs, rrns: &l.rrns, doubt: doubt, lockCards: l.caution.next(), learns: &l.presumes}
-	if !doubt && !u.lockCards && !l.presumes.caution.next() {
-		u.presumes = &l.presumes
+	if !doubt && !u.lockCards {
+		u.presumes, u.shelf = l.presumes.offer()
 	}
-	outcome, err := u.run(ctx)
-	if u.presumes != nil && presumedWrongly(err) {
-		l.sw.metrics.presumedWrongly.Inc()
-		l.presumes.caution.met()
-		u.presumes = nil
-		outcome, err = u.run(ctx)
+	for {
+		outcome, err := u.run(ctx)
+		switch {
+		case u.presumes != nil && presumedWrongly(err):
+			l.sw.metrics.presumedOthers.Inc()
+			l.presumes.caution.met()
+			u.presumes = nil
+		case u.shelf != nil && ledger.CardsMoved(err):
+			l.sw.metrics.presumedCards.Inc()
+			l.presumes.cardCaution.met()
+			u.shelf = nil
+		case !u.lockCards && ledger.CardsMoved(err):
+			l.sw.metrics.cardsMoved.Inc()
+			l.caution.met()
+			u.lockCards = true
+		default:
+			return outcome, err
+		}
 	}
-	if !ledger.CardsMoved(err) {
-		return outcome, err
-	}
-	l.sw.metrics.cardsMoved.Inc()
-	l.caution.met()
-	u.lockCards = true
-	return u.run(ctx)
 }
 
 // each runs the jobs of a unit that failed for good one by one: what is wrong

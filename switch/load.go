@@ -34,7 +34,7 @@ const originalDepth = 3
 //	pipeline 2: originals, locked in the order of their ids, as deep as they go
 //	pipeline 3: holds, locked in the order of their ids, and cards
 //
-// A unit of sales needs the first alone, or none (presume.go). Originals are locked before holds and
+// A unit of sales needs the first alone, or its cards alone, or nothing (presume.go). Originals are locked before holds and
 // holds before cards, in every unit: two units never wait for each other. Cards
 // are locked when they are stored, and here only by a unit that is run again
 // because one had changed meanwhile. Such a unit has its cards before its keys:
@@ -50,10 +50,13 @@ type loader struct {
 	// unsure keys are stored, and may be unconfirmed.
 	unsure []Key
 	begun  bool // somebody else has begun the transaction
-	// unlockedCards: what the unit stores of cards tells whether they were as read.
-	unlockedCards bool
-	// presumes what need not be read; nil reads everything.
+	// lockCards that are read. Otherwise what the unit stores of cards tells whether
+	// they were as read.
+	lockCards bool
+	// presumes what need not be read, of other things than cards; nil reads everything.
 	presumes *presumption
+	// shelf has cards that need not be read; nil reads all.
+	shelf *ledger.CardShelf
 	// exclusive: the unit ends batches, and runs alone in its bucket.
 	exclusive bool
 	// settled are the requests that settled batches which have ended.
@@ -75,8 +78,8 @@ type storedKey struct {
 }
 
 func (l *loader) load(ctx context.Context) error {
-	if l.presumeAll() {
-		return nil
+	if presumed, err := l.presumeAll(ctx); presumed || err != nil {
+		return err
 	}
 	l.wanted, l.stored = map[uuid.UUID]located{}, map[Key]storedKey{}
 	refers := l.refers()
@@ -199,10 +202,10 @@ func (l *loader) calendars() []int16 {
 // that is stored would tell that it has changed.
 func (l *loader) queueCards(b *pgx.Batch, ids []int64) {
 	read, tokens := l.tokens()
-	if l.presumes != nil {
-		tokens, ids = l.presumes.cards.Take(tokens, ids, l.facts.addCard)
+	if l.shelf != nil {
+		tokens, ids = l.shelf.Take(tokens, ids, l.facts.addCard)
 	}
-	ledger.QueueCards(b, append(read, tokens...), ids, !l.unlockedCards, l.facts.addCard)
+	ledger.QueueCards(b, append(read, tokens...), ids, l.lockCards, l.facts.addCard)
 }
 
 // tokens of the requests' cards, each once, those that come with a PIN apart.

@@ -19,27 +19,27 @@ const (
 // is first used, or before that: the way of a request takes no lock and makes no
 // garbage for them.
 type metrics struct {
-	decisions       decisionCounters
-	load            prometheus.Observer
-	decide          prometheus.Observer
-	store           prometheus.Observer
-	batchSize       prometheus.Histogram
-	laneDepth       prometheus.Gauge
-	retries         *prometheus.CounterVec
-	cardsMoved      prometheus.Counter
-	presumedWrongly prometheus.Counter
-	repeated        prometheus.Counter
-	differing       prometheus.Counter
-	cancels         cancelCounters
-	byTerminal      prometheus.Counter
-	byHost          prometheus.Counter
-	panics          prometheus.Counter
-	expired         prometheus.Counter
-	unsure          prometheus.Counter
-	directory       prometheus.Gauge
-	exceptions      *prometheus.CounterVec
-	failures        *prometheus.CounterVec
-	kept            prometheus.Gauge
+	decisions                     decisionCounters
+	load                          prometheus.Observer
+	decide                        prometheus.Observer
+	store                         prometheus.Observer
+	batchSize                     prometheus.Histogram
+	laneDepth                     prometheus.Gauge
+	retries                       *prometheus.CounterVec
+	cardsMoved                    prometheus.Counter
+	presumedCards, presumedOthers prometheus.Counter
+	repeated                      prometheus.Counter
+	differing                     prometheus.Counter
+	cancels                       cancelCounters
+	byTerminal                    prometheus.Counter
+	byHost                        prometheus.Counter
+	panics                        prometheus.Counter
+	expired                       prometheus.Counter
+	unsure                        prometheus.Counter
+	directory                     prometheus.Gauge
+	exceptions                    *prometheus.CounterVec
+	failures                      *prometheus.CounterVec
+	kept                          prometheus.Gauge
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -55,6 +55,11 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		Help: "Reversals by who began them: a terminal that did not hear the answer, or the host itself, which had told a " +
 			"failure while the outcome was unknown. Repeats are not counted.",
 	}, []string{"origin"})
+	presumed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "meridian_unit_presumed_wrongly_total",
+		Help: "Units of work run once more because something was not as this host last saw it: cards, or others (a key, a batch, " +
+			"a window). Nothing was written before. Many: several hosts serve the same cards or terminals.",
+	}, []string{"what"})
 	m := &metrics{
 		decisions: decisionCounters{vec: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meridian_decisions_total",
@@ -79,12 +84,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "meridian_unit_card_conflicts_total",
 			Help: "Units of work run a second time because another unit had changed a card meanwhile.",
 		}),
-		presumedWrongly: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "meridian_unit_presumed_wrongly_total",
-			Help: "Units of work run a second time because a card or a key was not as this host last saw it. Nothing was written the first time.",
-		}),
-		repeated:  duplicates.WithLabelValues("same"),
-		differing: duplicates.WithLabelValues("other"),
+		presumedCards:  presumed.WithLabelValues("cards"),
+		presumedOthers: presumed.WithLabelValues("others"),
+		repeated:       duplicates.WithLabelValues("same"),
+		differing:      duplicates.WithLabelValues("other"),
 		cancels: cancelCounters{vec: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meridian_cancel_decisions_total",
 			Help: "Void-or-refund decisions, by what the cancel became (void, refund, review or decline) and the rule that decided.",
@@ -123,7 +126,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	}
 	m.begin()
 	if reg != nil {
-		reg.MustRegister(m.decisions.vec, phases, m.batchSize, m.laneDepth, m.retries, m.cardsMoved, m.presumedWrongly, duplicates, m.cancels.vec, reversals,
+		reg.MustRegister(m.decisions.vec, phases, m.batchSize, m.laneDepth, m.retries, m.cardsMoved, presumed, duplicates, m.cancels.vec, reversals,
 			m.panics, m.expired, m.unsure, m.directory, m.exceptions, m.failures, m.kept)
 	}
 	return m

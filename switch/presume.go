@@ -1,7 +1,9 @@
 package switching
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,24 +23,36 @@ import (
 //   - A STAN above the last one that its terminal used in the batch is new. Its key
 //     is inserted, and the insert of one that is stored fails.
 //   - The window of now, and the terminals' batches. Where a unit presumes them, too,
-//     it reads nothing at all: it is one round trip. It begins by holding the gate and
-//     the windows, as every unit does, if these take work; and behind the gate, where
-//     no batch ends any more, it looks at the batches.
+//     it reads nothing but the cards that are not on the shelf: it is one round trip or
+//     two. It begins by holding the gate and the windows, as every unit does, if these
+//     take work; and behind the gate, where no batch ends any more, it looks at the
+//     batches.
 //
-// A unit that presumed wrongly has written nothing. It is run again and reads all
-// that it needs, as does every unit in doubt.
+// A unit that presumed wrongly has written nothing. It is run again and reads what it
+// had presumed. A unit in doubt reads everything.
 type presumption struct {
 	cards *ledger.CardShelf
 	// windows and streaks are a lane's own, as its buckets are; streaks by terminal.
 	windows map[windowKey]ledger.Window
 	streaks map[int32]*streak
-	// caution after presuming wrongly, as other hosts serving the same terminals
-	// and cards would cause.
-	caution caution
+	// caution and cardCaution after presuming wrongly, as other hosts serving the same
+	// terminals, or the same cards, would cause.
+	caution, cardCaution caution
 }
 
 func newPresumption(cards *ledger.CardShelf) presumption {
 	return presumption{cards: cards, windows: map[windowKey]ledger.Window{}, streaks: map[int32]*streak{}}
+}
+
+// offer what the next unit may presume, unless caution has it read.
+func (p *presumption) offer() (others *presumption, shelf *ledger.CardShelf) {
+	if !p.caution.next() {
+		others = p
+	}
+	if !p.cardCaution.next() {
+		shelf = p.cards
+	}
+	return others, shelf
 }
 
 // windowKey names a bucket's windows of a calendar.
@@ -59,10 +73,10 @@ const streaksMax = 1 << 18
 // it wrote anything.
 var errPresumed = errors.New("presumed wrongly")
 
-// presumedWrongly tells whether a unit that presumed ended because of that, or may
-// have: read in full, it is no worse off.
+// presumedWrongly tells whether a unit that presumed, of other things than cards, ended
+// because of that, or may have: read in full, it is no worse off.
 func presumedWrongly(err error) bool {
-	if errors.Is(err, errPresumed) || ledger.CardsMoved(err) {
+	if errors.Is(err, errPresumed) {
 		return true
 	}
 	refused, is := errors.AsType[*pgconn.PgError](err)
@@ -84,39 +98,42 @@ func (l *loader) presumeNew(r *Request) *streak {
 	return s
 }
 
-// presumeAll fills the facts without the database, if nothing is asked of it.
-func (l *loader) presumeAll() bool {
-	if l.presumes == nil {
-		return false
+// presumeAll fills the facts with what is presumed, if that is all but cards, and
+// reads these.
+func (l *loader) presumeAll(ctx context.Context) (bool, error) {
+	if l.presumes == nil || l.lockCards {
+		return false, nil
 	}
 	f := l.facts
 	windows, batches := map[int16]ledger.Window{}, map[int32]*batch{}
 	for _, j := range l.jobs {
 		r := j.request
-		if r.PIN != nil || r.Credentials.Counts {
-			return false
+		if r.Credentials.Counts {
+			return false, nil
 		}
 		s := l.presumeNew(r)
 		if s == nil {
-			return false
+			return false, nil
 		}
 		calendar := r.merchant.CalendarID
 		w, known := l.presumes.windows[windowKey{f.Bucket, calendar}]
 		if !known || !w.Accepts(f.Now) || f.Now.Before(w.OpensAt) {
-			return false
+			return false, nil
 		}
 		b := s.batch
 		if b.state == BatchUploading || r.merchant.Policy.AutoCloseBatch && b.endsWith(w.Date) {
-			return false
+			return false, nil
 		}
 		windows[calendar], batches[r.terminal.ID] = w, &b
 	}
-	_, tokens := l.tokens()
-	if unknown, _ := l.presumes.cards.Take(tokens, nil, f.addCard); len(unknown) > 0 {
-		return false
+	b := &pgx.Batch{}
+	if l.queueCards(b, nil); b.Len() > 0 {
+		if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
+			return false, fmt.Errorf("load cards: %w", err)
+		}
 	}
 	f.windows, f.batches, f.unread = windows, batches, true
-	return true
+	return true, nil
 }
 
 // proves tells whether what was decided for a request is stored in a way that
@@ -158,8 +175,13 @@ func queueProofs(b *pgx.Batch, bucket int16, f *Facts) {
 }
 
 // forget what a unit presumed that turned out wrong, whatever of it that was.
-func (p *presumption) forget(f *Facts) {
-	p.cards.Drop(f.cardsByID)
+func (p *presumption) forget(f *Facts, err error) {
+	if ledger.CardsMoved(err) {
+		p.cards.Drop(f.cardsByID)
+	}
+	if !presumedWrongly(err) {
+		return
+	}
 	for r := range f.presumed {
 		delete(p.streaks, r.terminal.ID)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"meridian/internal/postgres"
+	"meridian/ledger"
 )
 
 // unit is one unit of work: load, decide, store, as one database transaction
@@ -30,9 +31,12 @@ type unit struct {
 	reversed int
 	// lockCards while they are read, because others are changing them, too.
 	lockCards bool
-	// presumes what need not be read; nil reads everything. learns is what a unit
-	// that was committed teaches.
-	presumes, learns *presumption
+	// presumes what need not be read, of other things than cards, which may be on the
+	// shelf; nil for either reads everything. learns is what a unit that was committed
+	// teaches.
+	presumes *presumption
+	shelf    *ledger.CardShelf
+	learns   *presumption
 }
 
 // run does the unit once. After an error, outcome says whether anything may
@@ -52,12 +56,10 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 	}
 	facts := newFacts(u.bucket, now, u.sw.directory.Load(), len(u.jobs))
 	defer func() {
-		if u.presumes != nil && presumedWrongly(err) {
-			u.presumes.forget(facts)
-		}
+		u.learns.forget(facts, err)
 	}()
 	started := time.Now()
-	l := loader{conn: conn.Conn(), facts: facts, jobs: u.jobs, unlockedCards: !u.lockCards, presumes: u.presumes}
+	l := loader{conn: conn.Conn(), facts: facts, jobs: u.jobs, lockCards: u.lockCards, presumes: u.presumes, shelf: u.shelf}
 	if err := l.load(ctx); err != nil {
 		return 0, err
 	}
