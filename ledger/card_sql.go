@@ -80,14 +80,16 @@ func (s *CardShelf) Fill(ctx context.Context, db Querier) error {
 	return nil
 }
 
-// Every figure that a decision rests on is compared. In the arrays' order, which
-// is that of the cards' ids: two units never wait for each other.
+// All that a decision rests on is compared, the number too: an account may have been
+// given another one. In the arrays' order, which is that of the cards' ids: two units
+// never wait for each other.
 const updateCardsSQL = `
 WITH changed AS (
 	UPDATE card_accounts c SET balance_minor = u.balance_minor, held_minor = u.held_minor, pin_failures = u.pin_failures
 	FROM unnest($1::card_step[]) AS u
 	WHERE c.card_id = u.card_id AND c.balance_minor = u.read_balance_minor AND c.held_minor = u.read_held_minor
 		AND c.pin_failures = u.read_pin_failures AND c.status = u.read_status AND c.expiry = u.read_expiry AND c.currency = u.read_currency
+		AND c.pan_token = u.read_pan_token
 	RETURNING 1)
 SELECT meridian_cards_unmoved(count(*), $2) FROM changed`
 
@@ -98,7 +100,7 @@ func QueueCardChanges(b *pgx.Batch, cards []*CardAccount) {
 		return
 	}
 	slices.SortFunc(cards, func(a, b *CardAccount) int { return cmp.Compare(a.ID, b.ID) })
-	rows := postgres.NewRows(cardStep(), len(cards), 140)
+	rows := postgres.NewRows(cardStep(), len(cards), 160)
 	for _, c := range cards {
 		rows.Begin()
 		rows.Int64(c.ID)
@@ -111,6 +113,7 @@ func QueueCardChanges(b *pgx.Batch, cards []*CardAccount) {
 		rows.Int16(int16(c.read.status))
 		rows.Text(c.read.expiry)
 		rows.Int16(int16(c.read.currency))
+		rows.Bytes(c.Token[:])
 		rows.End()
 	}
 	b.Queue(updateCardsSQL, rows.Known(), rows, len(cards))
@@ -119,7 +122,7 @@ func QueueCardChanges(b *pgx.Batch, cards []*CardAccount) {
 func cardStep() *postgres.RowType {
 	return &postgres.RowType{Name: "card_step", Columns: []uint32{
 		pgtype.Int8OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int2OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int2OID, pgtype.Int2OID,
-		pgtype.BPCharOID, pgtype.Int2OID,
+		pgtype.BPCharOID, pgtype.Int2OID, pgtype.ByteaOID,
 	}}
 }
 

@@ -14,7 +14,8 @@ CREATE TYPE card_step AS (
     read_pin_failures  smallint,
     read_status        smallint,
     read_expiry        char(4),
-    read_currency      smallint
+    read_currency      smallint,
+    read_pan_token     bytea
 );
 CREATE TYPE presumed_window AS (
     calendar_id   smallint,
