@@ -40,6 +40,8 @@ type Facts struct {
 	presumed map[*Request]int32
 	// unread: nothing was read, and no lock is held yet. Nothing refers to an original.
 	unread bool
+	// unreversed keys of batches that have ended must have no tombstones.
+	unreversed []probe
 
 	changes changes
 }

@@ -249,22 +249,27 @@ func (l *loader) queueKeys(b *pgx.Batch) {
 		if len(list.probes) == 0 {
 			continue
 		}
-		rows := postgres.NewRows(keyProbe(), len(list.probes), 80)
-		for _, p := range list.probes {
-			rows.Begin()
-			for _, number := range []int32{p.merchant, p.terminal, p.stan} {
-				rows.Int32(number)
-			}
-			rows.Int16(int16(p.class))
-			rows.Int32(p.batch)
-			rows.End()
-		}
+		rows := probeRows(list.probes)
 		arguments := []any{rows.Known(), l.facts.Bucket, rows}
 		if list.probes[0].batch != anyBatch {
 			arguments = append(arguments, l.facts.Now.Add(-rolloverReversal), l.exclusive)
 		}
 		b.Queue(list.sql, arguments...).Query(func(rows pgx.Rows) error { return l.collectKeys(rows, list.probes[0].batch != anyBatch) })
 	}
+}
+
+func probeRows(probes []probe) *postgres.Rows {
+	rows := postgres.NewRows(keyProbe(), len(probes), 80)
+	for _, p := range probes {
+		rows.Begin()
+		for _, number := range []int32{p.merchant, p.terminal, p.stan} {
+			rows.Int32(number)
+		}
+		rows.Int16(int16(p.class))
+		rows.Int32(p.batch)
+		rows.End()
+	}
+	return rows
 }
 
 func keyProbe() *postgres.RowType {

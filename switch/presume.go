@@ -21,7 +21,9 @@ import (
 //   - A card as it was last seen. It is stored only where it still is so, and it is
 //     stored even if nothing of it changed (package ledger, [ledger.CardShelf]).
 //   - A STAN above the last one that its terminal used in the batch is new. Its key
-//     is inserted, and the insert of one that is stored fails.
+//     is inserted, and the insert of one that is stored fails. Nothing of the batch
+//     before is repeated any more some time after that ended; only a reversal may
+//     still name it, and where that is recent, its tombstone is looked for.
 //   - The window of now, and the terminals' batches. Where a unit presumes them, too,
 //     it reads nothing but the cards that are not on the shelf: it is one round trip or
 //     two. It begins by holding the gate and the windows, as every unit does, if these
@@ -83,9 +85,16 @@ func presumedWrongly(err error) bool {
 	return is && (refused.ConstraintName == "meridian_presumed" || refused.Code == "23505") // unique_violation: a key
 }
 
+// reversible tells whether a reversal may have named the batch before: its terminal
+// may believe that to be the current one, and means this one's sale by it.
+func (s *streak) reversible(r *Request, now time.Time) bool {
+	return r.BatchNo == 0 && s.batch.previous != 0 && now.Before(s.batch.openedAt.Add(rolloverReversal))
+}
+
 // presumeNew returns the streak of the request's terminal where the request's key
-// need not be looked for: its STAN goes on where the last one was. What says of itself that it is a repeat is no
-// new request, and what can be one of a batch that has just ended is looked for.
+// need not be looked for: its STAN goes on where the last one was. What says of itself
+// that it is a repeat is no new request, and what can be one of a batch that has just
+// ended is looked for; so is, by a unit that reads, a tombstone of the batch before.
 func (l *loader) presumeNew(r *Request) *streak {
 	if l.presumes == nil || r.Repeat || r.Kind != KindSale && r.Kind != KindAuthorization {
 		return nil
@@ -94,13 +103,29 @@ func (l *loader) presumeNew(r *Request) *streak {
 	if s == nil || r.STAN <= s.stan || r.BatchNo != 0 && r.BatchNo != s.batch.number || r.BatchNo == 0 && l.facts.Now.Before(s.from) {
 		return nil
 	}
+	if s.reversible(r, l.facts.Now) {
+		if !l.facts.unread {
+			return nil
+		}
+		l.facts.unreversed = append(l.facts.unreversed, probe{r.merchant.ID, r.terminal.ID, r.STAN, s.batch.previous, ClassFinancial})
+	}
 	l.facts.presumed[r] = s.batch.number
 	return s
 }
 
 // presumeAll fills the facts with what is presumed, if that is all but cards, and
 // reads these.
-func (l *loader) presumeAll(ctx context.Context) (bool, error) {
+func (l *loader) presumeAll(ctx context.Context) (presumed bool, err error) {
+	l.facts.unread = true
+	if presumed, err = l.tryPresumeAll(ctx); presumed || err != nil {
+		return presumed, err
+	}
+	l.facts.unread, l.facts.unreversed = false, nil
+	clear(l.facts.presumed)
+	return false, nil
+}
+
+func (l *loader) tryPresumeAll(ctx context.Context) (bool, error) {
 	if l.presumes == nil || l.lockCards {
 		return false, nil
 	}
@@ -132,7 +157,7 @@ func (l *loader) presumeAll(ctx context.Context) (bool, error) {
 			return false, fmt.Errorf("load cards: %w", err)
 		}
 	}
-	f.windows, f.batches, f.unread = windows, batches, true
+	f.windows, f.batches = windows, batches
 	return true, nil
 }
 
@@ -160,8 +185,19 @@ CROSS JOIN LATERAL (
 	SELECT FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.batch_no = u.batch_no AND c.state < 4
 	OFFSET 0) b`
 
+// unreversedSQL looks for tombstones in the batches before.
+const unreversedSQL = `
+SELECT meridian_presumed(count(*), 0)
+FROM unnest($2::key_probe[]) AS u
+CROSS JOIN LATERAL (
+	SELECT FROM idempotency_keys i
+	WHERE i.bucket = $1 AND i.merchant_id = u.merchant_id AND i.terminal_id = u.terminal_id AND i.stan = u.stan AND i.batch_no = u.batch_no
+		AND i.class = u.class AND i.tombstone
+	OFFSET 0) k`
+
 // queueProofs takes the locks of a unit that read nothing, and has it end where
-// windows or batches are not as presumed. It comes before everything else.
+// windows, batches or what came before them are not as presumed. It comes before
+// everything else.
 func queueProofs(b *pgx.Batch, bucket int16, f *Facts) {
 	ledger.QueueHoldWindows(b, bucket, f.windows)
 	rows := postgres.NewRows(&postgres.RowType{Name: "presumed_batch", Columns: []uint32{pgtype.Int4OID, pgtype.Int4OID}}, len(f.batches), 24)
@@ -172,6 +208,10 @@ func queueProofs(b *pgx.Batch, bucket int16, f *Facts) {
 		rows.End()
 	}
 	b.Queue(presumedBatchesSQL, rows.Known(), bucket, rows, len(f.batches))
+	if len(f.unreversed) > 0 {
+		probes := probeRows(f.unreversed)
+		b.Queue(unreversedSQL, probes.Known(), bucket, probes)
+	}
 }
 
 // forget what a unit presumed that turned out wrong, whatever of it that was.
