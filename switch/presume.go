@@ -64,7 +64,8 @@ type windowKey struct{ bucket, calendarID int16 }
 type streak struct {
 	batch batch
 	stan  int32
-	// from then on, a repeat of something in the batch before is not looked for.
+	// from then on, a repeat of something in the batch before is not looked for. It is
+	// not before what is known of that was seen: a sandbox's clock may go back.
 	from time.Time
 }
 
@@ -250,9 +251,9 @@ func (p *presumption) learn(f *Facts) {
 			s = &streak{}
 			p.streaks[key.TerminalID] = s
 		}
-		*s = streak{batch: *b, stan: key.STAN}
-		if b.previous != 0 {
-			s.from = b.openedAt.Add(rolloverRepeat)
+		*s = streak{batch: *b, stan: key.STAN, from: f.Now}
+		if until := b.openedAt.Add(rolloverRepeat); b.previous != 0 && until.After(f.Now) {
+			s.from = until
 		}
 	}
 }
