@@ -42,6 +42,14 @@ type metrics struct {
 	kept                          prometheus.Gauge
 }
 
+func newReversalCounters() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "meridian_reversals_total",
+		Help: "Reversals by who began them: a terminal that did not hear the answer, or the host itself, which had told a " +
+			"failure while the outcome was unknown. Repeats are not counted.",
+	}, []string{"origin"})
+}
+
 func newMetrics(reg prometheus.Registerer) *metrics {
 	phases := prometheus.NewHistogramVec(histogram("meridian_unit_duration_seconds",
 		"Time of one unit of work, which serves many requests, by phase: load, decide and store (with the commit).",
@@ -50,12 +58,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		Name: "meridian_duplicates_total",
 		Help: "Requests whose key was stored already: same content (answered again) or other content (refused).",
 	}, []string{"content"})
-	reversals := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "meridian_reversals_total",
-		Help: "Reversals by who began them: a terminal that did not hear the answer, or the host itself, which had told a " +
-			"failure while the outcome was unknown. Repeats are not counted.",
-	}, []string{"origin"})
-	presumed := prometheus.NewCounterVec(prometheus.CounterOpts{
+	reversals, presumed := newReversalCounters(), prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "meridian_unit_presumed_wrongly_total",
 		Help: "Units of work run once more because something was not as this host last saw it: cards, or others (a key, a batch, " +
 			"a window). Nothing was written before. Many: several hosts serve the same cards or terminals.",
