@@ -19,7 +19,12 @@ type losing struct {
 	down atomic.Bool // nothing comes through
 	lost chan struct{}
 	once sync.Once
+	// trips are round trips: how often the database has said that it is ready for more.
+	trips atomic.Int64
 }
+
+// readyForQuery is what the database ends every answer with, but for its state.
+var readyForQuery = []byte("Z\x00\x00\x00\x05")
 
 func lossy(t *testing.T, raw string) (*losing, string) {
 	t.Helper()
@@ -68,6 +73,7 @@ func lossy(t *testing.T, raw string) (*losing, string) {
 					if p.down.Load() {
 						return // of connections that were there before, too
 					}
+					p.trips.Add(int64(bytes.Count(buf[:n], readyForQuery)))
 					if p.lose.Load() && bytes.Contains(buf[:n], []byte("COMMIT\x00")) {
 						p.lose.Store(false)
 						p.down.Store(true)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"meridian/internal/postgres"
 	"meridian/migrations"
 	"meridian/switch"
@@ -16,22 +18,27 @@ type shaky struct {
 	w      *world
 	p      *losing
 	sw     *switching.Switch
+	counts *prometheus.Registry
 	asked  *switching.Request
 	answer chan switching.Response
 }
 
+// patience that shaky hosts have with a request that nobody is in doubt about.
+const patience = 20 * time.Second
+
 // shaky answers soon what is in doubt, and has all patience with a busy machine.
 func (w *world) shaky() *shaky { return w.shakyFor(time.Second) }
 
-// shakyFor answers what is in doubt after a time.
+// shakyFor answers what is in doubt after a time, and waits for a lock a fifth of it.
 func (w *world) shakyFor(answer time.Duration) *shaky {
 	w.t.Helper()
 	p, through := lossy(w.t.(*testing.T), w.url)
-	pool, err := postgres.Open(context.Background(), through, postgres.Options{Role: migrations.ServiceRole, LockTimeout: 200 * time.Millisecond})
+	pool, err := postgres.Open(context.Background(), through, postgres.Options{Role: migrations.ServiceRole, LockTimeout: answer / 5})
 	w.must(err)
+	counts := prometheus.NewRegistry()
 	sw, err := switching.Start(context.Background(), switching.Options{
-		Pool: w.pool, LanePool: pool, Now: w.clock.Now, Refresh: time.Hour, Lanes: 1,
-		StoreTimeout: 20 * time.Second, AnswerTimeout: answer,
+		Pool: w.pool, LanePool: pool, Now: w.clock.Now, Refresh: time.Hour, Lanes: 1, Registerer: counts,
+		StoreTimeout: patience, AnswerTimeout: answer,
 	})
 	w.must(err)
 	w.t.Cleanup(func() {
@@ -40,7 +47,7 @@ func (w *world) shakyFor(answer time.Duration) *shaky {
 		_ = sw.Shutdown(stop)
 		pool.Close()
 	})
-	return &shaky{w: w, p: p, sw: sw, answer: make(chan switching.Response, 1)}
+	return &shaky{w: w, p: p, sw: sw, counts: counts, answer: make(chan switching.Response, 1)}
 }
 
 // ask for what will be committed, and neither heard of nor to be asked for.

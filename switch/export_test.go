@@ -21,3 +21,10 @@ func (s *Switch) VerifyOnce(ctx context.Context, registry *prometheus.Registry) 
 
 // AllChecks of a verification.
 var AllChecks = allChecks
+
+// Spoil has the decision on a request that a lane has queued panic.
+func (r *Request) Spoil() {
+	m := *r.merchant
+	m.zone = nil
+	r.merchant = &m
+}

@@ -1,0 +1,105 @@
+package switching_test
+
+import (
+	"testing"
+	"time"
+
+	"meridian/switch"
+)
+
+// The host closed a terminal's batch, and the terminal may not know it: what it
+// repeats is found although its STAN is above all of the new batch.
+func TestPresumedNewAcrossARollover(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	s.knows()
+	repeated, marked := w.request(switching.KindSale, 10_00, stan(900)), w.request(switching.KindSale, 20_00, stan(901))
+	tooLate, tombstone := w.request(switching.KindSale, 30_00, stan(902)), w.request(switching.KindSale, 40_00, stan(903))
+	var answers []switching.Response
+	for _, r := range []*switching.Request{repeated, marked, tooLate} {
+		answers = append(answers, w.do(switching.Approved, r))
+	}
+	w.do(switching.Approved, w.request(switching.KindReversal, 40_00, stan(903)))
+	w.must(w.close(till, 0))
+	for range 5 { // more than caution lasts; and its STANs go on below those
+		s.want(switching.Approved, w.request(switching.KindSale, 1))
+	}
+	w.clock.advance(15*time.Minute - time.Nanosecond)
+	w.wantTransfers(0, func() {
+		w.sameAnswer(answers[0], s.want(switching.Approved, copyOf(repeated)))
+		w.sameAnswer(answers[1], s.want(switching.Approved, copyOf(marked, func(r *switching.Request) { r.Repeat = true })))
+		s.want(switching.ReversedBefore, tombstone)
+	})
+	s.want(switching.Approved, w.request(switching.KindSale, 1))
+	w.clock.advance(time.Nanosecond)
+	w.wantTransfers(1, func() {
+		if s.want(switching.Approved, copyOf(tooLate)).Stored {
+			t.Error("a repeat after 15 minutes")
+		}
+	})
+	if s.knows() > 3 {
+		t.Error("goes on reading after 15 minutes")
+	}
+	if _, n := s.wrongly(); n != 1 { // that the batch went on
+		t.Errorf("%d units presumed wrongly, want 1", n)
+	}
+}
+
+// A reversal names the batch that its terminal believes to be the current one, long
+// after the host closed it: the sale that comes after it is not posted, whether the
+// host that it comes to reads or presumes.
+func TestPresumedNoTombstoneOfTheBatchBefore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	s.knows()
+	w.must(w.close(till, 0))
+	w.clock.advance(time.Hour)
+	reverse := func(sale *switching.Request) {
+		w.do(switching.Approved, w.request(switching.KindReversal, sale.AmountMinor, func(r *switching.Request) {
+			r.Original = switching.Reference{STAN: sale.STAN, HasSTAN: true, BatchNo: 1}
+		}))
+	}
+	for _, kind := range []switching.Kind{switching.KindSale, switching.KindAuthorization} {
+		read := w.request(kind, 10_00)
+		reverse(read)
+		w.wantTransfers(0, func() { w.do(switching.ReversedBefore, copyOf(read)) })
+		s.knows()
+		presumed := w.request(kind, 10_00)
+		reverse(presumed)
+		w.wantTransfers(0, func() { s.want(switching.ReversedBefore, copyOf(presumed)) })
+	}
+	// Of another amount it is another sale.
+	s.knows()
+	other := w.request(switching.KindSale, 10_00)
+	reverse(other)
+	s.want(switching.Approved, copyOf(other, func(r *switching.Request) { r.AmountMinor = 11_00 }))
+	// Together with what is read.
+	s.knows()
+	void := s.want(switching.Approved, w.request(switching.KindSale, 5_00))
+	beside := w.request(switching.KindSale, 10_00)
+	reverse(beside)
+	answers, _ := s.together(w.request(switching.KindVoid, 0, of(void)), copyOf(beside))
+	if !answers[0].Approved() || answers[1].Reason != switching.ReversedBefore {
+		t.Errorf("a void and a sale that was reversed were answered %s and %s", answers[0].Reason, answers[1].Reason)
+	}
+	w.verify()
+}
+
+// A sandbox's clock goes on by more than a day, which is when the batch before is
+// forgotten, and back again: it is looked at as it was then.
+func TestPresumedNewAfterTheClockWentBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	s.knows()
+	repeated := w.request(switching.KindSale, 10_00, stan(900))
+	first := w.do(switching.Approved, repeated)
+	w.must(w.close(till, 0))
+	then := w.clock.Now().Add(time.Minute)
+	w.clock.advance(25 * time.Hour)
+	s.knows()
+	w.clock.set(then)
+	w.wantTransfers(0, func() { w.sameAnswer(first, s.want(switching.Approved, copyOf(repeated))) })
+}
