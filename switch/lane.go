@@ -131,7 +131,7 @@ func (l *lane) run(ctx context.Context) {
 		pace.wait(ctx, l.depth())
 		bucket, jobs, closed := l.take()
 		if len(jobs) > 0 {
-			pace.begin(len(jobs))
+			pace.begin(len(jobs), time.Now())
 			l.work(ctx, bucket, jobs, false)
 			continue
 		}
