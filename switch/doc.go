@@ -4,6 +4,7 @@
 //	Submit ─▶ directory ─▶ lane of the merchant's bucket ─▶ unit of work ─▶ answer
 //	                                                        │
 //	                                    load ─▶ Decide ─▶ store ─▶ commit
+//	                         (what is known is not loaded)
 //
 // Invariants:
 //
@@ -11,6 +12,8 @@
 //     posting is not.
 //   - Decide is pure: facts and a request in, a verdict out. No clock, no I/O,
 //     no SQL. What decides a live request also previews one.
+//   - What a lane takes for granted is proved by the transaction that stores what
+//     was decided over it, or nothing is stored: presume.go.
 //   - A key (merchant, terminal, batch, STAN, class) is decided once. The same
 //     content again gets the stored answer; other content gets 94.
 //   - A commit whose outcome is unknown is run again; until it is known, nobody
