@@ -157,6 +157,7 @@ func newFacts(bucket int16, now time.Time, dir *Directory, requests int) *Facts 
 		actedOn:    map[uuid.UUID]bool{},
 		presumed:   make(map[*Request]int32, requests),
 		changes: changes{
+			records: make([]*Record, 0, requests), keys: make([]keyChange, 0, requests), transfers: make([]ledger.Transfer, 0, requests),
 			newBatches: map[int32]newBatch{},
 			dirty:      map[*Record]struct{}{}, told: map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},
 			dirtyCards: make(map[*ledger.CardAccount]struct{}, requests), isNew: make(map[any]struct{}, requests),

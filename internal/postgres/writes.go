@@ -2,8 +2,10 @@ package postgres
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -109,21 +111,21 @@ func (w *Writes) Send(ctx context.Context) error {
 }
 
 func (w *Writes) exchange(pgConn *pgconn.PgConn) error {
-	f := pgConn.Frontend()
-	for i := range w.statements {
-		s := &w.statements[i]
-		f.SendBind(&pgproto3.Bind{
-			PreparedStatement: s.description.Name, ParameterFormatCodes: s.arguments.ParamFormats,
-			Parameters: s.arguments.ParamValues, ResultFormatCodes: s.arguments.ResultFormats,
-		})
-		f.SendExecute(&pgproto3.Execute{})
-		if s.copied != nil {
-			f.Send(&pgproto3.CopyData{Data: s.copied.copyData()})
-			f.Send(&pgproto3.CopyDone{})
-		}
+	kept, _ := pipelines.Get().(*[]byte)
+	if kept == nil {
+		kept = new([]byte)
 	}
-	f.SendSync(&pgproto3.Sync{})
-	if err := f.Flush(); err != nil {
+	pipeline, err := w.appendTo((*kept)[:0])
+	if err != nil {
+		return err
+	}
+	_, err = pgConn.Conn().Write(pipeline)
+	clear(pipeline) // of what the rows said
+	if cap(pipeline) <= pipelineKept {
+		*kept = pipeline
+		pipelines.Put(kept)
+	}
+	if err != nil {
 		return lost("send", err)
 	}
 	var failed error
@@ -147,12 +149,47 @@ func (w *Writes) exchange(pgConn *pgconn.PgConn) error {
 	}
 }
 
-// copyData is the rows with head and tail.
-func (r *Rows) copyData() []byte {
-	data := make([]byte, 0, len(copyHead)+len(r.bytes)+len(copyTail))
-	data = append(data, copyHead...)
-	data = append(data, r.bytes...)
-	return append(data, copyTail...)
+// pipelines are buffers that serve again: the driver makes a new one for each
+// pipeline and lets it grow.
+var pipelines sync.Pool
+
+// pipelineKept bounds what is kept of them, each: a unit of a few hundred sales.
+const pipelineKept = 1 << 20
+
+// appendTo appends the messages of the pipeline (PostgreSQL, Frontend/Backend
+// Protocol, Message Formats).
+func (w *Writes) appendTo(buf []byte) (_ []byte, err error) {
+	for i := range w.statements {
+		s := &w.statements[i]
+		bind := pgproto3.Bind{
+			PreparedStatement: s.description.Name, ParameterFormatCodes: s.arguments.ParamFormats,
+			Parameters: s.arguments.ParamValues, ResultFormatCodes: s.arguments.ResultFormats,
+		}
+		if buf, err = bind.Encode(buf); err != nil {
+			return nil, fmt.Errorf("statement %d: %w", i+1, err)
+		}
+		if buf, err = (&pgproto3.Execute{}).Encode(buf); err != nil {
+			return nil, fmt.Errorf("statement %d: %w", i+1, err)
+		}
+		if s.copied != nil {
+			buf = s.copied.appendCopy(buf)
+		}
+	}
+	if buf, err = (&pgproto3.Sync{}).Encode(buf); err != nil {
+		return nil, fmt.Errorf("end: %w", err)
+	}
+	return buf, nil
+}
+
+// appendCopy appends the rows with head and tail as one CopyData, and a CopyDone.
+func (r *Rows) appendCopy(buf []byte) []byte {
+	const size, done = 4, "c\x00\x00\x00\x04"
+	buf = append(buf, 'd')
+	buf = binary.BigEndian.AppendUint32(buf, uint32(size+len(copyHead)+len(r.bytes)+len(copyTail)))
+	buf = append(buf, copyHead...)
+	buf = append(buf, r.bytes...)
+	buf = append(buf, copyTail...)
+	return append(buf, done...)
 }
 
 // errConnectionLost is in the middle of a pipeline: how far it came is not known.
