@@ -88,7 +88,9 @@ func (s *CardShelf) tokenOf(id int64) ([16]byte, bool) {
 	return token, old
 }
 
+// keep a card, but for what its PIN is verified against: that is read each time.
 func (s *CardShelf) keep(card *CardAccount) {
+	card.PINReference = nil
 	if len(s.young.cards) >= s.room {
 		s.old, s.young = s.young, newShelved()
 	}
