@@ -62,7 +62,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		Name: "meridian_unit_presumed_wrongly_total",
 		Help: "Units of work run once more because something was not as this host last saw it: cards, or others (a key, a batch, " +
 			"a window). Nothing was written before. Many: several hosts serve the same cards or terminals.",
-	}, []string{"what"})
+	}, []string{"kind"})
 	m := &metrics{
 		decisions: decisionCounters{vec: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meridian_decisions_total",
