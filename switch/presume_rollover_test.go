@@ -87,6 +87,29 @@ func TestPresumedNoTombstoneOfTheBatchBefore(t *testing.T) {
 	w.verify()
 }
 
+// A unit that reads presumes the keys of its sales all the same; where it finds the
+// terminal in another batch by then, it looks for them there and in the batch before.
+func TestPresumedNewInABatchThatHasEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	void := s.want(switching.Approved, w.request(switching.KindSale, 5_00))
+	s.knows()
+	repeated := w.request(switching.KindSale, 10_00)
+	first := w.do(switching.Approved, repeated)
+	w.must(w.close(till, 0))
+	s.wantWrongly("beside a void", func() {
+		w.wantTransfers(2, func() { // of the void, and of the sale that held the lane up
+			answers, _ := s.together(w.request(switching.KindVoid, 0, of(void)), copyOf(repeated))
+			if !answers[0].Approved() {
+				t.Errorf("the void was answered %s", answers[0].Reason)
+			}
+			w.sameAnswer(first, answers[1])
+		})
+	})
+	w.verify()
+}
+
 // A sandbox's clock goes on by more than a day, which is when the batch before is
 // forgotten, and back again: it is looked at as it was then.
 func TestPresumedNewAfterTheClockWentBack(t *testing.T) {

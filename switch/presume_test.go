@@ -285,6 +285,15 @@ func TestPresumedKey(t *testing.T) {
 	s.wantWrongly("a void's STAN", func() {
 		w.wantTransfers(0, func() { s.want(switching.RepeatDiffers, w.request(switching.KindSale, 5_00, stan(void.STAN))) })
 	})
+	// What says of itself that it is a repeat is looked for.
+	s.knows()
+	sale = w.request(switching.KindSale, 30_00)
+	first = w.do(switching.Approved, sale)
+	_, before := s.wrongly()
+	w.sameAnswer(first, s.want(switching.Approved, copyOf(sale, func(r *switching.Request) { r.Repeat = true })))
+	if _, now := s.wrongly(); now != before {
+		t.Error("a marked repeat is presumed to be new")
+	}
 }
 
 // Another host has the reversal of a sale that is still on its way to this one.
@@ -424,29 +433,32 @@ func TestPresumedWindow(t *testing.T) {
 }
 
 // The instant of the cutoff comes, and the clock of a sandbox goes back: a sale is in
-// the window of its instant.
+// the window of its instant, whether it states its batch or not.
 func TestPresumedWindowIsOfTheInstant(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := w.patient()
-	for _, c := range []struct {
-		at   time.Time
-		date string
-	}{
-		{cutoff10.Add(-time.Nanosecond), "2026-03-10"},
-		{cutoff10, "2026-03-11"},
-		{cutoff10.Add(-time.Nanosecond), "2026-03-10"},
-		{cutoff10.AddDate(0, 0, 1), "2026-03-12"},
-		{cutoff10.AddDate(0, 0, 1).Add(-time.Nanosecond), "2026-03-11"},
-		{cutoff10.Add(-2 * time.Hour), "2026-03-10"},
-	} {
-		w.clock.set(c.at)
-		if got := s.want(switching.Approved, w.request(switching.KindSale, 1_00)); got.BusinessDate.String() != c.date {
-			t.Errorf("at %s sold on %s, want %s", c.at, got.BusinessDate, c.date)
-		}
-		s.knows()
-		if got := s.want(switching.Approved, w.request(switching.KindSale, 1_00)); got.BusinessDate.String() != c.date {
-			t.Errorf("at %s sold on %s, want %s, once it was known", c.at, got.BusinessDate, c.date)
+	for _, batchNo := range []int32{0, 1} {
+		stated := func(r *switching.Request) { r.BatchNo = batchNo }
+		for _, c := range []struct {
+			at   time.Time
+			date string
+		}{
+			{cutoff10.Add(-time.Nanosecond), "2026-03-10"},
+			{cutoff10, "2026-03-11"},
+			{cutoff10.Add(-time.Nanosecond), "2026-03-10"},
+			{cutoff10.AddDate(0, 0, 1), "2026-03-12"},
+			{cutoff10.AddDate(0, 0, 1).Add(-time.Nanosecond), "2026-03-11"},
+			{cutoff10.Add(-2 * time.Hour), "2026-03-10"},
+		} {
+			w.clock.set(c.at)
+			if got := s.want(switching.Approved, w.request(switching.KindSale, 1_00, stated)); got.BusinessDate.String() != c.date {
+				t.Errorf("batch %d, at %s sold on %s, want %s", batchNo, c.at, got.BusinessDate, c.date)
+			}
+			s.knows(stated)
+			if got := s.want(switching.Approved, w.request(switching.KindSale, 1_00, stated)); got.BusinessDate.String() != c.date {
+				t.Errorf("batch %d, at %s sold on %s, want %s, once it was known", batchNo, c.at, got.BusinessDate, c.date)
+			}
 		}
 	}
 	s.wantNeverWrong()
@@ -522,5 +534,14 @@ func TestPresumedPIN(t *testing.T) {
 	w.sql(`UPDATE card_accounts SET pin_failures = 0 WHERE card_id = 1`)
 	ask(second, switching.Approved, 0, w.request(switching.KindSale, 1_00, right))
 	ask(first, switching.Approved, 0, w.request(switching.KindSale, 1_00))
+	// The card gets another PIN, which is no part of what its change is compared with.
+	for range 10 { // more than caution lasts
+		ask(first, switching.Approved, 0, w.request(switching.KindSale, 1, right))
+	}
+	reference, err := w.module.ReferenceClearPIN(wrongPIN, token(cardNumber(0)))
+	w.must(err)
+	w.sql(`UPDATE card_accounts SET pin_reference = $1 WHERE card_id = 1`, reference)
+	ask(first, switching.IncorrectPIN, 1, w.request(switching.KindSale, 1_00, right))
+	ask(first, switching.Approved, 0, w.request(switching.KindSale, 1_00, wrong))
 	w.verify()
 }
