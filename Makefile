@@ -109,7 +109,7 @@ observe: go postgres prometheus ## Let a Prometheus watch a sandbox: no alert fo
 	@MERIDIAN_TEST_PROMETHEUS='$(OBSERVETIME)' $(GO) test -v -count=1 -timeout=12h -run '^TestObserve$$' ./deploy
 
 .PHONY: mutants
-mutants: go postgres ## Plant faults in a copy of the switch and see that its property test finds each (ONLY=REGEX for some)
+mutants: go postgres ## Plant faults in a copy of the switch and see that its tests find each (ONLY=REGEX for some)
 	@GO='$(GO)' scripts/mutants.sh '$(ONLY)'
 
 .PHONY: bench

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# mutants.sh [REGEX] — plants faults in a copy of this tree, one at a time, and runs the property test of switch/model on
-# each; with a REGEX only those whose names match it. It succeeds if the test finds every one. The copy is thrown away;
-# the tree is not touched.
+# mutants.sh [REGEX] — plants faults in a copy of this tree, one at a time, and runs the test that must find it: a property
+# test of switch/model, or a test of one thing; with a REGEX only faults whose names match it. It succeeds if every one is
+# found. The copy is thrown away; the tree is not touched.
 set -euo pipefail
 
 go=${GO:-go}
@@ -16,25 +16,36 @@ cd "$copy"
 # How many sequences a mutant may survive: the rarest here is found after some hundred.
 checks=2000
 
-# property TEST CHECKS — runs a property test; what it says is in $copy/out.
-property() {
-  "$go" test -count=1 -timeout=20m ./switch -run "^$1\$" -rapid.checks="$2" -rapid.shrinktime=1s -rapid.nofailfile >out 2>&1
+# passes TEST CHECKS — runs a test, a property test on so many sequences; what it says is in $copy/out.
+passes() {
+  "$go" test -count=1 -timeout=20m ./switch -run "^($1)\$" -rapid.checks="$2" -rapid.shrinktime=1s -rapid.nofailfile >out 2>&1
+}
+
+# failed TEST — whether the test that did not pass says what is wrong, and did not break.
+failed() {
+  case $1 in
+    TestModel | TestModelRaces) grep -q -e 'failed after [0-9]* tests' -e 'no order explains this race' out ;;
+    *) grep -q -e "^--- FAIL: $1 " out && ! grep -q -e '^panic:' out ;;
+  esac
 }
 
 planted=0
 missed=0
-# mutant NAME TEST FILE SED-SCRIPT [FILE SED-SCRIPT]…
+# mutant NAME TEST FILE SED-COMMAND [FILE SED-COMMAND]… — every command must change something.
 mutant() {
   local name=$1 test=$2 started=$SECONDS
   shift 2
   [[ $name =~ $only ]] || return 0
   local files=()
   while [ $# -gt 0 ]; do
-    files+=("$1")
-    cp "$1" "$1.sound"
-    sed "$2" "$1.sound" >"$1"
-    if cmp -s "$1" "$1.sound"; then
-      printf '%s: nothing to change in %s: it has been rewritten, and this script must follow\n' "$name" "$1" >&2
+    if [ ! -e "$1.sound" ]; then
+      cp "$1" "$1.sound"
+      files+=("$1")
+    fi
+    cp "$1" before
+    sed "$2" before >"$1"
+    if cmp -s before "$1"; then
+      printf '%s: nothing to change in %s by %s: it has been rewritten, and this script must follow\n' "$name" "$1" "$2" >&2
       exit 2
     fi
     shift 2
@@ -45,10 +56,10 @@ mutant() {
     exit 2
   fi
   planted=$((planted + 1))
-  if property "$test" "$checks"; then
+  if passes "$test" "$checks"; then
     missed=$((missed + 1))
     printf 'MISSED  %s\n' "$name"
-  elif grep -q -e 'failed after [0-9]* tests' -e 'no order explains this race' out; then
+  elif failed "$test"; then
     printf 'found   %s (%s, %d s)\n' "$name" "$test" $((SECONDS - started))
   else
     printf '%s: the test broke instead of failing\n' "$name" >&2
@@ -58,9 +69,9 @@ mutant() {
   for file in "${files[@]}"; do mv "$file.sound" "$file"; done
 }
 
-for test in TestModel TestModelRaces; do
-  if ! property $test 20; then
-    printf 'the property test fails without a mutant\n' >&2
+for test in TestModel TestModelRaces 'TestPresumed.*|TestOneRoundTripInDoubt'; do
+  if ! passes "$test" 20; then
+    printf 'a test fails without a mutant\n' >&2
     tail -n 50 out >&2
     exit 1
   fi
@@ -68,12 +79,15 @@ done
 
 # The instant, the original, the repeat.
 mutant 'the instant of the cutoff belongs to the day that ends' TestModel \
-  ledger/sql.go 's/e\.closes_at > \$3/e.closes_at >= $3/; s/d\.opens_at <= \$3/d.opens_at < $3/' \
+  ledger/sql.go 's/e\.closes_at > \$3/e.closes_at >= $3/' \
+  ledger/sql.go 's/d\.opens_at <= \$3/d.opens_at < $3/' \
   ledger/window.go 's/now\.Before(w\.ClosesAt)/!now.After(w.ClosesAt)/'
 mutant 'the original is not locked' TestModelRaces \
   switch/sql.go 's/FOR UPDATE OF t//'
 mutant 'a card is stored whatever has become of it' TestModelRaces \
-  ledger/card_sql.go 's/ AND c\.balance_minor = u\.read_balance_minor AND c\.held_minor = u\.read_held_minor$//;s/u\.read_pin_failures AND c\.status = u\.read_status$/u.read_pin_failures/'
+  ledger/card_sql.go 's/ AND c\.balance_minor = u\.read_balance_minor AND c\.held_minor = u\.read_held_minor$//' \
+  ledger/card_sql.go '/^		AND c\.pin_failures = u\.read_pin_failures AND/d' \
+  ledger/card_sql.go '/^		AND c\.pan_token = u\.read_pan_token$/d'
 mutant 'refunds are not summed' TestModel \
   switch/decide_cancel.go 's/changed\.RefundedMinor += /changed.RefundedMinor = /'
 mutant "a void posts in today's window" TestModel \
@@ -122,8 +136,8 @@ mutant 'a review is decided twice' TestModelRaces \
 
 # Batches.
 mutant "a batch's totals are net" TestModel \
-  switch/batch_sql.go 's/ OR t\.kind = 5 AND o\.terminal_id = c\.terminal_id AND o\.batch_no = c\.batch_no) AS sale_count/) AS sale_count/
-    s/WHEN t\.kind = 5 AND o\.terminal_id = c\.terminal_id AND o\.batch_no = c\.batch_no THEN t\.amount_minor END/END/'
+  switch/batch_sql.go 's/ OR t\.kind = 5 AND o\.terminal_id = c\.terminal_id AND o\.batch_no = c\.batch_no) AS sale_count/) AS sale_count/' \
+  switch/batch_sql.go 's/WHEN t\.kind = 5 AND o\.terminal_id = c\.terminal_id AND o\.batch_no = c\.batch_no THEN t\.amount_minor END/END/'
 mutant 'a batch that ended settles nothing' TestModel \
   switch/decide.go 's/d\.policy\.SettledByBatch &&/false \&\&/'
 mutant 'a batch without transactions is closed at the cutoff' TestModel \
@@ -137,13 +151,56 @@ mutant 'a batch is closed while sales get into it' TestModelRaces \
 mutant 'cash handed out is charged for' TestModel \
   ledger/cutover_close.go 's/(sum(net) - sum(cashback))::bigint/sum(net)::bigint/'
 mutant 'a discount comes back by the terms of the refund' TestModel \
-  ledger/cutover_return.go 's/cl\.terms\.Network(bin), DateOf(of))/cl.terms.Network(bin), cl.window.date)/;s/^	var of time\.Time$/	var of time.Time; _ = of/'
+  ledger/cutover_return.go 's/cl\.terms\.Network(bin), DateOf(of))/cl.terms.Network(bin), cl.window.date)/' \
+  ledger/cutover_return.go 's/^	var of time\.Time$/	var of time.Time; _ = of/'
 mutant 'halves are rounded up' TestModel \
   internal/money/arithmetic.go 's/remainder == rest && quotient%2 == 1/remainder == rest/'
 mutant 'a reserve is given back a day late' TestModel \
   ledger/cutover_reserve.go 's/BETWEEN \$2::date - \$4::integer AND \$2 AND/BETWEEN $2::date - $4::integer AND $2::date - 1 AND/'
 mutant 'what a merchant owes is not recovered' TestModel \
   ledger/settlement.go 's/s\.RecoveredMinor = max(0, min(total\.minor, owed\.minor))/s.RecoveredMinor = 0/'
+
+# What a lane presumes (switch/presume.go). Cards:
+mutant 'what a card has may be another amount by then' TestPresumedMoney \
+  ledger/card_sql.go 's/ AND c\.balance_minor = u\.read_balance_minor AND/ AND/'
+mutant 'a card is not proved where nothing of it changed' TestPresumedMoney \
+  switch/presume.go 's/^		if card\.Presumed {$/		if card.Presumed \&\& false {/'
+mutant "a card's number may be another one by then" TestPresumedCard \
+  ledger/card_sql.go '/^		AND c\.pan_token = u\.read_pan_token$/d'
+mutant 'a card that was presumed wrongly is presumed again' TestPresumedCard \
+  switch/presume.go '/^		p\.cards\.Drop(f\.cardsByID)$/d'
+mutant 'a PIN is verified against what was presumed' TestPresumedPIN \
+  switch/load.go 's/^		if j\.request\.PIN != nil {$/		if false {/'
+
+# Windows and batches:
+mutant 'a window that is being closed takes what presumed it' TestPresumedWindow \
+  ledger/sql.go 's/ AND s\.state = 1$//'
+mutant 'a window takes what is before its time, when the clock went back' TestPresumedWindowIsOfTheInstant \
+  switch/presume.go 's/ || f\.Now\.Before(w\.OpensAt) {/ {/'
+mutant 'a batch in upload takes what presumed it' TestPresumedBatch \
+  switch/presume.go 's/ AND c\.state < 4$//'
+mutant 'a batch is proved by whichever the terminal is in' TestPresumedBatch \
+  switch/presume.go 's/ AND c\.batch_no = u\.batch_no AND c\.state < 4$/ AND c.state < 4/'
+mutant 'a batch that ends with its date is presumed' TestPresumedBatchEndsWithItsDate \
+  switch/presume.go 's/ || r\.merchant\.Policy\.AutoCloseBatch && b\.endsWith(w\.Date) {/ {/'
+
+# Keys:
+mutant 'a key that is stored is presumed to be new again' TestPresumedKey \
+  switch/presume.go 's/ || refused\.Code == "23505")/)/'
+mutant 'a key is presumed in a batch that has ended' TestPresumedNewInABatchThatHasEnded \
+  switch/unit.go 's/^		if !facts\.proves(j\.request, key) {$/		if false {/'
+mutant 'a reversal that named the batch before is not looked for' TestPresumedNoTombstoneOfTheBatchBefore \
+  switch/presume.go '/^		l\.facts\.unreversed = append(/d'
+mutant 'a unit that reads does not look for one either' TestPresumedNoTombstoneOfTheBatchBefore \
+  switch/presume.go 's/^		if !l\.facts\.unread {$/		if false {/'
+mutant 'a repeat of the batch before is presumed to be new' TestPresumedNewAcrossARollover \
+  switch/presume.go 's/^			s\.from = until$/			_ = until/'
+mutant 'a repeat of the batch before is presumed to be new, when the clock went back' TestPresumedNewAfterTheClockWentBack \
+  switch/presume.go 's/, from: f\.Now}$/}/'
+mutant 'what says that it is a repeat is presumed to be new' TestPresumedKey \
+  switch/presume.go 's/l\.presumes == nil || r\.Repeat || /l.presumes == nil || /'
+mutant 'a unit in doubt presumes' TestOneRoundTripInDoubt \
+  switch/lane.go 's/^	if !doubt && !u\.lockCards {$/	if !u.lockCards {/'
 
 if [ "$missed" -gt 0 ]; then
   printf '%d of %d mutants missed\n' "$missed" "$planted"
