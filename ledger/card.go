@@ -42,7 +42,8 @@ type CardAccount struct {
 	read cardState
 }
 
-// cardState is what of a card may change while a decision rests on it.
+// cardState is what of a card may change while a decision rests on it, but for its
+// number (Token), which no unit of work changes, and the PIN's reference.
 type cardState struct {
 	balanceMinor, heldMinor int64
 	pinFailures             int16

@@ -61,7 +61,8 @@ func (s *CardShelf) Take(tokens [][16]byte, ids []int64, found func(*CardAccount
 	return otherTokens, otherIDs
 }
 
-// taken is a copy for a unit of work, which is as it was read.
+// taken is a copy for a unit of work, to be stored where the card is still as it is on
+// the shelf.
 func (c *CardAccount) taken() *CardAccount {
 	card := *c
 	card.Presumed, card.read = true, c.state()

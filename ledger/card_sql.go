@@ -15,9 +15,9 @@ import (
 )
 
 // Cards are shared by all buckets, so units of work that have nothing else in
-// common meet on them. A unit reads them as they are, or takes them as it knows
-// them ([CardShelf]), and holds no lock while it decides; its last statement
-// changes those that are still as it read them, and ends the unit where one is not
+// common meet on them. A unit reads them as they are, or takes them as its host knows
+// them ([CardShelf]), and holds no lock on them while it decides; what it stores
+// changes those that are still as it took them, and ends the unit where one is not
 // ([CardsMoved]). Run again, it reads what it had not read, and locks what it had.
 
 const cardColumns = `card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, held_minor, pin_reference, pin_failures`
@@ -81,8 +81,9 @@ func (s *CardShelf) Fill(ctx context.Context, db Querier) error {
 }
 
 // All that a decision rests on is compared, the number too: an account may have been
-// given another one. In the arrays' order, which is that of the cards' ids: two units
-// never wait for each other.
+// given another one. Only the PIN's reference is not: a unit that verifies a PIN reads
+// the card. In the array's order, which is that of the cards' ids: two units never wait
+// for each other.
 const updateCardsSQL = `
 WITH changed AS (
 	UPDATE card_accounts c SET balance_minor = u.balance_minor, held_minor = u.held_minor, pin_failures = u.pin_failures

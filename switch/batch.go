@@ -185,7 +185,7 @@ type batchWrite struct {
 	next                *batch  // opened by this change; nil for none
 }
 
-// batchOf a terminal now, as the facts have it; its first is 1.
+// batch of a terminal now, as the facts have it; its first is 1.
 func (f *Facts) batch(terminalID int32) *batch {
 	if b := f.batches[terminalID]; b != nil {
 		return b

@@ -38,9 +38,10 @@ type Facts struct {
 	references *Directory
 	// presumed are requests whose keys nobody looked for, in these batches (presume.go).
 	presumed map[*Request]int32
-	// unread: nothing was read, and no lock is held yet. Nothing refers to an original.
+	// unread: nothing was read but cards, and no lock is held yet. Nothing refers to an original.
 	unread bool
-	// unreversed keys of batches that have ended must have no tombstones.
+	// unreversed are keys in the batches before, which must not be there as tombstones
+	// when the unit is stored.
 	unreversed []probe
 
 	changes changes

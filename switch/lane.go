@@ -29,8 +29,8 @@ type job struct {
 }
 
 // lane runs the units of work of its buckets, one at a time: a merchant's
-// requests keep their order. It gathers what comes while a unit commits, and waits
-// for nothing when idle (pace.go).
+// requests keep their order. It gathers what comes while a unit commits, and for a
+// moment more where that is much (pace.go).
 type lane struct {
 	sw   *Switch
 	rrns rrnSource
@@ -198,8 +198,11 @@ func (l *lane) work(ctx context.Context, bucket int16, jobs []*job, doubt bool) 
 	}
 }
 
-// try runs the unit once. A unit that is not in doubt has until its first
-// deadline; one in doubt must be settled whatever it takes.
+// try runs the unit until it ends by something else than what it took for granted: it
+// is run again at once without, first of other things than cards, of cards, and at last
+// of cards that stay as they were read. That is four runs at most. A unit that is not in
+// doubt has until its first deadline; one in doubt presumes nothing, and must be settled
+// whatever it takes.
 func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (postgres.Outcome, error) {
 	until := time.Now().Add(l.sw.opts.StoreTimeout)
 	if !doubt {

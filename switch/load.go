@@ -34,12 +34,14 @@ const originalDepth = 3
 //	pipeline 2: originals, locked in the order of their ids, as deep as they go
 //	pipeline 3: holds, locked in the order of their ids, and cards
 //
-// A unit of sales needs the first alone, or its cards alone, or nothing (presume.go). Originals are locked before holds and
-// holds before cards, in every unit: two units never wait for each other. Cards
-// are locked when they are stored, and here only by a unit that is run again
-// because one had changed meanwhile. Such a unit has its cards before its keys:
-// if another host is at the same key with the same card at that moment, Postgres
-// ends one of the two.
+// A unit of sales and authorizations needs the first alone; or none of them, and at
+// most the cards that are not known, outside of any transaction (presume.go).
+//
+// Originals are locked before holds and holds before cards, in every unit: two units
+// never wait for each other. Cards are locked when they are stored, and here only by a
+// unit that is run again because one had changed meanwhile, or by a cautious one
+// (caution.go). Such a unit has its cards before its keys: if another host is at the
+// same key with the same card at that moment, Postgres ends one of the two.
 type loader struct {
 	conn  *pgx.Conn
 	facts *Facts
@@ -53,9 +55,9 @@ type loader struct {
 	// lockCards that are read. Otherwise what the unit stores of cards tells whether
 	// they were as read.
 	lockCards bool
-	// presumes what need not be read, of other things than cards; nil reads everything.
+	// presumes what need not be read, of other things than cards; nil reads all of that.
 	presumes *presumption
-	// shelf has cards that need not be read; nil reads all.
+	// shelf has cards that need not be read; nil reads all cards.
 	shelf *ledger.CardShelf
 	// exclusive: the unit ends batches, and runs alone in its bucket.
 	exclusive bool
@@ -197,9 +199,9 @@ func (l *loader) calendars() []int16 {
 	return ids
 }
 
-// queueCards reads the cards of the requests, and those of these ids, but for what
-// is presumed of them. A PIN is verified against a reference that is read: nothing
-// that is stored would tell that it has changed.
+// queueCards reads the cards of the requests, and those of these ids, but for those on
+// the shelf. A PIN is verified against a reference that is read: nothing that is stored
+// would tell that it has changed.
 func (l *loader) queueCards(b *pgx.Batch, ids []int64) {
 	read, tokens := l.tokens()
 	if l.shelf != nil {

@@ -25,10 +25,10 @@ import (
 //     before is repeated any more some time after that ended; only a reversal may
 //     still name it, and where that is recent, its tombstone is looked for.
 //   - The window of now, and the terminals' batches. Where a unit presumes them, too,
-//     it reads nothing but the cards that are not on the shelf: it is one round trip or
-//     two. It begins by holding the gate and the windows, as every unit does, if these
-//     take work; and behind the gate, where no batch ends any more, it looks at the
-//     batches.
+//     it reads nothing but the cards that are not on the shelf, or whose PINs it has to
+//     verify: it is one round trip or two. What it stores begins with the locks that
+//     every unit has, on the gate and the windows, and goes on only where these take
+//     work; and behind the gate, where no batch ends any more, with a look at the batches.
 //
 // A unit that presumed wrongly has written nothing. It is run again and reads what it
 // had presumed. A unit in doubt reads everything.
@@ -64,12 +64,14 @@ type windowKey struct{ bucket, calendarID int16 }
 type streak struct {
 	batch batch
 	stan  int32
-	// from then on, a repeat of something in the batch before is not looked for. It is
-	// not before what is known of that was seen: a sandbox's clock may go back.
+	// from is when a key without a stated batch may be presumed to be new: a repeat of
+	// something in the batch before is not looked for any more. It is no earlier than the
+	// unit that the batch is known from: to a sandbox's clock that went back, it may be
+	// another batch.
 	from time.Time
 }
 
-// streaksMax bounds what a lane remembers; past it, it begins anew.
+// streaksMax terminals are what a lane remembers, in some 50 MB; past it, it begins anew.
 const streaksMax = 1 << 18
 
 // errPresumed: a unit took something for granted that turned out otherwise, before
@@ -215,7 +217,8 @@ func queueProofs(b *pgx.Batch, bucket int16, f *Facts) {
 	}
 }
 
-// forget what a unit presumed that turned out wrong, whatever of it that was.
+// forget all that a unit presumed, of cards or of other things, where something of that
+// turned out wrong: what it was is not known.
 func (p *presumption) forget(f *Facts, err error) {
 	if ledger.CardsMoved(err) {
 		p.cards.Drop(f.cardsByID)

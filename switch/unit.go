@@ -31,12 +31,12 @@ type unit struct {
 	reversed int
 	// lockCards while they are read, because others are changing them, too.
 	lockCards bool
-	// presumes what need not be read, of other things than cards, which may be on the
-	// shelf; nil for either reads everything. learns is what a unit that was committed
-	// teaches.
+	// presumes and shelf are what it need not read, of other things than cards and of
+	// cards; with nil it reads them.
 	presumes *presumption
 	shelf    *ledger.CardShelf
-	learns   *presumption
+	// learns from what was committed, and forgets what turned out wrong.
+	learns *presumption
 }
 
 // run does the unit once. After an error, outcome says whether anything may
