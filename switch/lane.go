@@ -42,6 +42,7 @@ type lane struct {
 	length int
 	closed bool
 	wake   chan struct{} // holds one token: there is work, or the lane is closed
+	enough chan struct{} // holds one token: so many requests wait that a unit is not waited for
 
 	caution  caution
 	presumes presumption
@@ -49,7 +50,7 @@ type lane struct {
 
 func newLane(sw *Switch) *lane {
 	return &lane{
-		sw: sw, queues: map[int16][]*job{}, wake: make(chan struct{}, 1),
+		sw: sw, queues: map[int16][]*job{}, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1),
 		presumes: newPresumption(sw.cards),
 	}
 }
@@ -67,6 +68,12 @@ func (l *lane) add(bucket int16, j *job) bool {
 	l.queues[bucket] = append(l.queues[bucket], j)
 	l.length++
 	l.signal()
+	if l.length == paceEnough {
+		select {
+		case l.enough <- struct{}{}:
+		default:
+		}
+	}
 	return true
 }
 
@@ -128,7 +135,7 @@ func unitEnd(jobs []*job) int {
 func (l *lane) run(ctx context.Context) {
 	var pace pace
 	for {
-		pace.wait(ctx, l.depth())
+		pace.wait(ctx, l.depth(), l.enough)
 		bucket, jobs, closed := l.take()
 		if len(jobs) > 0 {
 			pace.begin(len(jobs), time.Now())

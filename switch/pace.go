@@ -36,16 +36,22 @@ const (
 	paceMemory = 8
 )
 
-// wait until the next unit is to begin, or ctx ends.
-func (p *pace) wait(ctx context.Context, queued int) {
+// wait until the next unit is to begin: its time has come, there are enough
+// requests, or ctx ends.
+func (p *pace) wait(ctx context.Context, queued int, enough <-chan struct{}) {
 	left := p.left(queued, time.Now())
 	if left <= 0 {
 		return
+	}
+	select {
+	case <-enough: // of a unit before
+	default:
 	}
 	timer := time.NewTimer(left)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
+	case <-enough:
 	case <-timer.C:
 	}
 }
