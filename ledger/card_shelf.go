@@ -116,6 +116,13 @@ func (s *CardShelf) fill(card *CardAccount) {
 	}
 }
 
+// Clear forgets every card.
+func (s *CardShelf) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.young, s.old = newShelved(), newShelved()
+}
+
 // Drop forgets cards.
 func (s *CardShelf) Drop(cards map[int64]*CardAccount) {
 	s.mu.Lock()

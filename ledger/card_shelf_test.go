@@ -105,6 +105,12 @@ func TestShelfHandsOutCopies(t *testing.T) {
 	if _, kept := balance(s, 2); kept {
 		t.Error("dropped from the older generation, and still there")
 	}
+	s.Clear()
+	for id := 1; id <= 8; id++ {
+		if _, kept := balance(s, id); kept {
+			t.Errorf("card %d is there after everything was cleared", id)
+		}
+	}
 }
 
 // cardRows are rows of cards, as a database gives them; only what is scanned.

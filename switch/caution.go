@@ -25,8 +25,11 @@ func (c *caution) next() bool {
 	return false
 }
 
-// met another unit: one that was not cautious is run again.
-func (c *caution) met() {
+// met another unit: one that was not cautious is run again. It tells whether that
+// was not long after the meeting before.
+func (c *caution) met() (again bool) {
+	again = c.level > 0
 	c.left = 1 << c.level
 	c.level = min(c.level+2, cautionMax) // one more than next takes off again
+	return again
 }

@@ -237,7 +237,7 @@ func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (
 			u.presumes = nil
 		case u.shelf != nil && ledger.CardsMoved(err):
 			l.sw.metrics.presumedCards.Inc()
-			l.presumes.cardCaution.met()
+			l.metOldCards()
 			u.shelf = nil
 		case !u.lockCards && ledger.CardsMoved(err):
 			l.sw.metrics.cardsMoved.Inc()

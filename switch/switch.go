@@ -119,6 +119,7 @@ type Switch struct {
 
 	ring     *Keyring
 	cards    *ledger.CardShelf
+	oldCards chan struct{} // holds one token: the shelf was cleared
 	signIns  chan struct{} // bounds sign-ins under way
 	signRRNs signInRRNs
 }
@@ -131,7 +132,7 @@ func Start(ctx context.Context, o Options) (*Switch, error) {
 	s.cutovers = newCutoverMetrics(o.Registerer)
 	s.signOns = make(chan struct{}, signOnsAtOnce)
 	s.ring, s.signIns = newKeyring(&s.opts), make(chan struct{}, signInsAtOnce)
-	s.cards = ledger.NewCardShelf(s.opts.CardsKept)
+	s.cards, s.oldCards = ledger.NewCardShelf(s.opts.CardsKept), make(chan struct{}, 1)
 	dir, err := LoadDirectory(ctx, s.pool)
 	if err != nil {
 		return nil, err
@@ -150,7 +151,7 @@ func Start(ctx context.Context, o Options) (*Switch, error) {
 		s.lanes = append(s.lanes, l)
 		s.running.Go(func() { l.run(running) })
 	}
-	s.keepers.Go(func() { s.fillShelf(running) })
+	s.keepers.Go(func() { s.keepShelf(running) })
 	s.keepers.Go(func() { s.ring.run(running) })
 	s.keepers.Go(func() { s.keepHouse(running) })
 	s.keepers.Go(func() { s.watchDeadlines(running) })
@@ -247,14 +248,6 @@ func (s *Switch) answer(j *job, r Response) {
 	}
 	s.metrics.answered(j, &r)
 	j.done(r)
-}
-
-// fillShelf reads cards ahead of the units that want them. One that is not known is
-// read by its unit.
-func (s *Switch) fillShelf(ctx context.Context) {
-	if err := s.cards.Fill(ctx, s.pool); err != nil && ctx.Err() == nil {
-		s.log.Warn("cards are not read ahead", "error", err)
-	}
 }
 
 // watchDeadlines answers what waits behind a unit that is held up, and shows
