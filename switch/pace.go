@@ -27,9 +27,8 @@ const (
 	// paceMost is what a request waits longer at most, and nothing where commits
 	// take as long. No terminal sees it.
 	paceMost = 8 * time.Millisecond
-	// paceEnough requests make a unit at once, where they are there when the one before
-	// has ended: what comes during a wait does not shorten it.
-	paceEnough = 128
+	// paceEnough requests make a unit at once: with as many, its own cost is less than theirs.
+	paceEnough = 32
 	// paceFrom: from so many requests in a unit, usually, there is something to gather.
 	paceFrom = 1.5
 	// paceMemory is how many units the usual is an average of.
