@@ -224,6 +224,9 @@ func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (
 	}
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
+	turn := l.sw.turns.take(jobs)
+	defer turn.end()
+	turn.wait(ctx)
 	u := unit{sw: l.sw, bucket: bucket, jobs: jobs, rrns: &l.rrns, doubt: doubt, lockCards: l.caution.next(), learns: &l.presumes}
 	if !doubt && !u.lockCards {
 		u.presumes, u.shelf = l.presumes.offer()

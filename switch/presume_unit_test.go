@@ -2,8 +2,11 @@ package switching_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"meridian/switch"
 )
@@ -263,5 +266,44 @@ func TestOneRoundTripInDoubt(t *testing.T) {
 		w.wantRepeats(switching.Approved, r, found)
 		w.wantAvailable(spent + 10_00)
 		w.verify()
+	}
+}
+
+// Lanes of one host know of each other's units: at one card, both all the time, none
+// is surprised, and none reads what it knows.
+func TestLanesAtOneCard(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sql(`UPDATE merchants SET bucket = 1 WHERE mid = $1`, kiosk)
+	counts := prometheus.NewRegistry()
+	sw, err := switching.Start(t.Context(), switching.Options{
+		Pool: w.pool, Now: w.clock.Now, Refresh: time.Hour, Lanes: 2, Registerer: counts,
+		StoreTimeout: time.Minute, AnswerTimeout: 2 * time.Minute,
+	})
+	w.must(err)
+	const sales = 100
+	spent := opened - w.available(0)
+	var lanes sync.WaitGroup
+	for _, where := range []func(*switching.Request){at(shop, till), at(kiosk, booth)} {
+		var list []*switching.Request
+		for range sales {
+			list = append(list, w.request(switching.KindSale, 1, where))
+		}
+		lanes.Go(func() {
+			for _, sale := range list {
+				if got, err := askOf(t.Context(), sw, sale); err != nil || !got.Approved() {
+					t.Errorf("answered %s, %v", got.Reason, err)
+					return
+				}
+			}
+		})
+	}
+	lanes.Wait()
+	w.must(sw.Shutdown(t.Context()))
+	w.verify()
+	w.wantAvailable(spent + 2*sales)
+	got := series(t, counts)
+	if cards, conflicts := got["meridian_unit_presumed_wrongly_total cards"], got["meridian_unit_card_conflicts_total"]; cards+conflicts > 0 {
+		t.Errorf("%v units met a card that had changed, %v while they read it", cards, conflicts)
 	}
 }

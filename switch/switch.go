@@ -120,6 +120,7 @@ type Switch struct {
 	ring     *Keyring
 	cards    *ledger.CardShelf
 	oldCards chan struct{} // holds one token: the shelf was cleared
+	turns    *cardTurns
 	signIns  chan struct{} // bounds sign-ins under way
 	signRRNs signInRRNs
 }
@@ -133,6 +134,7 @@ func Start(ctx context.Context, o Options) (*Switch, error) {
 	s.signOns = make(chan struct{}, signOnsAtOnce)
 	s.ring, s.signIns = newKeyring(&s.opts), make(chan struct{}, signInsAtOnce)
 	s.cards, s.oldCards = ledger.NewCardShelf(s.opts.CardsKept), make(chan struct{}, 1)
+	s.turns = newCardTurns(s.opts.StoreTimeout)
 	dir, err := LoadDirectory(ctx, s.pool)
 	if err != nil {
 		return nil, err
