@@ -13,13 +13,16 @@ func TestBenchMeasuresEverything(t *testing.T) {
 	t.Parallel()
 	command := exec.CommandContext(t.Context(), binary(t), "bench", "--output", "json",
 		"--rounds", "1", "--each", "200ms", "--merchants", "16", "--cards", "400", "--connections", "1,8", "--idle", "50", "--stored", "500",
-		"--only", "approval|ledger path|sales|mix|echo")
+		"--only", "approval|ledger path|sales|mix|echo|killed")
 	output, err := command.Output()
 	if err != nil {
 		t.Fatalf("%v: %s", err, stderrOf(err))
 	}
 	var report struct {
-		Verified     bool `json:"verified"`
+		Verified bool `json:"verified"`
+		Killed   struct {
+			Answered, Repeated, Lost, Twice int
+		} `json:"killed"`
 		Measurements []struct {
 			Name string  `json:"name"`
 			PerS float64 `json:"per_s"`
@@ -40,6 +43,10 @@ func TestBenchMeasuresEverything(t *testing.T) {
 		if !measured[name] {
 			t.Errorf("%q was not measured: %v", name, measured)
 		}
+	}
+	// Whoever had no answer is few: as many as there are connections, at most.
+	if k := report.Killed; k.Answered == 0 || k.Repeated < 1 || k.Repeated > 8 || k.Lost != 0 || k.Twice != 0 {
+		t.Errorf("killed: %+v", k)
 	}
 	if !report.Verified {
 		t.Error("the ledger was not verified")

@@ -31,6 +31,7 @@ const (
 	namePath   = "ledger path in process"
 	nameOpen   = "sales at half load"
 	nameBeside = "mix beside idle connections"
+	nameKilled = "killed under load"
 )
 
 func nameSales(n int) string { return fmt.Sprintf("sales, %d connections", n) }
@@ -92,10 +93,16 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 		return nil, err
 	}
 	report = r.report(idle)
-	if err := r.host.stop(); err != nil {
+	if r.o.wants(nameKilled) {
+		if report.Killed, err = r.killed(ctx); err != nil {
+			return report, err
+		}
+	}
+	host := r.host
+	r.host = nil
+	if err := host.stop(); err != nil {
 		return report, err
 	}
-	r.host = nil
 	if err := r.verify(ctx); err != nil {
 		return report, err
 	}

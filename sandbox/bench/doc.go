@@ -17,5 +17,6 @@
 //   - Host, load generator and Postgres are processes of their own, so that the
 //     processor time of each is known.
 //   - A round measures everything once; the report gives medians over rounds.
-//   - After the run the ledger is verified.
+//   - After the run host and Postgres are killed under load: what was answered
+//     is stored, once, or the run fails. Then the ledger is verified.
 package bench

@@ -61,6 +61,15 @@ func dial(ctx context.Context, address string, t *terminal) (*line, error) {
 
 func (l *line) close() { _ = l.conn.Close() }
 
+// lines are the connections of many terminals.
+type lines []*line
+
+func (l lines) close() {
+	for _, one := range l {
+		one.close()
+	}
+}
+
 // ask sends a frame and reads its answer.
 func (l *line) ask(frame []byte) (reply, error) {
 	if err := l.send(frame); err != nil {

@@ -39,17 +39,10 @@ type outcome struct {
 
 func (o outcome) perSecond() float64 { return float64(o.messages) / o.elapsed.Seconds() }
 
-// run plays the stage on the first terminals of the world for the given time.
-func (w *world) run(ctx context.Context, address string, s stage, each time.Duration) (outcome, error) {
-	lines := make([]*line, s.connections)
-	defer func() {
-		for _, l := range lines {
-			if l != nil {
-				l.close()
-			}
-		}
-	}()
-	for i := range lines {
+// connect the first terminals of the world for a stage. What it returns is to be closed,
+// after an error, too.
+func (w *world) connect(ctx context.Context, address string, s stage) (lines lines, err error) {
+	for i := range s.connections {
 		// One terminal of each merchant before the second of any, so that load
 		// spreads over merchants as it does in the field.
 		terminals := w.terminals
@@ -59,12 +52,23 @@ func (w *world) run(ctx context.Context, address string, s stage, each time.Dura
 		n := len(terminals) / terminalsEach
 		t := terminals[i%n*terminalsEach+i/n]
 		if err := t.signIn(ctx, address, s.unionPay); err != nil {
-			return outcome{}, err
+			return lines, err
 		}
-		var err error
-		if lines[i], err = dial(ctx, address, t); err != nil {
-			return outcome{}, err
+		l, err := dial(ctx, address, t)
+		if err != nil {
+			return lines, err
 		}
+		lines = append(lines, l)
+	}
+	return lines, nil
+}
+
+// run plays the stage on the first terminals of the world for the given time.
+func (w *world) run(ctx context.Context, address string, s stage, each time.Duration) (outcome, error) {
+	lines, err := w.connect(ctx, address, s)
+	defer lines.close()
+	if err != nil {
+		return outcome{}, err
 	}
 	var (
 		playing sync.WaitGroup

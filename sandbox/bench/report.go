@@ -23,6 +23,8 @@ type Report struct {
 
 	Measurements []Measurement `json:"measurements"`
 	Targets      []Target      `json:"targets"`
+	// Killed is what became of approvals when everything was killed under load.
+	Killed *Killed `json:"killed,omitempty"`
 	// Verified: the ledger was found sound after the run.
 	Verified bool `json:"verified"`
 }
@@ -45,6 +47,19 @@ type Measurement struct {
 	Allocations float64 `json:"allocations,omitempty"`
 	// Rounds are the rates of each round.
 	Rounds []float64 `json:"rounds_per_s"`
+}
+
+// Killed tells of host and Postgres, ended by SIGKILL at once under a closed loop of
+// sales, and started again. Lost and Twice end a run with an error.
+type Killed struct {
+	// Answered approvals, before the end.
+	Answered int `json:"answered"`
+	// Repeated requests after it: those that had no answer.
+	Repeated int `json:"repeated"`
+	// Lost are approvals, of either, that are not stored.
+	Lost int `json:"lost"`
+	// Twice is how many sales more are stored than were approved.
+	Twice int `json:"twice"`
 }
 
 // Target is a figure that the product promises.
@@ -80,6 +95,10 @@ func (r *Report) Write(w io.Writer) {
 		_, _ = fmt.Fprintf(table, "%s\t%.3g\twant %s\t%s\n", t.Name, t.Figure, t.Want, met)
 	}
 	_ = table.Flush()
+	if k := r.Killed; k != nil {
+		_, _ = fmt.Fprintf(w, "\nhost and Postgres killed under load: of %d approvals answered before and %d repeats after it, %d lost, %d stored twice\n",
+			k.Answered, k.Repeated, k.Lost, k.Twice)
+	}
 }
 
 func figure(v float64, format string) string {

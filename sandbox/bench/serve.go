@@ -112,6 +112,15 @@ func (s *served) read(log io.Reader, ready chan<- map[string]string) {
 
 func (s *served) pid() int { return s.command.Process.Pid }
 
+// kill ends the host at once.
+func (s *served) kill() error {
+	if err := s.command.Process.Kill(); err != nil {
+		return fmt.Errorf("kill host: %w", err)
+	}
+	<-s.ended
+	return nil
+}
+
 // stop drains the host.
 func (s *served) stop() error {
 	if err := s.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
