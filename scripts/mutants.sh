@@ -171,6 +171,8 @@ mutant 'a card that was presumed wrongly is presumed again' TestPresumedCard \
   switch/presume.go '/^		p\.cards\.Drop(f\.cardsByID)$/d'
 mutant 'a PIN is verified against what was presumed' TestPresumedPIN \
   switch/load.go 's/^		if j\.request\.PIN != nil {$/		if false {/'
+mutant 'lanes of one host do not wait for each other at a card' TestLanesAtOneCard \
+  switch/lane.go '/^	turn\.wait(ctx)$/d'
 
 # Windows and batches:
 mutant 'a window that is being closed takes what presumed it' TestPresumedWindow \
