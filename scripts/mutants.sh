@@ -160,11 +160,11 @@ mutant 'a reserve is given back a day late' TestModel \
 mutant 'what a merchant owes is not recovered' TestModel \
   ledger/settlement.go 's/s\.RecoveredMinor = max(0, min(total\.minor, owed\.minor))/s.RecoveredMinor = 0/'
 
-# What a lane presumes (switch/presume.go). Cards:
+# What a lane presumes (switch/presume*.go). Cards:
 mutant 'what a card has may be another amount by then' TestPresumedMoney \
   ledger/card_sql.go 's/ AND c\.balance_minor = u\.read_balance_minor AND/ AND/'
 mutant 'a card is not proved where nothing of it changed' TestPresumedMoney \
-  switch/presume.go 's/^		if card\.Presumed {$/		if card.Presumed \&\& false {/'
+  switch/presume_proof.go 's/^		if card\.Presumed {$/		if card.Presumed \&\& false {/'
 mutant "a card's number may be another one by then" TestPresumedCard \
   ledger/card_sql.go '/^		AND c\.pan_token = u\.read_pan_token$/d'
 mutant 'a card that was presumed wrongly is presumed again' TestPresumedCard \
@@ -178,13 +178,13 @@ mutant 'lanes of one host do not wait for each other at a card' TestLanesAtOneCa
 mutant 'a window that is being closed takes what presumed it' TestPresumedWindow \
   ledger/sql.go 's/ AND s\.state = 1$//'
 mutant 'a window takes what is before its time, when the clock went back' TestPresumedWindowIsOfTheInstant \
-  switch/presume.go 's/ || f\.Now\.Before(w\.OpensAt) {/ {/'
+  switch/presume_load.go 's/ || f\.Now\.Before(w\.OpensAt) {/ {/'
 mutant 'a batch in upload takes what presumed it' TestPresumedBatch \
-  switch/presume.go 's/ AND c\.state < 4$//'
+  switch/presume_proof.go 's/ AND c\.state < 4$//'
 mutant 'a batch is proved by whichever the terminal is in' TestPresumedBatch \
-  switch/presume.go 's/ AND c\.batch_no = u\.batch_no AND c\.state < 4$/ AND c.state < 4/'
+  switch/presume_proof.go 's/ AND c\.batch_no = u\.batch_no AND c\.state < 4$/ AND c.state < 4/'
 mutant 'a batch that ends with its date is presumed' TestPresumedBatchEndsWithItsDate \
-  switch/presume.go 's/ || r\.merchant\.Policy\.AutoCloseBatch && b\.endsWith(w\.Date) {/ {/'
+  switch/presume_load.go 's/ || r\.merchant\.Policy\.AutoCloseBatch && b\.endsWith(w\.Date) {/ {/'
 
 # Keys:
 mutant 'a key that is stored is presumed to be new again' TestPresumedKey \
@@ -192,15 +192,15 @@ mutant 'a key that is stored is presumed to be new again' TestPresumedKey \
 mutant 'a key is presumed in a batch that has ended' TestPresumedNewInABatchThatHasEnded \
   switch/unit.go 's/^		if !facts\.proves(j\.request, key) {$/		if false {/'
 mutant 'a reversal that named the batch before is not looked for' TestPresumedNoTombstoneOfTheBatchBefore \
-  switch/presume.go '/^		l\.facts\.unreversed = append(/d'
+  switch/presume_load.go '/^		l\.facts\.unreversed = append(/d'
 mutant 'a unit that reads does not look for one either' TestPresumedNoTombstoneOfTheBatchBefore \
-  switch/presume.go 's/^		if !l\.facts\.unread {$/		if false {/'
+  switch/presume_load.go 's/^		if !l\.facts\.unread {$/		if false {/'
 mutant 'a repeat of the batch before is presumed to be new' TestPresumedNewAcrossARollover \
   switch/presume.go 's/^			s\.from = until$/			_ = until/'
 mutant 'a repeat of the batch before is presumed to be new, when the clock went back' TestPresumedNewAfterTheClockWentBack \
   switch/presume.go 's/, from: f\.Now}$/}/'
 mutant 'what says that it is a repeat is presumed to be new' TestPresumedKey \
-  switch/presume.go 's/l\.presumes == nil || r\.Repeat || /l.presumes == nil || /'
+  switch/presume_load.go 's/l\.presumes == nil || r\.Repeat || /l.presumes == nil || /'
 mutant 'a unit in doubt presumes' TestOneRoundTripInDoubt \
   switch/lane.go 's/^	if !doubt && !u\.lockCards {$/	if !u.lockCards {/'
 

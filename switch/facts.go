@@ -36,7 +36,7 @@ type Facts struct {
 	pins       map[*Request]pinFact      // of requests with a PIN, but for repeats
 	counters   map[serial]counted        // of terminals whose keys are derived
 	references *Directory
-	// presumed are requests whose keys nobody looked for, in these batches (presume.go).
+	// presumed are requests whose keys nobody looked for, in these batches (presume_load.go).
 	presumed map[*Request]int32
 	// unread: nothing was read but cards, and no lock is held yet. Nothing refers to an original.
 	unread bool
