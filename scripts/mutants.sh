@@ -172,7 +172,9 @@ mutant 'a card that was presumed wrongly is presumed again' TestPresumedCard \
 mutant 'a PIN is verified against what was presumed' TestPresumedPIN \
   switch/load.go 's/^		if j\.request\.PIN != nil {$/		if false {/'
 mutant 'lanes of one host do not wait for each other at a card' TestLanesAtOneCard \
-  switch/lane.go '/^	turn\.wait(ctx)$/d'
+  switch/lane.go 's/^	alone, waited := turn\.wait(ctx)$/	alone, waited := true, time.Duration(0)/'
+mutant 'a lane that has waited too long decides over what it knows' TestLaneThatWaitedTooLong \
+  switch/lane.go 's/l\.caution\.next() || !alone,/l.caution.next() || !alone \&\& false,/'
 
 # Windows and batches:
 mutant 'a window that is being closed takes what presumed it' TestPresumedWindow \

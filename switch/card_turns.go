@@ -13,7 +13,9 @@ import (
 //
 // It is no lock and nothing rests on it: what a unit stores of cards is stored only
 // where they are as it took them, whoever changed them (package ledger). So a unit
-// waits a moment at most, and then goes its way.
+// waits a moment at most, and then has Postgres wait: it locks its cards before it
+// decides. Requests whose time ends meanwhile would have had no better with the
+// database, which is what the unit before waits for.
 type cardTurns struct {
 	patience time.Duration
 	mu       sync.Mutex
@@ -55,22 +57,25 @@ func (t *cardTurns) take(jobs []*job) *cardTurn {
 	return turn
 }
 
-// wait for the units before.
-func (t *cardTurn) wait(ctx context.Context) {
+// wait for the units before. It tells whether all of them have ended, and how long that
+// took.
+func (t *cardTurn) wait(ctx context.Context) (ended bool, took time.Duration) {
 	if len(t.before) == 0 {
-		return
+		return true, 0
 	}
+	started := time.Now()
 	patience := time.NewTimer(t.turns.patience)
 	defer patience.Stop()
 	for _, unit := range t.before {
 		select {
 		case <-unit:
 		case <-patience.C:
-			return
+			return false, time.Since(started)
 		case <-ctx.Done():
-			return
+			return false, time.Since(started)
 		}
 	}
+	return true, time.Since(started)
 }
 
 // end lets those behind go on.

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -66,12 +67,19 @@ func TestCardTurnsEnd(t *testing.T) {
 	turns := newCardTurns(time.Millisecond)
 	first := turns.take(jobsOf(1))
 	defer first.end()
+	if ended, _ := first.wait(t.Context()); !ended {
+		t.Error("nobody is before it")
+	}
 	second := turns.take(jobsOf(1))
-	second.wait(t.Context())
+	if ended, took := second.wait(t.Context()); ended || took <= 0 {
+		t.Errorf("after %s the first had ended: %t", took, ended)
+	}
 	turns.patience = time.Hour
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	second.wait(ctx)
+	if ended, _ := second.wait(ctx); ended {
+		t.Error("the first has not ended")
+	}
 	second.end()
 	third := turns.take(jobsOf(1)) // the first still has it, but who was in between is gone
 	if waits(third) {
@@ -84,7 +92,7 @@ func TestCardTurnsEnd(t *testing.T) {
 func TestCardTurnsOfMany(t *testing.T) {
 	t.Parallel()
 	turns := newCardTurns(time.Hour)
-	var at [8]sync.Mutex
+	var at [8]atomic.Int32
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -94,16 +102,17 @@ func TestCardTurnsOfMany(t *testing.T) {
 					cards = append(cards, byte(card+1))
 				}
 				turn := turns.take(jobsOf(cards...))
-				turn.wait(t.Context())
+				if ended, _ := turn.wait(t.Context()); !ended {
+					t.Error("who is before it has not ended")
+				}
 				for _, card := range cards {
-					if !at[card-1].TryLock() {
+					if at[card-1].Add(1) > 1 {
 						t.Error("two are at one card")
-						return
 					}
 				}
 				runtime.Gosched()
 				for _, card := range cards {
-					at[card-1].Unlock()
+					at[card-1].Add(-1)
 				}
 				turn.end()
 			}

@@ -226,8 +226,11 @@ func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (
 	defer cancel()
 	turn := l.sw.turns.take(jobs)
 	defer turn.end()
-	turn.wait(ctx)
-	u := unit{sw: l.sw, bucket: bucket, jobs: jobs, rrns: &l.rrns, doubt: doubt, lockCards: l.caution.next(), learns: &l.presumes}
+	alone, waited := turn.wait(ctx)
+	if waited > 0 {
+		l.sw.metrics.wait.Observe(waited.Seconds())
+	}
+	u := unit{sw: l.sw, bucket: bucket, jobs: jobs, rrns: &l.rrns, doubt: doubt, lockCards: l.caution.next() || !alone, learns: &l.presumes}
 	if !doubt && !u.lockCards {
 		u.presumes, u.shelf = l.presumes.offer()
 	}

@@ -20,6 +20,7 @@ const (
 // garbage for them.
 type metrics struct {
 	decisions                     decisionCounters
+	wait                          prometheus.Observer
 	load                          prometheus.Observer
 	decide                        prometheus.Observer
 	store                         prometheus.Observer
@@ -51,9 +52,7 @@ func newReversalCounters() *prometheus.CounterVec {
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
-	phases := prometheus.NewHistogramVec(histogram("meridian_unit_duration_seconds",
-		"Time of one unit of work, which serves many requests, by phase: load, decide and store (with the commit).",
-		prometheus.ExponentialBuckets(0.0001, 2, 17)), []string{"phase"}) // 100 µs to 6.5 s
+	phases := newPhases()
 	duplicates := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "meridian_duplicates_total",
 		Help: "Requests whose key was stored already: same content (answered again) or other content (refused).",
@@ -69,6 +68,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Help: "Requests that the switch answered, by what was asked and the reason of the answer. The reason is finer " +
 				"than the response code: several reasons share one.",
 		}, []string{"type", "reason"})},
+		wait:   phases.WithLabelValues("wait"),
 		load:   phases.WithLabelValues("load"),
 		decide: phases.WithLabelValues("decide"),
 		store:  phases.WithLabelValues("store"),
@@ -133,6 +133,12 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			m.panics, m.expired, m.unsure, m.directory, m.exceptions, m.failures, m.kept)
 	}
 	return m
+}
+
+func newPhases() *prometheus.HistogramVec {
+	return prometheus.NewHistogramVec(histogram("meridian_unit_duration_seconds",
+		"Time of one unit of work, which serves many requests, by phase: wait (for one with the same card; most do not), load, decide, "+
+			"store (with the commit).", prometheus.ExponentialBuckets(0.0001, 2, 17)), []string{"phase"}) // 100 µs to 6.5 s
 }
 
 // begin makes the series that alerts ask for: one that is there from the start

@@ -1,6 +1,7 @@
 package switching_test
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"testing"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"meridian/internal/postgres"
+	"meridian/migrations"
 	"meridian/switch"
 )
 
@@ -269,18 +272,34 @@ func TestOneRoundTripInDoubt(t *testing.T) {
 	}
 }
 
+// twoLanes serve the shop and the kiosk.
+func (w *world) twoLanes(patience time.Duration) (sw *switching.Switch, met func() float64) {
+	w.t.Helper()
+	w.sql(`UPDATE merchants SET bucket = 1 WHERE mid = $1`, kiosk)
+	lanes, err := postgres.Open(context.Background(), w.url, postgres.Options{Role: migrations.ServiceRole, LockTimeout: patience})
+	w.must(err)
+	counts := prometheus.NewRegistry()
+	sw, err = switching.Start(context.Background(), switching.Options{
+		Pool: w.pool, LanePool: lanes, Now: w.clock.Now, Refresh: time.Hour, Lanes: 2, Registerer: counts,
+		StoreTimeout: patience, AnswerTimeout: 2 * patience,
+	})
+	w.must(err)
+	w.t.Cleanup(func() {
+		w.must(sw.Shutdown(context.Background()))
+		lanes.Close()
+	})
+	return sw, func() float64 {
+		got := series(w.t.(*testing.T), counts)
+		return got["meridian_unit_presumed_wrongly_total cards"] + got["meridian_unit_card_conflicts_total"]
+	}
+}
+
 // Lanes of one host know of each other's units: at one card, both all the time, none
 // is surprised, and none reads what it knows.
 func TestLanesAtOneCard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.sql(`UPDATE merchants SET bucket = 1 WHERE mid = $1`, kiosk)
-	counts := prometheus.NewRegistry()
-	sw, err := switching.Start(t.Context(), switching.Options{
-		Pool: w.pool, Now: w.clock.Now, Refresh: time.Hour, Lanes: 2, Registerer: counts,
-		StoreTimeout: time.Minute, AnswerTimeout: 2 * time.Minute,
-	})
-	w.must(err)
+	sw, met := w.twoLanes(time.Minute)
 	const sales = 100
 	spent := opened - w.available(0)
 	var lanes sync.WaitGroup
@@ -299,11 +318,38 @@ func TestLanesAtOneCard(t *testing.T) {
 		})
 	}
 	lanes.Wait()
-	w.must(sw.Shutdown(t.Context()))
 	w.verify()
 	w.wantAvailable(spent + 2*sales)
-	got := series(t, counts)
-	if cards, conflicts := got["meridian_unit_presumed_wrongly_total cards"], got["meridian_unit_card_conflicts_total"]; cards+conflicts > 0 {
-		t.Errorf("%v units met a card that had changed, %v while they read it", cards, conflicts)
+	if n := met(); n > 0 {
+		t.Errorf("%v units met a card that had changed", n)
+	}
+}
+
+// A lane that has waited long enough for another one's unit has Postgres wait, before
+// it decides: it does not store everything to find its card changed.
+func TestLaneThatWaitedTooLong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sw, met := w.twoLanes(15 * time.Second) // 0.5 s of it for the other lane
+	for _, where := range []func(*switching.Request){at(shop, till), at(kiosk, booth)} {
+		if got, err := askOf(t.Context(), sw, w.request(switching.KindSale, 1, where)); err != nil || !got.Approved() {
+			t.Fatalf("answered %s, %v", got.Reason, err)
+		}
+	}
+	held := w.hold(`SELECT FROM card_accounts WHERE card_id = 1 FOR UPDATE`)
+	answers := make(chan switching.Response, 2)
+	for i, where := range []func(*switching.Request){at(shop, till), at(kiosk, booth)} {
+		sw.Submit(w.request(switching.KindSale, 1, where), func(r switching.Response) { answers <- r })
+		w.waiting(i+1, func() bool { return len(answers) > 0 })
+	}
+	w.must(held.Rollback(t.Context()))
+	for range cap(answers) {
+		if got := <-answers; !got.Approved() {
+			t.Errorf("answered %s", got.Reason)
+		}
+	}
+	w.verify()
+	if n := met(); n > 0 {
+		t.Errorf("%v units met a card that had changed", n)
 	}
 }
