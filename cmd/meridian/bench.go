@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -53,9 +54,12 @@ Machines are noisy: the ratios tell, the rates are of this machine.`,
 		o.Progress, o.Version = g.stderr, version
 		report, err := bench.Run(c.Context(), o)
 		if err != nil {
-			return fmt.Errorf("bench: %w", err)
+			err = fmt.Errorf("bench: %w", err)
 		}
-		return g.print(report, report.Write)
+		if report != nil { // what was measured before an error is worth its time
+			err = errors.Join(g.print(report, report.Write), err)
+		}
+		return err
 	}
 	command.AddCommand(newBenchCompareCommand(g))
 	return command

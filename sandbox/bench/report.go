@@ -50,16 +50,23 @@ type Measurement struct {
 }
 
 // Killed tells of host and Postgres, ended by SIGKILL at once under a closed loop of
-// sales, and started again. Lost and Twice end a run with an error.
+// sales, and started again. What is lost or stored twice ends a run with an error.
 type Killed struct {
 	// Answered approvals, before the end.
 	Answered int `json:"answered"`
-	// Repeated requests after it: those that had no answer.
+	// Repeated requests after it: those that had no approval.
 	Repeated int `json:"repeated"`
-	// Lost are approvals, of either, that are not stored.
+	// Unheard are those of them that were stored already: committed, and not answered.
+	Unheard int `json:"unheard"`
+	// Lost are approvals, before or after, that are not stored.
 	Lost int `json:"lost"`
 	// Twice is how many sales more are stored than were approved.
 	Twice int `json:"twice"`
+}
+
+func (k *Killed) String() string {
+	return fmt.Sprintf("host and Postgres killed under load: %d approvals answered before, %d requests repeated after, "+
+		"%d of which had been committed; %d lost, %d stored twice", k.Answered, k.Repeated, k.Unheard, k.Lost, k.Twice)
 }
 
 // Target is a figure that the product promises.
@@ -95,9 +102,8 @@ func (r *Report) Write(w io.Writer) {
 		_, _ = fmt.Fprintf(table, "%s\t%.3g\twant %s\t%s\n", t.Name, t.Figure, t.Want, met)
 	}
 	_ = table.Flush()
-	if k := r.Killed; k != nil {
-		_, _ = fmt.Fprintf(w, "\nhost and Postgres killed under load: of %d approvals answered before and %d repeats after it, %d lost, %d stored twice\n",
-			k.Answered, k.Repeated, k.Lost, k.Twice)
+	if r.Killed != nil {
+		_, _ = fmt.Fprintf(w, "\n%s\n", r.Killed)
 	}
 }
 
