@@ -19,8 +19,8 @@ type CardShelf struct {
 	young, old shelved
 }
 
-// shelved are cards by token, and their tokens by id. A card on the shelf is
-// never changed.
+// shelved are cards by token, and their tokens by id. A card on the shelf belongs to it
+// alone: what is handed out is a copy.
 type shelved struct {
 	cards  map[[16]byte]*CardAccount
 	tokens map[int64][16]byte
@@ -52,7 +52,7 @@ func (s *CardShelf) Take(tokens [][16]byte, ids []int64, found func(*CardAccount
 		token, known := s.tokenOf(id)
 		kept := s.find(token)
 		switch {
-		case !known || kept == nil:
+		case !known || kept == nil || kept.ID != id: // the number may be another account's by now
 			otherIDs = append(otherIDs, id)
 		case !slices.Contains(tokens, token):
 			found(kept.taken())
@@ -103,6 +103,12 @@ func (s *CardShelf) Put(cards map[*CardAccount]struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for card := range cards {
+		// Most were taken from it a moment before, and have their place in both maps.
+		if kept := s.young.cards[card.Token]; kept != nil && kept.ID == card.ID {
+			*kept = *card
+			kept.PINReference = nil
+			continue
+		}
 		s.keep(card)
 	}
 }

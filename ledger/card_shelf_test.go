@@ -113,6 +113,40 @@ func TestShelfHandsOutCopies(t *testing.T) {
 	}
 }
 
+// A number that has moved to another account is that one's, and the account that it
+// belonged to is not known any more.
+func TestShelfOfANumberThatMoved(t *testing.T) {
+	t.Parallel()
+	s := NewCardShelf(4)
+	put(s, shelfCard(1, 100))
+	moved := shelfCard(2, 200)
+	moved.Token = shelfToken(1)
+	put(s, moved)
+	var taken []int64
+	_, other := s.Take(nil, []int64{1, 2}, func(c *CardAccount) { taken = append(taken, c.ID) })
+	if len(other) != 1 || other[0] != 1 || len(taken) != 1 || taken[0] != 2 {
+		t.Errorf("took %v, and not %v", taken, other)
+	}
+	if minor, _ := balance(s, 1); minor != 200 {
+		t.Errorf("the number has %d", minor)
+	}
+}
+
+// What is put again takes its own place.
+func TestShelfPutsInPlace(t *testing.T) {
+	t.Parallel()
+	s := NewCardShelf(4)
+	put(s, shelfCard(1, 100))
+	again := shelfCard(1, 70)
+	again.PINReference = []byte{1}
+	put(s, again)
+	var got *CardAccount
+	s.Take(nil, []int64{1}, func(c *CardAccount) { got = c })
+	if got == nil || got.BalanceMinor != 70 || got.PINReference != nil || s.len() != 1 {
+		t.Errorf("on the shelf: %+v, of %d", got, s.len())
+	}
+}
+
 // cardRows are rows of cards, as a database gives them; only what is scanned.
 type cardRows struct {
 	pgx.Rows

@@ -145,8 +145,10 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if r.pg, err = newPgbench(ctx, r.server, r.o.Directory, r.o.Each, r.o.wants(nameTPCB)); err != nil {
 		return err
 	}
-	if err := r.pg.prepareSingle(ctx, r.server); err != nil {
-		return err
+	if r.o.wants(nameOneRow) || r.o.wants(nameOne1) || r.o.wants(nameOne8) { // a copy of everything that is stored
+		if err := r.pg.prepareSingle(ctx, r.server); err != nil {
+			return err
+		}
 	}
 	if r.pool, err = postgres.Open(ctx, r.server.URL(), postgres.Options{MaxConnections: 2, ApplicationName: "meridian bench"}); err != nil {
 		return fmt.Errorf("seed: %w", err)
