@@ -74,7 +74,8 @@ func (r *run) killedUnderLoad(ctx context.Context) (*Killed, error) {
 	return k, err
 }
 
-// sellUntilKilled plays a closed loop of sales on many lines, and then kills everything.
+// sellUntilKilled plays a closed loop of sales on many lines, and then kills everything:
+// when its time is over, and something was approved.
 func (r *run) sellUntilKilled(ctx context.Context) ([]tellings, error) {
 	lines, err := r.world.connect(ctx, r.host.nac, stage{connections: r.o.many()})
 	defer lines.close()
@@ -84,15 +85,16 @@ func (r *run) sellUntilKilled(ctx context.Context) ([]tellings, error) {
 	var (
 		selling sync.WaitGroup
 		ending  atomic.Bool
+		heard   atomic.Int64
 		told    = make([]tellings, len(lines))
 	)
 	for i, l := range lines {
 		_ = l.conn.SetDeadline(time.Now().Add(r.o.Each + patience))
-		selling.Go(func() { told[i].sell(l, rand.New(rand.NewPCG(uint64(i), 9)), r.world.numbers, &ending) })
+		selling.Go(func() { told[i].sell(l, rand.New(rand.NewPCG(uint64(i), 9)), r.world.numbers, &heard, &ending) })
 	}
-	select {
-	case <-time.After(r.o.Each):
-	case <-ctx.Done():
+	until := time.Now().Add(r.o.Each)
+	for ctx.Err() == nil && (time.Now().Before(until) || heard.Load() == 0 && time.Since(until) < patience) {
+		time.Sleep(10 * time.Millisecond)
 	}
 	r.pool.Close()
 	ending.Store(true)
@@ -200,7 +202,7 @@ type approval struct {
 }
 
 // sell until everything ends. Nothing but approvals may come before that.
-func (t *tellings) sell(l *line, r *rand.Rand, cards []string, ending *atomic.Bool) {
+func (t *tellings) sell(l *line, r *rand.Rand, cards []string, heard *atomic.Int64, ending *atomic.Bool) {
 	t.terminalID = l.terminal.id
 	for {
 		t.stan = l.terminal.nextSTAN()
@@ -215,6 +217,7 @@ func (t *tellings) sell(l *line, r *rand.Rand, cards []string, ending *atomic.Bo
 			}
 			return
 		}
+		heard.Add(1)
 	}
 }
 
