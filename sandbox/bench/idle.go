@@ -36,7 +36,8 @@ func (r *run) idle(ctx context.Context) (bytesEach float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	more := max(after.resident-before.resident, after.live-before.live)
+	// A host that gave memory back meanwhile tells nothing of what so few connections cost.
+	more := max(after.resident-before.resident, after.live-before.live, 0)
 	bytesEach = float64(more) / float64(max(len(conns), 1))
 	n := r.o.many()
 	_, err = r.tcp(ctx, nameBeside, stage{connections: n, step: mixed})
