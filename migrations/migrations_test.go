@@ -96,6 +96,7 @@ func TestServiceRoleCannotRewriteHistory(t *testing.T) {
 	}
 	denied("UPDATE transfers SET amount_minor = 1")
 	denied("UPDATE transfers_202601 SET amount_minor = 1")
+	denied("UPDATE transfers_202601_0 SET amount_minor = 1")
 	denied("UPDATE audit_log SET detail = ''")
 	denied("UPDATE transactions SET amount_minor = 1")
 	denied("UPDATE business_days SET closes_at = now()")
@@ -122,6 +123,51 @@ func TestPartitionsAreBounded(t *testing.T) {
 	if err := pool.QueryRow(t.Context(), `SELECT meridian_ensure_partitions('2026-01-01', '2036-01-01')`).Scan(&made); err == nil {
 		t.Fatal("made partitions for ten years")
 	}
+}
+
+// Each bucket has a partition of its own in every month that is made from now on, one that
+// is added later goes with its neighbour, and a month of many buckets is not split.
+func TestMonthsAreSplitByBucket(t *testing.T) {
+	owner, err := postgres.Open(t.Context(), pgtest.Database(t, up), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	do := func(statement string) {
+		t.Helper()
+		if _, err := owner.Exec(t.Context(), statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	do(`SELECT meridian_ensure_partitions('2026-01-01', '2026-01-31')`)
+	do(`INSERT INTO buckets (bucket) VALUES (9)`)
+	do(`SELECT meridian_ensure_partitions('2026-01-01', '2026-02-28')`)
+	do(`INSERT INTO buckets (bucket) SELECT generate_series(10, 22)`)
+	do(`SELECT meridian_ensure_partitions('2026-01-01', '2026-03-31')`)
+	for _, row := range []struct {
+		date   string
+		bucket int
+		want   string
+	}{
+		{"2026-01-31", 0, "transfers_202601_0"},
+		{"2026-01-01", 2, "transfers_202601_2"},
+		{"2026-01-01", 9, "transfers_202601_3"},
+		{"2026-02-01", 3, "transfers_202602_3"},
+		{"2026-02-01", 9, "transfers_202602_9"},
+		{"2026-03-01", 0, "transfers_202603"},
+		{"2026-03-01", 22, "transfers_202603"},
+	} {
+		var where string
+		if err := owner.QueryRow(t.Context(), `
+			INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor)
+			VALUES ($1, $2::text::date, gen_random_uuid(), 1, 1, 1, 156, 1, 2, 1) RETURNING tableoid::regclass::text`,
+			row.bucket, row.date).Scan(&where); err != nil || where != row.want {
+			t.Errorf("a transfer of %s in bucket %d is in %q, %v; want %s", row.date, row.bucket, where, err, row.want)
+		}
+	}
+	// A month is detached, and dropped, as one.
+	do(`ALTER TABLE transfers DETACH PARTITION transfers_202601`)
+	do(`DROP TABLE transfers_202601`)
 }
 
 // A table that has begun to fill gets statistics once, before autovacuum comes by.

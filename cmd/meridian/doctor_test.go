@@ -105,6 +105,7 @@ func TestDoctorOnPrivileges(t *testing.T) {
 		{`GRANT UPDATE ON transfers TO ` + role, `REVOKE UPDATE ON transfers FROM ` + role, "UPDATE on transfers"},
 		{`GRANT UPDATE (amount_minor) ON transfers TO ` + role, `REVOKE UPDATE (amount_minor) ON transfers FROM ` + role, "UPDATE on a column of transfers"},
 		{`GRANT DELETE ON transfers_202601 TO ` + role, `REVOKE DELETE ON transfers_202601 FROM ` + role, "DELETE on transfers_202601"},
+		{`GRANT UPDATE (amount_minor) ON transfers_202601_1 TO ` + role, `REVOKE UPDATE (amount_minor) ON transfers_202601_1 FROM ` + role, "UPDATE on a column of transfers_202601_1"},
 		{`GRANT TRUNCATE ON audit_log TO ` + role, `REVOKE TRUNCATE ON audit_log FROM ` + role, "TRUNCATE on audit_log"},
 		{`GRANT ALL ON batches TO ` + role, `REVOKE DELETE, TRUNCATE ON batches FROM ` + role, "DELETE on batches"},
 	} {

@@ -91,8 +91,8 @@ func readServer(ctx context.Context, db ledger.Querier) (s server, err error) {
 func excessPrivileges(ctx context.Context, db ledger.Querier) ([]string, error) {
 	return texts(ctx, db, "look at the service role's privileges", `
 		WITH tables AS (
-			SELECT c.oid, c.relname, c.relowner, c.relname = 'transfers' OR i.inhparent = 'transfers'::regclass AS is_transfers
-			FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+			SELECT c.oid, c.relname, c.relowner, c.oid IN (SELECT relid FROM pg_partition_tree('transfers')) AS is_transfers
+			FROM pg_class c
 			WHERE c.relkind IN ('r', 'p') AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'transfers'::regclass))
 		SELECT p.privilege || ' on ' || t.relname
 		FROM tables t, unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) p (privilege)
