@@ -170,6 +170,66 @@ func TestMonthsAreSplitByBucket(t *testing.T) {
 	do(`DROP TABLE transfers_202601`)
 }
 
+// What no row may have, whoever writes it.
+func TestRowsThatCannotBe(t *testing.T) {
+	owner, err := postgres.Open(t.Context(), pgtest.Database(t, up), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	do := func(statement string) error {
+		_, err := owner.Exec(t.Context(), statement)
+		return err
+	}
+	const transaction = `INSERT INTO transactions (bucket, business_date, transaction_id, accepted_at, rrn, amount_minor, merchant_id, terminal_id,
+		batch_no, stan, calendar_id, currency, asked, kind, state, reason, digest)
+		VALUES (0, '2026-01-05', '018f0000-0000-7000-8000-000000000001', now(), 1, 100, 1, 1, 1, 1, 1, 156, 2, 2, 2, 0, '')`
+	const transfer = `INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor, hold_id)
+		VALUES (0, '2026-01-05', '018f0000-0000-7000-8000-000000000001', 1, 1, 1, 156, 1, 2, 100, NULL)`
+	for _, statement := range []string{
+		`SELECT meridian_ensure_partitions('2026-01-01', '2026-01-31')`,
+		transaction,
+		transfer,
+		`INSERT INTO holds (bucket, hold_id, business_date, merchant_id, card_id, currency, amount_minor, expires_at)
+		VALUES (0, '018f0000-0000-7000-8000-000000000001', '2026-01-05', 1, 1, 156, 100, now())`,
+		`INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency) VALUES (1, '\x000102030405060708090a0b0c0d0e0f', '621234******0001', '3912', 156)`,
+	} {
+		if err := do(statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	for table, changes := range map[string][]string{
+		"transactions": {
+			"amount_minor = -1", "cashback_minor = -1", "captured_minor = -1", "refunded_minor = -1", "reviewed_minor = -1", "previous_minor = -1",
+			"refunded_minor = 1", "stan = -1", "stan = 1000000", "remark = repeat('x', 601)",
+		},
+		"transfers": {
+			"amount_minor = 0", "leg = 0", "phase = 0", "phase = 5", "phase = 2", "hold_id = journal_id", "debit_account = credit_account",
+		},
+		"holds": {"amount_minor = 0", "captured_minor = -1", "captured_minor = 1", "state = 0", "state = 2", "state = 5"},
+		"card_accounts": {
+			"card_id = 0", "pan_token = '\\x00'", "expiry = '3913'", "expiry = '39'", "expiry = 'x912'", "status = 0", "status = 7", "held_minor = -1",
+			"pin_failures = -1", "pin_reference = ''", "pin_reference = decode(repeat('00', 257), 'hex')",
+		},
+	} {
+		for _, change := range changes {
+			err := do(`UPDATE ` + table + ` SET ` + change)
+			if refused, is := errors.AsType[*pgconn.PgError](err); !is || refused.Code != "23514" || refused.ConstraintName == "" {
+				t.Errorf("%s with %s: %v", table, change, err)
+			}
+		}
+	}
+	for _, change := range []string{
+		"transactions SET captured_minor = 5, refunded_minor = 5, previous_minor = 0, stan = 999999, remark = repeat('x', 600)",
+		"card_accounts SET expiry = '0001', status = 6, held_minor = 0, pin_reference = '\\x00'",
+		"holds SET state = 2, captured_minor = 100",
+	} {
+		if err := do(`UPDATE ` + change); err != nil {
+			t.Errorf("%s: %v", change, err)
+		}
+	}
+}
+
 // A table that has begun to fill gets statistics once, before autovacuum comes by.
 func TestNewTablesAreAnalyzed(t *testing.T) {
 	url := pgtest.Database(t, up)

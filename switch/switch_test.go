@@ -347,3 +347,23 @@ func TestVoidByAnInvoiceThatCameAgain(t *testing.T) {
 	}))
 	w.wantAvailable(0)
 }
+
+// A migration beside running hosts may give a column another type, which ends what they have
+// prepared ("cached plan must not change result type"): they prepare it anew.
+func TestColumnOfAnotherType(t *testing.T) {
+	w := newWorld(t)
+	for range 8 { // custom plans first, and then the generic one
+		sold := w.do(switching.Approved, w.request(switching.KindSale, 100))
+		w.do(switching.Approved, w.request(switching.KindVoid, 100, of(sold)))
+	}
+	for _, migration := range []string{
+		`ALTER TABLE transactions ALTER remark TYPE text, ALTER stan TYPE integer`,
+		`ALTER TABLE transactions ALTER remark TYPE valid_remark, ALTER stan TYPE valid_stan`,
+		`ALTER TABLE card_accounts ALTER status TYPE smallint`,
+	} {
+		w.sql(migration)
+		sold := w.do(switching.Approved, w.request(switching.KindSale, 100))
+		w.do(switching.Approved, w.request(switching.KindVoid, 100, of(sold)))
+	}
+	w.wantAvailable(0)
+}

@@ -64,6 +64,12 @@ func Classify(err error, commitSent bool) Outcome {
 			if pgErr.ConstraintName == "" {
 				return NotCommitted
 			}
+		case "0A000":
+			// A prepared statement whose columns a migration has given other types: the driver
+			// prepares it anew. Postgres has no other word for it.
+			if pgErr.Routine == "RevalidateCachedQuery" {
+				return NotCommitted
+			}
 		case "57P01", "57P02", "57P05": // shut down, crashed, idle-terminated
 			// The backend may die after its commit became durable and before it said so.
 			return lost

@@ -29,6 +29,11 @@ func TestClassify(t *testing.T) {
 		{"lock not won", code("55P03"), postgres.NotCommitted, postgres.NotCommitted},
 		{"disk full", code("53100"), postgres.NotCommitted, postgres.NotCommitted},
 		{"starting up", code("57P03"), postgres.NotCommitted, postgres.NotCommitted},
+		{
+			"column of another type", &pgconn.PgError{Code: "0A000", Routine: "RevalidateCachedQuery"},
+			postgres.NotCommitted, postgres.NotCommitted,
+		},
+		{"feature that is not there", code("0A000"), postgres.Permanent, postgres.Permanent},
 		{"shut down by an administrator", code("57P01"), postgres.NotCommitted, postgres.Unknown},
 		{"crash of another backend", code("57P02"), postgres.NotCommitted, postgres.Unknown},
 		{"value out of range", code("22003"), postgres.Permanent, postgres.Permanent},
