@@ -43,7 +43,7 @@ func loadHistory(t testing.TB, w *world, transactions int) {
 		SELECT n, (n % 2)::smallint AS bucket, 1 + n % 2 AS merchant_id, (100 + (n / 7 % ($2::bigint / 2)) * 2 + CASE n % 2 WHEN 0 THEN 2 ELSE 1 END)::int AS terminal_id,
 			'2026-03-09'::date - (($1::bigint - n) * $3::bigint / $1)::int AS business_date,
 			'2026-03-09 15:00Z'::timestamptz - make_interval(secs => ($1::bigint - n) * ($3::bigint * 86400.0) / $1) AS at,
-			1 + (n / 40) % 900000 AS stan, 1 + n / 20000 AS batch_no, (500 + n * 37 % 90000)::bigint AS amount
+			1 + n % 900000 AS stan, 1 + n / 20000 AS batch_no, (500 + n * 37 % 90000)::bigint AS amount
 		FROM generate_series(1, $1::bigint) n`, transactions, tills, days)
 	exec(`CREATE TEMP TABLE one AS SELECT transactions.* FROM transactions WHERE bucket = 0 AND rrn = $1`, sale.RRN)                                                         //nolint:unqueryvet // every column is copied
 	exec(`CREATE TEMP TABLE leg AS SELECT f.* FROM transfers f JOIN one o ON f.bucket = o.bucket AND f.business_date = o.business_date AND f.journal_id = o.transaction_id`) //nolint:unqueryvet // as above
@@ -68,6 +68,8 @@ func loadHistory(t testing.TB, w *world, transactions int) {
 		}
 	}
 	exec(`INSERT INTO transactions (` + strings.Join(names, ", ") + `) SELECT ` + strings.Join(values, ", ") + ` FROM made m, one o`)
+	exec(`INSERT INTO idempotency_keys (bucket, merchant_id, terminal_id, batch_no, stan, class, business_date, transaction_id)
+		SELECT bucket, merchant_id, terminal_id, batch_no, stan, 1, business_date, id FROM made`)
 	exec(`INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor)
 		SELECT m.bucket, m.business_date, m.id, f.leg, f.kind, f.phase, CASE m.bucket WHEN 0 THEN 156 ELSE 978 END, f.debit_account,
 			CASE m.bucket WHEN 0 THEN f.credit_account ELSE f.credit_account + 1 END, m.amount

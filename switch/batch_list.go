@@ -221,10 +221,28 @@ func showBatch(
 	return report, nil
 }
 
+// batchPlaces is a statement for the dates and ids of a batch's transactions. They are under
+// its keys, but for reversals, which are under those of their originals, whatever batch they
+// are in themselves.
+func batchPlaces(bucket, terminalID, batchNo string) string {
+	return `
+	SELECT k.business_date, k.transaction_id FROM idempotency_keys k
+	WHERE k.bucket = ` + bucket + ` AND k.merchant_id = (SELECT e.merchant_id FROM terminals e WHERE e.terminal_id = ` + terminalID + `)
+		AND k.terminal_id = ` + terminalID + ` AND k.batch_no = ` + batchNo + `
+	UNION
+	SELECT r.business_date, r.transaction_id FROM transactions r
+	WHERE r.bucket = ` + bucket + ` AND r.terminal_id = ` + terminalID + ` AND r.batch_no = ` + batchNo + ` AND r.asked = 8`
+}
+
 func (r *BatchReport) readTransactions(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `
-		SELECT stan, lpad(rrn::text, 12, '0'), kind, state, reason, amount_minor, coalesce(pan_masked, '')
-		FROM transactions WHERE bucket = $1 AND terminal_id = $2 AND batch_no = $3 ORDER BY accepted_at, transaction_id`,
+		SELECT t.stan, lpad(t.rrn::text, 12, '0'), t.kind, t.state, t.reason, t.amount_minor, coalesce(t.pan_masked, '')
+		FROM (`+batchPlaces("$1", "$2", "$3")+`) AS k
+		CROSS JOIN LATERAL (
+			SELECT t.stan, t.rrn, t.kind, t.state, t.reason, t.amount_minor, t.pan_masked, t.accepted_at, t.transaction_id FROM transactions t
+			WHERE t.bucket = $1 AND t.business_date = k.business_date AND t.transaction_id = k.transaction_id AND t.batch_no = $3
+			OFFSET 0) t
+		ORDER BY t.accepted_at, t.transaction_id`,
 		r.bucket, r.terminalID, r.BatchNo)
 	if err != nil {
 		return fmt.Errorf("transactions: %w", err)

@@ -66,17 +66,20 @@ func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, now time.Time, 
 // Totals of current batches, gross, and the number that follows each: a number
 // is used once, so after 999999 the first free one is taken. A voided sale is
 // found by its void, which has its amount; the sale's own row has nothing left.
+// A batch's transactions are found by their keys. (NOT EXISTS for the number would be
+// looked up in a table of all batches of the bucket, read for the purpose.)
 const batchTotalsSQL = `
 SELECT c.terminal_id, c.batch_no, c.stated_form, coalesce(c.stated_sale_count, 0), coalesce(c.stated_sale_minor, 0),
 	coalesce(c.stated_refund_count, 0), coalesce(c.stated_refund_minor, 0), s.sale_count, s.sale_minor, s.void_count, s.void_minor, s.refund_count, s.refund_minor,
-	CASE WHEN NOT EXISTS (SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = c.terminal_id AND n.batch_no = c.batch_no % 999999 + 1)
+	CASE WHEN (SELECT n.batch_no FROM batches n WHERE n.bucket = $1 AND n.terminal_id = c.terminal_id AND n.batch_no = c.batch_no % 999999 + 1) IS NULL
 		THEN c.batch_no % 999999 + 1
 		ELSE (SELECT min(f.batch_no) + 1 FROM batches f
 			WHERE f.bucket = $1 AND f.terminal_id = c.terminal_id AND f.batch_no > c.batch_no % 999999 AND NOT EXISTS (
 				SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = f.terminal_id AND n.batch_no = f.batch_no + 1)) END
 FROM unnest($2::int[]) AS u(terminal_id)
 CROSS JOIN LATERAL (
-	SELECT b.terminal_id, b.batch_no, b.stated_form, b.stated_sale_count, b.stated_sale_minor, b.stated_refund_count, b.stated_refund_minor
+	SELECT b.terminal_id, (SELECT e.merchant_id FROM terminals e WHERE e.terminal_id = b.terminal_id) AS merchant_id, b.batch_no,
+		b.stated_form, b.stated_sale_count, b.stated_sale_minor, b.stated_refund_count, b.stated_refund_minor
 	FROM batches b WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.state < 5 OFFSET 0) c
 CROSS JOIN LATERAL (
 	SELECT count(*) FILTER (WHERE t.kind IN (2, 3, 4) OR t.kind = 5 AND o.terminal_id = c.terminal_id AND o.batch_no = c.batch_no) AS sale_count,
@@ -87,9 +90,14 @@ CROSS JOIN LATERAL (
 		count(*) FILTER (WHERE t.kind = 6) AS refund_count,
 		coalesce(sum(t.amount_minor) FILTER (WHERE t.kind = 6), 0)::bigint AS refund_minor
 	FROM (
-		SELECT r.kind, r.state, r.amount_minor, r.captured_minor, r.original_date, r.original_id
-		FROM transactions r WHERE r.bucket = $1 AND r.terminal_id = c.terminal_id AND r.batch_no = c.batch_no
-			AND r.kind BETWEEN 2 AND 6 AND r.state = 2 AND r.posted_date IS NULL
+		SELECT r.kind, r.amount_minor, r.captured_minor, r.original_date, r.original_id
+		FROM idempotency_keys k CROSS JOIN LATERAL (
+			SELECT p.kind, p.amount_minor, p.captured_minor, p.original_date, p.original_id
+			FROM transactions p WHERE p.bucket = $1 AND p.business_date = k.business_date AND p.transaction_id = k.transaction_id
+				AND p.batch_no = k.batch_no AND p.kind BETWEEN 2 AND 6 AND p.state = 2 AND p.posted_date IS NULL
+			OFFSET 0) r
+		WHERE k.bucket = $1 AND k.merchant_id = c.merchant_id AND k.terminal_id = c.terminal_id AND k.batch_no = c.batch_no
+			AND k.class = 1 AND NOT k.tombstone
 		OFFSET 0) t
 	LEFT JOIN LATERAL (
 		SELECT v.kind, v.terminal_id, v.batch_no FROM transactions v
@@ -145,8 +153,15 @@ SELECT b.terminal_id, b.batch_no, coalesce(b.closed_by, 0), b.settlement_date, b
 	b.stated_form, coalesce(b.stated_sale_count, 0), coalesce(b.stated_sale_minor, 0),
 	coalesce(b.stated_refund_count, 0), coalesce(b.stated_refund_minor, 0)
 FROM unnest($2::int[], $3::int[]) AS u(terminal_id, batch_no)
-LEFT JOIN batches c ON c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5
-JOIN batches b ON b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.batch_no IN (u.batch_no, c.previous_no) AND b.state = 5`
+CROSS JOIN LATERAL (
+	SELECT u.batch_no
+	UNION SELECT c.previous_no FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5) AS n(batch_no)
+CROSS JOIN LATERAL (
+	SELECT e.terminal_id, e.batch_no, e.closed_by, e.settlement_date, e.settlement_id,
+		e.sale_count, e.sale_minor, e.void_count, e.void_minor, e.refund_count, e.refund_minor,
+		e.stated_form, e.stated_sale_count, e.stated_sale_minor, e.stated_refund_count, e.stated_refund_minor
+	FROM batches e WHERE e.bucket = $1 AND e.terminal_id = u.terminal_id AND e.batch_no = n.batch_no AND e.state = 5
+	OFFSET 0) b`
 
 func queueEndedBatches(b *pgx.Batch, bucket int16, terminals, numbers []int32, found func(batchKey, *batch, located)) {
 	if len(terminals) == 0 {
@@ -184,8 +199,8 @@ func queueEndedBatches(b *pgx.Batch, bucket int16, terminals, numbers []int32, f
 // Keys of the batches that a request means: the stated one; or (0) the current
 // one, for a day the one before it, and, where this unit may begin it ($4), the
 // one after it, which a reversal may have named already. Each number is looked up
-// by itself: with batch_no = ANY(…) Postgres may read a STAN's keys in all batches
-// that its terminal has ever had, and filter them.
+// by itself: with batch_no = ANY(…) Postgres may read all of the terminal's keys,
+// and filter them.
 const keysSQL = `
 SELECT u.merchant_id, u.terminal_id, k.batch_no, u.stan, u.class, k.tombstone, k.business_date, k.transaction_id
 FROM unnest($2::key_probe[]) AS u
@@ -209,18 +224,22 @@ CROSS JOIN LATERAL (
 	SELECT b.closed_by, b.settlement_id FROM batches b
 	WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.batch_no = u.batch_no AND b.state = 5
 	OFFSET 0) e
-WHERE e.closed_by IN (3, 4) AND e.settlement_id IS NULL OR EXISTS (
-	SELECT FROM batch_differences d
+WHERE e.closed_by IN (3, 4) AND e.settlement_id IS NULL OR (
+	SELECT true FROM batch_differences d
 	WHERE d.bucket = $1 AND d.terminal_id = u.terminal_id AND d.batch_no = u.batch_no AND d.kind = 'missing_from_terminal' AND d.stan = u.stan)`
 
-// Keys in any batch, for references that name a STAN and no batch.
+// Keys in any batch, for references that name a STAN and no batch: one look at each batch
+// that the terminal has had, because a key has its batch before its STAN.
 const keysInAnyBatchSQL = `
 SELECT u.merchant_id, u.terminal_id, k.batch_no, u.stan, u.class, k.tombstone, k.business_date, k.transaction_id
 FROM unnest($2::key_probe[]) AS u
 CROSS JOIN LATERAL (
+	SELECT b.batch_no FROM batches b WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id OFFSET 0) n
+CROSS JOIN LATERAL (
 	SELECT i.batch_no, i.tombstone, i.business_date, i.transaction_id
 	FROM idempotency_keys i
-	WHERE i.bucket = $1 AND i.merchant_id = u.merchant_id AND i.terminal_id = u.terminal_id AND i.stan = u.stan AND i.class = u.class
+	WHERE i.bucket = $1 AND i.merchant_id = u.merchant_id AND i.terminal_id = u.terminal_id AND i.stan = u.stan AND i.batch_no = n.batch_no
+		AND i.class = u.class
 	OFFSET 0) k`
 
 const insertBatchesSQL = `
@@ -269,17 +288,29 @@ SELECT b.bucket, $2, $3, $4, $5, $6 FROM buckets b WHERE b.bucket = $1`
 	// void is missing where its sale was shown or lies in another batch: a
 	// terminal that takes voids off its sales shows neither of the two.
 	missingSQL = `
-WITH shown AS MATERIALIZED (
-	SELECT s.original_id AS transaction_id FROM transactions s
-	WHERE s.bucket = $1 AND s.terminal_id = $2 AND s.batch_no = $3 AND s.kind = 21 AND s.original_id IS NOT NULL
+WITH kept AS MATERIALIZED (
+	SELECT t.bucket, t.kind, t.state, t.stan, t.terminal_id, t.batch_no, t.amount_minor, t.captured_minor, t.posted_date, t.business_date,
+		t.transaction_id, t.original_date, t.original_id
+	FROM idempotency_keys k CROSS JOIN LATERAL (
+		SELECT p.bucket, p.kind, p.state, p.stan, p.terminal_id, p.batch_no, p.amount_minor, p.captured_minor, p.posted_date, p.business_date,
+			p.transaction_id, p.original_date, p.original_id
+		FROM transactions p WHERE p.bucket = $1 AND p.business_date = k.business_date AND p.transaction_id = k.transaction_id AND p.batch_no = k.batch_no
+		OFFSET 0) t
+	WHERE k.bucket = $1 AND k.merchant_id = (SELECT e.merchant_id FROM terminals e WHERE e.terminal_id = $2) AND k.terminal_id = $2
+		AND k.batch_no = $3 AND k.class IN (1, 5) AND NOT k.tombstone),
+shown AS MATERIALIZED (
+	SELECT s.original_id AS transaction_id FROM kept s WHERE s.kind = 21 AND s.original_id IS NOT NULL
 	UNION ALL
 	SELECT i.transaction_id FROM upload_items i WHERE i.bucket = $1 AND i.terminal_id = $2 AND i.batch_no = $3)
 INSERT INTO batch_differences (bucket, terminal_id, batch_no, kind, stan, raised_at, host_minor, business_date, transaction_id)
 SELECT t.bucket, t.terminal_id, t.batch_no, 'missing_from_terminal', t.stan, $4,
 	CASE WHEN t.kind IN (2, 3, 4) THEN t.captured_minor ELSE t.amount_minor END, t.business_date, t.transaction_id
-FROM transactions t
-LEFT JOIN transactions o ON t.kind = 5 AND o.bucket = $1 AND o.business_date = t.original_date AND o.transaction_id = t.original_id
-WHERE t.bucket = $1 AND t.terminal_id = $2 AND t.batch_no = $3 AND t.state = 2
+FROM kept t
+LEFT JOIN LATERAL (
+	SELECT v.kind, v.terminal_id, v.batch_no, v.transaction_id FROM transactions v
+	WHERE t.kind = 5 AND v.bucket = $1 AND v.business_date = t.original_date AND v.transaction_id = t.original_id
+	OFFSET 0) o ON true
+WHERE t.state = 2
 	AND (t.kind IN (2, 3, 4) OR t.kind = 6 AND t.posted_date IS NULL
 		OR t.kind = 5 AND o.kind IN (2, 3, 4) AND (o.terminal_id <> t.terminal_id OR o.batch_no <> t.batch_no OR EXISTS (
 			SELECT FROM shown WHERE shown.transaction_id = o.transaction_id)))

@@ -818,3 +818,45 @@ func TestAnotherBatchThanTheCurrentOne(t *testing.T) {
 		t.Fatalf("totals %+v", got)
 	}
 }
+
+// A reversal has the key of its original, which may be in the batch before; it is
+// shown in its own, by the batch and by a search.
+func TestTransactionsOfABatch(t *testing.T) {
+	w := newWorld(t)
+	sale := w.request(switching.KindSale, 10_00)
+	w.do(switching.Approved, sale)
+	kept := w.do(switching.Approved, w.request(switching.KindSale, 20_00))
+	w.do(switching.Approved, w.request(switching.KindVoid, 20_00, of(kept)))
+	w.do(switching.Approved, w.request(switching.KindReversal, 3_00, stan(500))) // whose original never comes
+	first := w.current().BatchNo
+	w.do(switching.Approved, w.settlement(0, net(1, 10_00)))
+	w.do(switching.Approved, w.request(switching.KindSale, 30_00))
+	w.do(switching.Approved, w.request(switching.KindReversal, 10_00, stan(sale.STAN), func(r *switching.Request) { r.BatchNo = first }))
+	w.do(switching.Approved, w.request(switching.KindReversal, 10_00, stan(sale.STAN), func(r *switching.Request) { r.BatchNo = first })) // a repeat
+	second := w.current().BatchNo
+	const sold, voided, reversed = switching.KindSale, switching.KindVoid, switching.KindReversal
+	for number, want := range map[int32][]switching.Kind{
+		first:      {sold, sold, voided, reversed, switching.KindSettlement},
+		second:     {sold, reversed},
+		second + 1: nil,
+	} {
+		page, err := switching.SearchTransactions(t.Context(), w.pool, switching.TransactionSearch{TID: till, BatchNo: number})
+		w.must(err)
+		var found, listed []switching.Kind
+		for _, f := range page.Found {
+			found = append(found, f.Asked)
+		}
+		if slices.Reverse(found); !slices.Equal(found, want) {
+			t.Errorf("batch %d: found %v, want %v", number, found, want)
+		}
+		if number > second {
+			continue
+		}
+		for _, one := range w.batch(number).Transactions {
+			listed = append(listed, one.Kind)
+		}
+		if len(listed) != len(want) {
+			t.Errorf("batch %d: listed %v, want %v", number, listed, want)
+		}
+	}
+}

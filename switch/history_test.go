@@ -60,6 +60,52 @@ func TestSalesReadNoHistory(t *testing.T) {
 	}
 }
 
+// What a settlement reads is its batch, not what its terminal has been through.
+func TestSettlementReadsItsBatch(t *testing.T) {
+	const past, sales = 1000, 5
+	w := newWorld(t)
+	ctx := context.Background()
+	w.sql("ANALYZE idempotency_keys") // while there is next to nothing in it
+	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, PointLookups: true, MaxConnections: 2})
+	w.must(err)
+	sw, err := switching.Start(ctx, switching.Options{Pool: w.pool, LanePool: lanes, Now: w.clock.Now, Refresh: time.Hour})
+	w.must(err)
+	w.sw, sw = sw, w.sw
+	t.Cleanup(func() { w.must(sw.Shutdown(ctx)) })
+	ask := func(want switching.Reason, r *switching.Request) {
+		t.Helper()
+		if got := w.ask(r); got.Reason != want {
+			t.Fatalf("%s answered %s, want %s", r.Kind, got.Reason, want)
+		}
+	}
+	settle := func() {
+		t.Helper()
+		for range sales {
+			ask(switching.Approved, w.request(switching.KindSale, 100))
+		}
+		ask(switching.BatchOutOfBalance, w.settlement(0, net(sales, 100)))
+		ask(switching.Approved, w.settlement(0, net(sales, 100), trailer)) // what was not shown is looked for
+	}
+	settle() // plans are made
+	w.sql(`INSERT INTO batches (bucket, terminal_id, batch_no, state, opened_at, opened_date, closed_at, closed_date, closed_by,
+			sale_count, sale_minor, void_count, void_minor, refund_count, refund_minor)
+		SELECT 0, 1, 1000 + n, 5, '2026-01-01'::timestamptz + n * interval '1 second', '2026-01-01', '2026-01-02', '2026-01-01', 1, 0, 0, 0, 0, 0, 0
+		FROM generate_series(1, $1::int) AS n`, past)
+	w.sql(`INSERT INTO idempotency_keys (bucket, merchant_id, terminal_id, batch_no, stan, class, business_date, transaction_id)
+		SELECT 0, 1, 1, 1000 + n, s, 1, '2026-03-10', gen_random_uuid() FROM generate_series(1, $1::int) AS n, generate_series(1, 3) AS s`, past)
+	w.sql("ANALYZE batches") // with so few its plans read all of a terminal's
+	w.sql(`SELECT pg_stat_reset()`)
+	settle()
+	w.must(w.sw.Shutdown(ctx))
+	w.sw = sw
+	lanes.Close() // and with their connections, their counts are told
+	for table, read := range w.rowsRead(ctx) {
+		if read > past/2 {
+			t.Errorf("%d sales and their settlement have read %d rows and entries of %s", sales, read, table)
+		}
+	}
+}
+
 // rowsRead are the rows and index entries that were read of each table.
 func (w *world) rowsRead(ctx context.Context) map[string]int64 {
 	w.t.Helper()

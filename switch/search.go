@@ -126,6 +126,7 @@ func SearchTransactions(ctx context.Context, db ledger.Querier, s TransactionSea
 // in it, so that a generic plan is the plan for what is asked.
 type searchQuery struct {
 	buckets, rows []string // conditions
+	places        string   // statement for the dates and ids of all that may be found; empty: whatever there is
 	args          []any
 }
 
@@ -155,6 +156,9 @@ func (q *searchQuery) build(s *TransactionSearch) {
 		tid := q.arg(s.TID)
 		q.buckets = append(q.buckets, "b.bucket = (SELECT m.bucket FROM merchants m JOIN terminals USING (merchant_id) WHERE tid = "+tid+")")
 		q.where("t.terminal_id = (SELECT terminal_id FROM terminals WHERE tid = " + tid + ")")
+		if s.BatchNo != 0 {
+			q.places = batchPlaces("b.bucket", "(SELECT terminal_id FROM terminals WHERE tid = "+tid+")", q.arg(s.BatchNo))
+		}
 	}
 	if s.HasSTAN {
 		q.where("t.stan = " + q.arg(s.STAN))
@@ -204,17 +208,24 @@ func likeDigits(text string) string {
 }
 
 // sql walks each bucket's key back from its end and merges them: as much is read
-// as is shown, whatever there is.
+// as is shown, whatever there is. What can only be in some places is looked up there.
 func (q *searchQuery) sql() string {
 	columns := func(alias string) string {
 		return alias + "." + strings.Join(foundColumns[:], ", "+alias+".")
+	}
+	from := `transactions t WHERE t.bucket = b.bucket AND ` + allOf(q.rows)
+	if q.places != "" {
+		from = `(` + q.places + `) AS k CROSS JOIN LATERAL (
+			SELECT ` + columns("t") + ` FROM transactions t
+			WHERE t.bucket = b.bucket AND t.business_date = k.business_date AND t.transaction_id = k.transaction_id AND ` + allOf(q.rows) + `
+			OFFSET 0) t`
 	}
 	return `
 SELECT m.mid, m.name, te.tid, ` + columns("t") + `
 FROM (
 	SELECT ` + columns("f") + ` FROM buckets b CROSS JOIN LATERAL (
 		SELECT ` + columns("t") + `
-		FROM transactions t WHERE t.bucket = b.bucket AND ` + allOf(q.rows) + `
+		FROM ` + from + `
 		ORDER BY t.business_date DESC, t.transaction_id DESC LIMIT $1) f
 	WHERE ` + allOf(q.buckets) + `
 	ORDER BY f.business_date DESC, f.transaction_id DESC LIMIT $1) t
