@@ -6,14 +6,18 @@
 -- into, and the one whose entries went everywhere. A reversal's key is its original's, in what may
 -- be the batch before; what reversals a batch has is an index of theirs alone.
 --
--- Writers wait while the key is built anew: half a minute for twenty million.
-ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey,
-    ADD PRIMARY KEY (bucket, merchant_id, terminal_id, batch_no, stan, class);
+-- Everybody who needs keys waits while theirs is built anew: half a minute for twenty million.
+-- What is built of transactions, which only writers wait for, comes before that.
+SET LOCAL lock_timeout = '5s';   -- behind whoever reads for long, such as a dump, everybody would wait
 CREATE INDEX transactions_reversals ON transactions (bucket, terminal_id, batch_no) WHERE asked = 8;
 DROP INDEX transactions_batch;
+ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey;
+ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_pkey
+    PRIMARY KEY (bucket, merchant_id, terminal_id, batch_no, stan, class);
 
 -- +goose Down
 CREATE INDEX transactions_batch ON transactions (bucket, terminal_id, batch_no);
 DROP INDEX transactions_reversals;
-ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey,
-    ADD PRIMARY KEY (bucket, merchant_id, terminal_id, stan, batch_no, class);
+ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey;
+ALTER TABLE idempotency_keys ADD CONSTRAINT idempotency_keys_pkey
+    PRIMARY KEY (bucket, merchant_id, terminal_id, stan, batch_no, class);

@@ -221,14 +221,20 @@ func showBatch(
 	return report, nil
 }
 
+// terminalPlaces is a statement for the dates and ids of a terminal's transactions, found by
+// their keys k. One under two keys, of a reversal that came first, is there once.
+func terminalPlaces(bucket, terminalID string) string {
+	return `
+	SELECT DISTINCT k.business_date, k.transaction_id FROM idempotency_keys k
+	WHERE k.bucket = ` + bucket + ` AND k.merchant_id = (SELECT e.merchant_id FROM terminals e WHERE e.terminal_id = ` + terminalID + `)
+		AND k.terminal_id = ` + terminalID
+}
+
 // batchPlaces is a statement for the dates and ids of a batch's transactions. They are under
 // its keys, but for reversals, which are under those of their originals, whatever batch they
 // are in themselves.
 func batchPlaces(bucket, terminalID, batchNo string) string {
-	return `
-	SELECT k.business_date, k.transaction_id FROM idempotency_keys k
-	WHERE k.bucket = ` + bucket + ` AND k.merchant_id = (SELECT e.merchant_id FROM terminals e WHERE e.terminal_id = ` + terminalID + `)
-		AND k.terminal_id = ` + terminalID + ` AND k.batch_no = ` + batchNo + `
+	return terminalPlaces(bucket, terminalID) + ` AND k.batch_no = ` + batchNo + `
 	UNION
 	SELECT r.business_date, r.transaction_id FROM transactions r
 	WHERE r.bucket = ` + bucket + ` AND r.terminal_id = ` + terminalID + ` AND r.batch_no = ` + batchNo + ` AND r.asked = 8`

@@ -834,6 +834,22 @@ func TestTransactionsOfABatch(t *testing.T) {
 	w.do(switching.Approved, w.request(switching.KindReversal, 10_00, stan(sale.STAN), func(r *switching.Request) { r.BatchNo = first }))
 	w.do(switching.Approved, w.request(switching.KindReversal, 10_00, stan(sale.STAN), func(r *switching.Request) { r.BatchNo = first })) // a repeat
 	second := w.current().BatchNo
+	for _, c := range []struct {
+		asked switching.TransactionSearch
+		want  int
+	}{
+		{switching.TransactionSearch{TID: till}, 7},
+		{switching.TransactionSearch{TID: till, STAN: sale.STAN, HasSTAN: true}, 2},
+		{switching.TransactionSearch{TID: till, STAN: 500, HasSTAN: true}, 1},
+		{switching.TransactionSearch{TID: till, STAN: 501, HasSTAN: true}, 0},
+		{switching.TransactionSearch{TID: "99999999"}, 0},
+	} {
+		page, err := switching.SearchTransactions(t.Context(), w.pool, c.asked)
+		w.must(err)
+		if len(page.Found) != c.want {
+			t.Errorf("found %d with %+v, want %d", len(page.Found), c.asked, c.want)
+		}
+	}
 	const sold, voided, reversed = switching.KindSale, switching.KindVoid, switching.KindReversal
 	for number, want := range map[int32][]switching.Kind{
 		first:      {sold, sold, voided, reversed, switching.KindSettlement},

@@ -104,7 +104,11 @@ func SearchTransactions(ctx context.Context, db ledger.Querier, s TransactionSea
 		limit = defaultFound
 	}
 	q := searchQuery{args: []any{limit + 1}}
-	q.build(&s)
+	quiet, err := isQuiet(ctx, db, s.TID)
+	if err != nil {
+		return nil, err
+	}
+	q.build(&s, quiet)
 	rows, err := db.Query(ctx, q.sql(), q.args...)
 	if err != nil {
 		return nil, fmt.Errorf("search transactions: %w", err)
@@ -143,7 +147,8 @@ func allOf(conditions []string) string {
 
 func (q *searchQuery) where(condition string) { q.rows = append(q.rows, condition) }
 
-func (q *searchQuery) build(s *TransactionSearch) {
+// build the statement; quiet is the terminal that is asked for, if one is.
+func (q *searchQuery) build(s *TransactionSearch, quiet bool) {
 	if s.RRN != 0 {
 		q.where("t.rrn = " + q.arg(s.RRN))
 	}
@@ -156,8 +161,14 @@ func (q *searchQuery) build(s *TransactionSearch) {
 		tid := q.arg(s.TID)
 		q.buckets = append(q.buckets, "b.bucket = (SELECT m.bucket FROM merchants m JOIN terminals USING (merchant_id) WHERE tid = "+tid+")")
 		q.where("t.terminal_id = (SELECT terminal_id FROM terminals WHERE tid = " + tid + ")")
-		if s.BatchNo != 0 {
-			q.places = batchPlaces("b.bucket", "(SELECT terminal_id FROM terminals WHERE tid = "+tid+")", q.arg(s.BatchNo))
+		terminal := "(SELECT terminal_id FROM terminals WHERE tid = " + tid + ")"
+		switch {
+		case s.BatchNo != 0:
+			q.places = batchPlaces("b.bucket", terminal, q.arg(s.BatchNo))
+		case s.HasSTAN:
+			q.places = terminalPlaces("b.bucket", terminal) + " AND k.stan = " + q.arg(s.STAN)
+		case quiet:
+			q.places = terminalPlaces("b.bucket", terminal)
 		}
 	}
 	if s.HasSTAN {
@@ -195,6 +206,25 @@ func (q *searchQuery) build(s *TransactionSearch) {
 	if s.After != nil {
 		q.where("(t.business_date, t.transaction_id) < (" + q.arg(s.After.Date.Time()) + "::date, " + q.arg([16]byte(s.After.ID)) + "::uuid)")
 	}
+}
+
+// quietKeys are so few that a terminal's transactions are rather looked up than come
+// across on the way back.
+const quietKeys = 2000
+
+// isQuiet tells whether a terminal has stored little. No terminal is not quiet.
+func isQuiet(ctx context.Context, db ledger.Querier, tid string) (quiet bool, err error) {
+	if tid == "" {
+		return false, nil
+	}
+	err = db.QueryRow(ctx, `
+		SELECT count(*) < $2 FROM terminals e JOIN merchants m USING (merchant_id) CROSS JOIN LATERAL (
+			SELECT FROM idempotency_keys k WHERE k.bucket = m.bucket AND k.merchant_id = e.merchant_id AND k.terminal_id = e.terminal_id LIMIT $2) k
+		WHERE e.tid = $1`, tid, quietKeys).Scan(&quiet)
+	if err != nil {
+		return false, fmt.Errorf("search transactions: %w", err)
+	}
+	return quiet, nil
 }
 
 // likeDigits keeps what is no digit from being a pattern.

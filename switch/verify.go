@@ -174,7 +174,7 @@ var checks = []ledger.Check{
 		FROM transactions t
 		WHERE NOT EXISTS (
 			SELECT FROM idempotency_keys k
-			WHERE k.bucket = t.bucket AND k.transaction_id = t.transaction_id AND k.merchant_id = t.merchant_id
+			WHERE k.bucket = t.bucket AND k.business_date = t.business_date AND k.transaction_id = t.transaction_id AND k.merchant_id = t.merchant_id
 				AND k.terminal_id = t.terminal_id AND k.stan = t.stan AND NOT k.tombstone
 				AND CASE t.asked -- classes as package switching stores them
 					WHEN 8 THEN k.class IN (2, 3) -- under its original's batch, which may have ended

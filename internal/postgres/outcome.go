@@ -66,7 +66,8 @@ func Classify(err error, commitSent bool) Outcome {
 			}
 		case "0A000":
 			// A prepared statement whose columns a migration has given other types: the driver
-			// prepares it anew. Postgres has no other word for it.
+			// prepares what it reads with anew, and what [Writes] sends has no columns of tables.
+			// Postgres has no other word for it.
 			if pgErr.Routine == "RevalidateCachedQuery" {
 				return NotCommitted
 			}
