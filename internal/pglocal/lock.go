@@ -139,8 +139,11 @@ func flock(file *os.File) error {
 	}
 }
 
+// release gives the lock up, whoever else has the file open: a child that is being made
+// this moment holds its maker's files until it runs its program.
 func (l *lock) release() {
 	if l != nil {
+		_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN)
 		_ = l.file.Close()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -41,6 +42,29 @@ func TestLockOfALiveOwnerIsRefusedAtOnce(t *testing.T) {
 	if _, err := acquire(testContext(t), path, "it"); !errors.As(err, &inUse) || inUse.Owner != fmt.Sprint(os.Getpid()) {
 		t.Errorf("the error is %v", err)
 	}
+}
+
+// A child that a live owner is about to make has its files open, too: what is given up is free.
+func TestReleasedLockIsFreeWhoeverHasItsFileOpen(t *testing.T) {
+	t.Parallel()
+
+	path, l := held(t, fmt.Sprintln(os.Getpid()))
+
+	child, err := syscall.Dup(int(l.file.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	defer func() { _ = syscall.Close(child) }()
+
+	l.release()
+
+	mine, err := acquire(testContext(t), path, "it")
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	mine.release()
 }
 
 // A child that a killed owner was about to make holds the lock for a moment more.
