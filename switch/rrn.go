@@ -11,10 +11,13 @@ import (
 )
 
 const (
-	// rrnBlock is how many RRNs a lane takes at a time: enough that the extra
-	// commit does not show, few enough that restarts do not eat a day's hundred
-	// million.
+	// rrnBlock is how many RRNs a lane takes at a time, at least and at first: few enough
+	// that restarts do not eat a day's hundred million.
 	rrnBlock = 1000
+	// rrnBlockMost a busy lane takes, of which a block is to last for rrnBlockFor: taking
+	// one is a commit of its own, which a unit of work waits for.
+	rrnBlockMost = 64 * rrnBlock
+	rrnBlockFor  = 10 * time.Second
 	// rrnPerDay is what eight digits hold.
 	rrnPerDay = 100_000_000
 )
@@ -27,6 +30,8 @@ var errRRNsExhausted = errors.New("the day's RRNs are used up")
 type rrnSource struct {
 	day, year  int
 	next, last int64 // sequence numbers left in the block: [next, last)
+	size       int64 // of the block
+	took       time.Time
 }
 
 // rrnDay is the UTC day that an RRN is counted in.
@@ -41,17 +46,43 @@ func (s *rrnSource) reserve(ctx context.Context, conn *pgx.Conn, now time.Time, 
 	if s.day == day && s.year == year && s.last-s.next >= n {
 		return nil
 	}
-	size := max(n, rrnBlock)
+	size := max(n, s.nextSize(time.Now()))
 	var first int64
-	if err := conn.QueryRow(ctx, rrnBlockSQL, day, year, size).Scan(&first); err != nil {
-		// The table takes no number that eight digits do not hold.
-		if refused, is := errors.AsType[*pgconn.PgError](err); is && refused.Code == "23514" {
-			return fmt.Errorf("%w: %w", errRRNsExhausted, err)
-		}
+	err := conn.QueryRow(ctx, rrnBlockSQL, day, year, size).Scan(&first)
+	if least := max(n, rrnBlock); refusesRRNs(err) && size > least {
+		size = least // there may be as many yet
+		err = conn.QueryRow(ctx, rrnBlockSQL, day, year, size).Scan(&first)
+	}
+	switch {
+	case refusesRRNs(err):
+		return fmt.Errorf("%w: %w", errRRNsExhausted, err)
+	case err != nil:
 		return fmt.Errorf("reserve RRNs: %w", err)
 	}
-	s.day, s.year, s.next, s.last = day, year, first, first+size
+	*s = rrnSource{day, year, first, first + size, size, time.Now()}
 	return nil
+}
+
+// nextSize is twice that of a block that did not last long, and half that of one that
+// lasted very long.
+func (s *rrnSource) nextSize(now time.Time) int64 {
+	lasted := now.Sub(s.took)
+	switch {
+	case s.took.IsZero():
+		return rrnBlock
+	case lasted < rrnBlockFor:
+		return min(2*s.size, rrnBlockMost)
+	case lasted > 4*rrnBlockFor:
+		return max(s.size/2, rrnBlock)
+	default:
+		return s.size
+	}
+}
+
+// refusesRRNs tells whether the table does not take a number that eight digits do not hold.
+func refusesRRNs(err error) bool {
+	refused, is := errors.AsType[*pgconn.PgError](err)
+	return is && refused.Code == "23514"
 }
 
 // take returns the next RRN; reserve has made sure that there is one.
