@@ -23,7 +23,7 @@ type pace struct {
 }
 
 const (
-	paceFor = 400 * time.Microsecond
+	paceFor = 250 * time.Microsecond
 	// paceMost is what a request waits longer at most, and nothing where commits
 	// take as long. No terminal sees it.
 	paceMost = 8 * time.Millisecond
