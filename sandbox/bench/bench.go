@@ -47,6 +47,7 @@ func nameUnionPay(n int) string { return fmt.Sprintf("UnionPay sales, %d connect
 var serverSettings = map[string]string{
 	"shared_buffers":  "1GB",
 	"max_wal_size":    "8GB",
+	"min_wal_size":    "4GB", // usedLogMiB
 	"max_connections": "100",
 	"track_io_timing": "off",
 }
@@ -160,6 +161,9 @@ func (r *run) begin(ctx context.Context) (err error) {
 		return err
 	}
 	if err := closed(ctx, r.pool); err != nil || r.o.Each < smoke {
+		return err
+	}
+	if err := r.useLog(ctx); err != nil {
 		return err
 	}
 	return r.verified(ctx)
