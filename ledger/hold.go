@@ -49,6 +49,27 @@ type Hold struct {
 	CapturedMinor int64
 	State         HoldState
 	ExpiresAt     time.Time
+	// Presumed: it was not read by the unit of work that has it, and is to be stored even
+	// if nothing of it changes, because that is what tells whether it was so.
+	Presumed bool
+
+	read holdState
+}
+
+// holdState is what of a hold may change while a decision rests on it.
+type holdState struct {
+	amountMinor, capturedMinor int64
+	state                      HoldState
+}
+
+func (h *Hold) current() holdState { return holdState{h.AmountMinor, h.CapturedMinor, h.State} }
+
+// Presume is a copy of a hold as it was stored, for a unit of work that does not read
+// it: what that stores of it is stored only where it still is so.
+func (h *Hold) Presume() *Hold {
+	hold := *h
+	hold.Presumed, hold.read = true, h.current()
+	return &hold
 }
 
 // Usable tells whether a completion at the instant now may still capture the

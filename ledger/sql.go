@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -105,22 +106,43 @@ func QueueNewHolds(b *pgx.Batch, bucket int16, holds []*Hold) {
 	b.Queue(insertHoldsSQL, bucket, ids, dates, merchants, cards, currencies, amounts, captured, state, expires)
 }
 
+// In the array's order, which is that of the holds' ids, as lockHoldsSQL's is.
 const updateHoldsSQL = `
-UPDATE holds h SET amount_minor = u.amount_minor, captured_minor = u.captured_minor, state = u.state
-FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::smallint[]) AS u(hold_id, amount_minor, captured_minor, state)
-WHERE h.bucket = $1 AND h.hold_id = u.hold_id`
+WITH changed AS (
+	UPDATE holds h SET amount_minor = u.amount_minor, captured_minor = u.captured_minor, state = u.state
+	FROM unnest($2::hold_step[]) AS u
+	WHERE h.bucket = $1 AND h.hold_id = u.hold_id AND h.amount_minor = u.read_amount_minor
+		AND h.captured_minor = u.read_captured_minor AND h.state = u.read_state
+	RETURNING 1)
+SELECT meridian_presumed(count(*), $3) FROM changed`
 
-// QueueHoldChanges stores holds that this transaction has locked.
+// QueueHoldChanges stores holds that this transaction has locked, or that it presumes.
+// It fails with an error of which the constraint is meridian_presumed where one is not
+// as it was read.
 func QueueHoldChanges(b *pgx.Batch, bucket int16, holds []*Hold) {
 	if len(holds) == 0 {
 		return
 	}
-	n := len(holds)
-	ids, amounts, captured, states := make([][16]byte, n), make([]int64, n), make([]int64, n), make([]int16, n)
-	for i, h := range holds {
-		ids[i], amounts[i], captured[i], states[i] = h.ID, h.AmountMinor, h.CapturedMinor, int16(h.State)
+	slices.SortFunc(holds, func(a, b *Hold) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	rows := postgres.NewRows(holdStep(), len(holds), 100)
+	for _, h := range holds {
+		rows.Begin()
+		rows.UUID(h.ID)
+		rows.Int64(h.AmountMinor)
+		rows.Int64(h.CapturedMinor)
+		rows.Int16(int16(h.State))
+		rows.Int64(h.read.amountMinor)
+		rows.Int64(h.read.capturedMinor)
+		rows.Int16(int16(h.read.state))
+		rows.End()
 	}
-	b.Queue(updateHoldsSQL, bucket, ids, amounts, captured, states)
+	b.Queue(updateHoldsSQL, rows.Known(), bucket, rows, len(holds))
+}
+
+func holdStep() *postgres.RowType {
+	return &postgres.RowType{Name: "hold_step", Columns: []uint32{
+		pgtype.UUIDOID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int2OID, pgtype.Int8OID, pgtype.Int8OID, pgtype.Int2OID,
+	}}
 }
 
 const lockHoldsSQL = `
@@ -152,6 +174,7 @@ func scanHold(rows pgx.Rows, h *Hold) error {
 		return fmt.Errorf("scan hold: %w", err)
 	}
 	h.ID, h.BusinessDate = uuid.UUID(id), DateOf(date)
+	h.read = h.current()
 	return nil
 }
 

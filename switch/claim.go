@@ -87,22 +87,7 @@ func (f *Facts) release(stored *Record, teller uuid.UUID) (last bool) {
 
 func (f *Facts) tell(r *Record, by []uuid.UUID) {
 	r.ToldBy = by
-	f.changes.told[r] = struct{}{}
-}
-
-const updateToldSQL = `
-UPDATE transactions SET told_by = $4 WHERE bucket = $1 AND business_date = $2 AND transaction_id = $3`
-
-// queueTold writes tellers one record at a time: lists of lists cannot be
-// unnested, and a unit has few repeats.
-func queueTold(b *pgx.Batch, bucket int16, records map[*Record]struct{}) {
-	for r := range records {
-		ids := make([][16]byte, len(r.ToldBy))
-		for i, id := range r.ToldBy {
-			ids[i] = id
-		}
-		b.Queue(updateToldSQL, bucket, r.BusinessDate.Time(), [16]byte(r.ID), ids)
-	}
+	f.changes.dirty[r] = struct{}{}
 }
 
 // A record that an approved request refers to is known to its terminal: it was

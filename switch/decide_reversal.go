@@ -52,17 +52,14 @@ func (d *decision) reversal() Verdict {
 // what does not match is passed over, down to the reversal's own STAN.
 func (d *decision) reversed() []*Record {
 	f, r := d.facts, d.request
-	mine := func(list []*Record) []*Record {
-		var out []*Record
-		for _, o := range list {
-			if o.TerminalID == r.terminal.ID && o.MerchantID == r.merchant.ID {
-				out = append(out, o)
+	if r.Original.HasRRN {
+		var found []*Record
+		for _, o := range f.byRRN[r.Original.RRN] {
+			if repairs(r, o) {
+				found = append(found, o)
 			}
 		}
-		return out
-	}
-	if r.Original.HasRRN {
-		if found := mine(f.financial(f.byRRN[r.Original.RRN])); len(found) > 0 {
+		if len(found) > 0 {
 			return found
 		}
 	}
@@ -73,6 +70,11 @@ func (d *decision) reversed() []*Record {
 		return []*Record{entry.record}
 	}
 	return d.reversedAcrossRollover()
+}
+
+// repairs tells whether a record is the terminal's own, and one that can be reversed.
+func repairs(r *Request, o *Record) bool {
+	return o.TerminalID == r.terminal.ID && o.MerchantID == r.merchant.ID && o.Kind.Class() == ClassFinancial
 }
 
 // reversedAcrossRollover finds the original in the batch that ended meanwhile,

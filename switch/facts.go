@@ -38,8 +38,10 @@ type Facts struct {
 	references *Directory
 	// presumed are requests whose keys nobody looked for, in these batches (presume_load.go).
 	presumed map[*Request]int32
-	// unread: nothing was read but cards, and no lock is held yet. Nothing refers to an original.
+	// unread: nothing was read but cards and originals, and no lock is held yet.
 	unread bool
+	// unreferred: no request speaks of an original, or repeats one.
+	unreferred bool
 	// unreversed are keys in the batches before, which must not be there as tombstones
 	// when the unit is stored.
 	unreversed []probe
@@ -101,7 +103,6 @@ type changes struct {
 	batches    []batchWrite
 	differs    []batchDifference
 	dirty      map[*Record]struct{}
-	told       map[*Record]struct{} // whose tellers changed
 	dirtyHolds map[*ledger.Hold]struct{}
 	dirtyCards map[*ledger.CardAccount]struct{}
 	exceptions []Exception
@@ -160,7 +161,7 @@ func newFacts(bucket int16, now time.Time, dir *Directory, requests int) *Facts 
 		changes: changes{
 			records: make([]*Record, 0, requests), keys: make([]keyChange, 0, requests), transfers: make([]ledger.Transfer, 0, requests),
 			newBatches: map[int32]newBatch{},
-			dirty:      map[*Record]struct{}{}, told: map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},
+			dirty:      map[*Record]struct{}{}, dirtyHolds: map[*ledger.Hold]struct{}{},
 			dirtyCards: make(map[*ledger.CardAccount]struct{}, requests), isNew: make(map[any]struct{}, requests),
 			counters: map[serial]struct{}{},
 		},
@@ -173,7 +174,7 @@ func (f *Facts) know(r *Record) {
 		return
 	}
 	f.records[r.ID] = r
-	if f.unread {
+	if f.unreferred {
 		return // sales and authorizations: nothing refers to anything
 	}
 	f.byRRN[r.RRN] = append(f.byRRN[r.RRN], r)
@@ -189,6 +190,20 @@ func (f *Facts) know(r *Record) {
 		ref := invoiceRef{r.TerminalID, r.Invoice}
 		f.byInvoice[ref] = append(f.byInvoice[ref], r)
 	}
+}
+
+// forgetAll that was presumed, so that it is read.
+func (f *Facts) forgetAll() {
+	clear(f.presumed)
+	clear(f.windows)
+	clear(f.batches)
+	clear(f.keys)
+	clear(f.holds)
+	clear(f.records)
+	clear(f.byRRN)
+	clear(f.bySTAN)
+	clear(f.byInvoice)
+	clear(f.byAuthCode)
 }
 
 func (f *Facts) addCard(c *ledger.CardAccount) {
@@ -299,17 +314,6 @@ func (f *Facts) byInvoiceNumber(r *Request) []*Record {
 		}
 	}
 	return standing
-}
-
-// financial leaves out reversals, settlements and uploads: nothing refers to one.
-func (f *Facts) financial(list []*Record) []*Record {
-	var out []*Record
-	for _, o := range list {
-		if o.Kind.Class() == ClassFinancial {
-			out = append(out, o)
-		}
-	}
-	return out
 }
 
 func inBatch(list []*Record, batchNo int32) []*Record {

@@ -241,6 +241,8 @@ func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (
 			l.sw.metrics.presumedOthers.Inc()
 			l.presumes.caution.met()
 			u.presumes = nil
+		case u.presumes != nil && postgres.LockNotWon(err):
+			u.presumes = nil // who reads can tell whether it was a window's
 		case u.shelf != nil && ledger.CardsMoved(err):
 			l.sw.metrics.presumedCards.Inc()
 			l.metOldCards()

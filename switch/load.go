@@ -34,8 +34,9 @@ const originalDepth = 3
 //	pipeline 2: originals, locked in the order of their ids, as deep as they go
 //	pipeline 3: holds, locked in the order of their ids, and cards
 //
-// A unit of sales and authorizations needs the first alone; or none of them, and at
-// most the cards that are not known, outside of any transaction (presume.go).
+// A unit of sales and authorizations needs the first alone. Most units need none of them,
+// and at most the originals and cards that are not known, outside of any transaction
+// (presume.go).
 //
 // Originals are locked before holds and holds before cards, in every unit: two units
 // never wait for each other. Cards are locked when they are stored, and here only by a

@@ -19,27 +19,36 @@ import (
 //     is inserted, and the insert of one that is stored fails. Nothing of the batch
 //     before is repeated any more some time after that ended; only a reversal may
 //     still name it, and where that is recent, its tombstone is looked for.
+//   - What the lane itself stored or changed a moment ago, its holds, and what is stored
+//     under a key of that: originals, and repeats. They are stored only where they still
+//     are so, changed or not. One that an RRN names and that the lane does not know is read
+//     without a lock, and presumed from then on.
 //   - The window of now, and the terminals' batches. Where a unit presumes them, too,
-//     it reads nothing but the cards that are not on the shelf, or whose PINs it has to
-//     verify: it is one round trip or two. What it stores begins with the locks that
-//     every unit has, on the gate and the windows, and goes on only where these take
+//     it reads nothing but the originals and cards that are not on a shelf, or whose PINs it
+//     has to verify: it is one round trip, two or three. What it stores begins with the locks
+//     that every unit has, on the gate and the windows, and goes on only where these take
 //     work; and behind the gate, where no batch ends any more, with a look at the batches.
+//
+// A unit reads everything as soon as one of its requests rests on more than that: on sums, on
+// who is signed on, on an original that only a STAN without a batch, an invoice or an
+// authorization code names.
 //
 // A unit that presumed wrongly has written nothing. It is run again and reads what it
 // had presumed. A unit in doubt reads everything. What is presumed for a unit is in
-// presume_load.go, and how it is proved in presume_proof.go.
+// presume_load.go and presume_original.go, and how it is proved in presume_proof.go.
 type presumption struct {
 	cards *ledger.CardShelf
 	// windows and streaks are a lane's own, as its buckets are; streaks by terminal.
 	windows map[windowKey]ledger.Window
 	streaks map[int32]*streak
+	records recordShelf
 	// caution and cardCaution after presuming wrongly, as other hosts serving the same
 	// terminals, or the same cards, would cause.
 	caution, cardCaution caution
 }
 
 func newPresumption(cards *ledger.CardShelf) presumption {
-	return presumption{cards: cards, windows: map[windowKey]ledger.Window{}, streaks: map[int32]*streak{}}
+	return presumption{cards: cards, windows: map[windowKey]ledger.Window{}, streaks: map[int32]*streak{}, records: newRecordShelf()}
 }
 
 // offer what the next unit may presume, unless caution has it read.
@@ -96,6 +105,7 @@ func (p *presumption) forget(f *Facts, err error) {
 	for r := range f.presumed {
 		delete(p.streaks, r.terminal.ID)
 	}
+	p.records.forget(f)
 	for calendar := range f.windows {
 		delete(p.windows, windowKey{f.Bucket, calendar})
 	}
@@ -104,6 +114,7 @@ func (p *presumption) forget(f *Facts, err error) {
 // learn from a unit that was committed.
 func (p *presumption) learn(f *Facts) {
 	p.cards.Put(f.changes.dirtyCards)
+	p.records.learn(f)
 	for calendar, w := range f.windows {
 		p.windows[windowKey{f.Bucket, calendar}] = w
 	}

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-
-	"meridian/ledger"
 )
 
 // reversible tells whether a reversal may have named the batch before: its terminal
@@ -21,11 +19,11 @@ func (s *streak) reversible(r *Request, now time.Time) bool {
 // that it is a repeat is no new request, and what can be one of a batch that has just
 // ended is looked for; so is, by a unit that reads, a tombstone of the batch before.
 func (l *loader) presumeNew(r *Request) *streak {
-	if l.presumes == nil || r.Repeat || r.Kind != KindSale && r.Kind != KindAuthorization {
+	if l.presumes == nil || !presumable(r) {
 		return nil
 	}
 	s := l.presumes.streaks[r.terminal.ID]
-	if s == nil || r.STAN <= s.stan || r.BatchNo != 0 && r.BatchNo != s.batch.number || r.BatchNo == 0 && l.facts.Now.Before(s.from) {
+	if s == nil || r.STAN <= s.stan || !s.current(r, l.facts.Now) {
 		return nil
 	}
 	if s.reversible(r, l.facts.Now) {
@@ -38,15 +36,56 @@ func (l *loader) presumeNew(r *Request) *streak {
 	return s
 }
 
-// presumeAll fills the facts with what is presumed, if that is all but cards, and
-// reads these.
+// presumable tells whether a request of its own STAN may be presumed to be new.
+func presumable(r *Request) bool {
+	switch r.Kind {
+	case KindSale, KindAuthorization, KindCompletion, KindVoid, KindRefund, KindCancel:
+		return !r.Repeat
+	default:
+		return false
+	}
+}
+
+// current tells whether a request's key is in this batch and no other.
+func (s *streak) current(r *Request, now time.Time) bool {
+	return (r.BatchNo == 0 || r.BatchNo == s.batch.number) && (r.BatchNo != 0 || !now.Before(s.from))
+}
+
+// presumeKey tells whether a request's key need not be looked for: it is new, or it is
+// known to be stored, and the request is answered as it was.
+func (l *loader) presumeKey(r *Request, s *streak) bool {
+	f := l.facts
+	if l.presumeNew(r) != nil {
+		return true
+	}
+	if !s.current(r, f.Now) {
+		return false
+	}
+	key := f.keyOf(r)
+	if one := l.presumes.records.ofKey(f.Bucket, key); one != nil {
+		f.unreferred = false
+		f.keys[key] = &keyEntry{record: f.presumeRecord(one)}
+		return true
+	}
+	// A reversal's key is its original's but for its class: its STAN tells nothing. That
+	// most are sent once is a presumption like any other.
+	if r.Kind != KindReversal || r.Repeat {
+		return false
+	}
+	f.presumed[r] = s.batch.number
+	return true
+}
+
+// presumeAll fills the facts with what is presumed, if that is all but cards and
+// originals, and reads these.
 func (l *loader) presumeAll(ctx context.Context) (presumed bool, err error) {
-	l.facts.unread = true
+	f := l.facts
+	f.unread, f.unreferred = true, true
 	if presumed, err = l.tryPresumeAll(ctx); presumed || err != nil {
 		return presumed, err
 	}
-	l.facts.unread, l.facts.unreversed = false, nil
-	clear(l.facts.presumed)
+	f.unread, f.unreferred, f.unreversed = false, false, nil
+	f.forgetAll()
 	return false, nil
 }
 
@@ -55,14 +94,10 @@ func (l *loader) tryPresumeAll(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	f := l.facts
-	windows, batches := map[int16]ledger.Window{}, map[int32]*batch{}
 	for _, j := range l.jobs {
 		r := j.request
-		if r.Credentials.Counts {
-			return false, nil
-		}
-		s := l.presumeNew(r)
-		if s == nil {
+		s := l.presumes.streaks[r.terminal.ID]
+		if s == nil || r.Credentials.Counts {
 			return false, nil
 		}
 		calendar := r.merchant.CalendarID
@@ -74,14 +109,20 @@ func (l *loader) tryPresumeAll(ctx context.Context) (bool, error) {
 		if b.state == BatchUploading || r.merchant.Policy.AutoCloseBatch && b.endsWith(w.Date) {
 			return false, nil
 		}
-		windows[calendar], batches[r.terminal.ID] = w, &b
+		f.windows[calendar], f.batches[r.terminal.ID] = w, &b
+		if !l.presumeKey(r, s) {
+			return false, nil
+		}
+	}
+	cards, presumed, err := l.presumeOriginals(ctx)
+	if !presumed || err != nil {
+		return false, err
 	}
 	b := &pgx.Batch{}
-	if l.queueCards(b, nil); b.Len() > 0 {
+	if l.queueCards(b, cards); b.Len() > 0 {
 		if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
 			return false, fmt.Errorf("load cards: %w", err)
 		}
 	}
-	f.windows, f.batches = windows, batches
 	return true, nil
 }

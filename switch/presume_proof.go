@@ -24,6 +24,21 @@ func (f *Facts) proveCards() {
 	}
 }
 
+// proveRecords has the presumed records and holds stored, changed or not.
+func (f *Facts) proveRecords() {
+	if f.unreferred {
+		return
+	}
+	for id, r := range f.records {
+		if r.Presumed {
+			f.changes.dirty[r] = struct{}{}
+		}
+		if hold := f.holds[id]; hold != nil && hold.Presumed {
+			f.changes.dirtyHolds[hold] = struct{}{}
+		}
+	}
+}
+
 // presumedBatchesSQL follows the gate, so that it sees what ended before.
 const presumedBatchesSQL = `
 SELECT meridian_presumed(count(*), $3)

@@ -65,6 +65,31 @@ type Record struct {
 	WindowClosesAt time.Time
 	// BatchClosed is loaded with a record, not stored.
 	BatchClosed bool
+	// Presumed: its unit of work did not lock it, and stores it even if nothing of it
+	// changes, because that is what tells whether it was so (presume.go).
+	Presumed bool
+
+	read recordState
+}
+
+// recordState is what of a record may change, but by a review.
+type recordState struct {
+	state                                       State
+	capturedMinor, refundedMinor, reviewedMinor int64
+	refundCount                                 int16
+	toldBy                                      []uuid.UUID
+}
+
+func (r *Record) current() recordState {
+	return recordState{r.State, r.CapturedMinor, r.RefundedMinor, r.ReviewedMinor, r.RefundCount, r.ToldBy}
+}
+
+// presume is a copy of a record as it was stored: what is stored of it is stored only
+// where it still is so.
+func (r *Record) presume() *Record {
+	record := *r
+	record.Presumed, record.read = true, r.current()
+	return &record
 }
 
 // Key of the record, in its class.

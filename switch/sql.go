@@ -1,7 +1,9 @@
 package switching
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -77,6 +79,7 @@ func scanRecordAfter(row pgx.CollectableRow, before ...any) (*Record, error) {
 	if closesAt != nil {
 		r.WindowClosesAt = *closesAt
 	}
+	r.read = r.current()
 	return &r, nil
 }
 
@@ -245,28 +248,50 @@ func appendKey(rows *postgres.Rows, k Key, c keyChange) {
 	rows.End()
 }
 
+// In the array's order, which is that of ids, as lockRecordsSQL's is: two units never
+// wait for each other. What was read under lock is as it was read.
 const updateRecordsSQL = `
-UPDATE transactions t SET state = u.state, captured_minor = u.captured_minor, refunded_minor = u.refunded_minor,
-	refund_count = u.refund_count, reviewed_minor = u.reviewed_minor
-FROM unnest($2::date[], $3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::bigint[])
-	AS u(business_date, transaction_id, state, captured_minor, refunded_minor, refund_count, reviewed_minor)
-WHERE t.bucket = $1 AND t.business_date = u.business_date AND t.transaction_id = u.transaction_id`
+WITH changed AS (
+	UPDATE transactions t SET state = u.state, captured_minor = u.captured_minor, refunded_minor = u.refunded_minor,
+		refund_count = u.refund_count, reviewed_minor = u.reviewed_minor, told_by = u.told_by
+	FROM unnest($2::record_step[]) AS u
+	WHERE t.bucket = $1 AND t.business_date = u.business_date AND t.transaction_id = u.transaction_id
+		AND t.state = u.read_state AND t.captured_minor = u.read_captured_minor AND t.refunded_minor = u.read_refunded_minor
+		AND t.refund_count = u.read_refund_count AND t.reviewed_minor = u.read_reviewed_minor
+		AND t.told_by IS NOT DISTINCT FROM u.read_told_by
+	RETURNING 1)
+SELECT meridian_presumed(count(*), $3) FROM changed`
 
-func queueRecordChanges(b *pgx.Batch, bucket int16, records map[*Record]struct{}) {
+// queueRecordChanges stores what became of records. It fails with an error of which the
+// constraint is meridian_presumed where one is not as it was decided over.
+func queueRecordChanges(b *pgx.Batch, bucket int16, records []*Record) {
 	if len(records) == 0 {
 		return
 	}
-	var dates []time.Time
-	var ids [][16]byte
-	var states, counts []int16
-	var captured, refunded, reviewed []int64
-	for r := range records {
-		dates, ids = append(dates, r.BusinessDate.Time()), append(ids, r.ID)
-		states, counts = append(states, int16(r.State)), append(counts, r.RefundCount)
-		captured, refunded = append(captured, r.CapturedMinor), append(refunded, r.RefundedMinor)
-		reviewed = append(reviewed, r.ReviewedMinor)
+	slices.SortFunc(records, func(a, b *Record) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	rows := postgres.NewRows(recordStep(), len(records), 160)
+	for _, r := range records {
+		rows.Begin()
+		rows.Date(int32(r.BusinessDate))
+		rows.UUID(r.ID)
+		for _, state := range []recordState{r.current(), r.read} {
+			rows.Int16(int16(state.state))
+			rows.Int64(state.capturedMinor)
+			rows.Int64(state.refundedMinor)
+			rows.Int16(state.refundCount)
+			rows.Int64(state.reviewedMinor)
+			rows.UUIDs(state.toldBy)
+		}
+		rows.End()
 	}
-	b.Queue(updateRecordsSQL, bucket, dates, ids, states, captured, refunded, counts, reviewed)
+	b.Queue(updateRecordsSQL, rows.Known(), bucket, rows, len(records))
+}
+
+func recordStep() *postgres.RowType {
+	const small, big, ids = pgtype.Int2OID, pgtype.Int8OID, pgtype.UUIDArrayOID
+	return &postgres.RowType{Name: "record_step", Columns: []uint32{
+		pgtype.DateOID, pgtype.UUIDOID, small, big, big, small, big, ids, small, big, big, small, big, ids,
+	}}
 }
 
 const insertExceptionsSQL = `

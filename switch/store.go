@@ -6,17 +6,18 @@ import (
 	"meridian/ledger"
 )
 
-// queueStore writes what the unit's verdicts changed, each row once. Keys are
-// queued before it.
+// queueStore writes what the unit's verdicts changed, each row once, in the order in
+// which units lock: originals, holds, keys, cards. What ends a unit that presumed wrongly
+// so comes before most of its rows.
 func queueStore(b *pgx.Batch, bucket int16, f *Facts) {
 	c := &f.changes
+	queueRecordChanges(b, bucket, keysOf(c.dirty))
+	ledger.QueueHoldChanges(b, bucket, keysOf(c.dirtyHolds))
+	queueKeyChanges(b, bucket, c.keys)
 	queueNewBatches(b, bucket, c.newBatches, f.Now)
 	queueRecords(b, bucket, c.records)
-	queueRecordChanges(b, bucket, c.dirty)
-	queueTold(b, bucket, c.told)
 	ledger.QueueTransfers(b, bucket, c.transfers)
 	ledger.QueueNewHolds(b, bucket, c.newHolds)
-	ledger.QueueHoldChanges(b, bucket, keysOf(c.dirtyHolds))
 	ledger.QueueCardChanges(b, keysOf(c.dirtyCards))
 	queueCounterChanges(b, bucket, f)
 	queueShown(b, bucket, c.shown)

@@ -70,6 +70,7 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 		return 0, err
 	}
 	facts.proveCards()
+	facts.proveRecords()
 	decided := time.Now()
 	// Once COMMIT is on its way, waiting for its answer beats not knowing it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.sw.opts.AnswerTimeout)
@@ -244,14 +245,12 @@ func (u *unit) store(ctx context.Context, conn *pgx.Conn, f *Facts) error {
 	c := &f.changes
 	b := &pgx.Batch{}
 	if f.unread {
-		if len(c.records) == 0 {
+		if len(c.records) == 0 && len(c.dirty) == 0 {
 			return nil // expired requests only
 		}
 		b.Queue("BEGIN")
 		queueProofs(b, u.bucket, f)
 	}
-	// Keys first: a key that another host took ends the unit before the rest.
-	queueKeyChanges(b, u.bucket, c.keys)
 	queueStore(b, u.bucket, f)
 	b.Queue("COMMIT")
 	if b.Len() == 1 {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -172,6 +173,27 @@ func (r *Rows) Time(v time.Time) {
 func (r *Rows) UUID(v [16]byte) {
 	r.head(len(v), pgtype.UUIDOID)
 	r.bytes = append(r.bytes, v[:]...)
+}
+
+// UUIDs is a uuid[]; nil is NULL.
+func (r *Rows) UUIDs(v []uuid.UUID) {
+	if v == nil {
+		r.Null()
+		return
+	}
+	const perElement = 4 + 16
+	head := []uint32{0, 0, pgtype.UUIDOID} // dimensions, no element that is NULL, what elements are
+	if len(v) > 0 {
+		head = []uint32{1, 0, pgtype.UUIDOID, uint32(len(v)), 1}
+	}
+	r.head(4*len(head)+perElement*len(v), pgtype.UUIDArrayOID)
+	for _, word := range head {
+		r.bytes = binary.BigEndian.AppendUint32(r.bytes, word)
+	}
+	for i := range v {
+		r.bytes = binary.BigEndian.AppendUint32(r.bytes, 16)
+		r.bytes = append(r.bytes, v[i][:]...)
+	}
 }
 
 // Bytes is a bytea; nil is NULL.

@@ -1,0 +1,416 @@
+package switching_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"meridian/switch"
+)
+
+// These tests are about originals that a lane takes for granted (presume_original.go): it
+// stored them itself, or read them without a lock, and somebody else changes them meanwhile.
+
+// one asks and wants one round trip.
+func (s *shaky) one(want switching.Reason, r *switching.Request) (got switching.Response) {
+	s.w.t.Helper()
+	before := s.p.trips.Load()
+	got = s.told(r)
+	if got.Reason != want {
+		s.w.t.Fatalf("%s answered %s (rule %q), want %s", r.Kind, got.Reason, got.Rule, want)
+	}
+	if n := s.p.trips.Load() - before; n != 1 {
+		s.w.t.Errorf("%s, %s: %d round trips", r.Kind, want, n)
+	}
+	s.w.verify()
+	return got
+}
+
+// once asks for each kind of thing that speaks of an original.
+func (s *shaky) once(ask func(want switching.Reason, r *switching.Request) switching.Response) {
+	w := s.w
+	again := func(first switching.Response, r *switching.Request, change ...func(*switching.Request)) {
+		w.t.Helper()
+		w.sameAnswer(first, ask(first.Reason, copyOf(r, change...)))
+	}
+	marked := func(r *switching.Request) { r.Repeat = true }
+
+	sold := w.request(switching.KindSale, 10_00)
+	sale := ask(switching.Approved, sold)
+	again(sale, sold)
+	again(sale, sold, marked)
+	voided := w.request(switching.KindVoid, 0, of(sale))
+	void := ask(switching.Approved, voided)
+	again(void, voided)
+	again(sale, sold)
+	ask(switching.InvalidTransaction, w.request(switching.KindVoid, 0, of(sale)))
+	ask(switching.Approved, w.request(switching.KindReversal, 0, of(void), stan(voided.STAN)))
+	ask(switching.Approved, w.request(switching.KindCancel, 0, of(sale)))
+
+	lost := w.request(switching.KindSale, 20_00)
+	ask(switching.Approved, lost)
+	reversal := w.request(switching.KindReversal, 20_00, stan(lost.STAN))
+	reversed := ask(switching.Approved, reversal)
+	again(reversed, reversal)
+	again(reversed, reversal, marked)
+	ask(switching.RepeatDiffers, copyOf(reversal, func(r *switching.Request) { r.AmountMinor++ }))
+
+	part := w.request(switching.KindSale, 30_00)
+	ask(switching.Approved, part)
+	ask(switching.Approved, w.request(switching.KindReversal, 30_00, stan(part.STAN), func(r *switching.Request) {
+		r.HasReplacement, r.ReplacementMinor = true, 10_00
+	}))
+
+	held := ask(switching.Approved, w.request(switching.KindAuthorization, 40_00))
+	completed := ask(switching.Approved, w.request(switching.KindCompletion, 35_00, of(held)))
+	ask(switching.InvalidTransaction, w.request(switching.KindCompletion, 35_00, of(held)))
+	ask(switching.NotAllowedNow, w.request(switching.KindRefund, 1_00, of(completed)))
+	unvoided := w.request(switching.KindVoid, 0, of(completed))
+	undone := ask(switching.Approved, unvoided)
+	ask(switching.Approved, w.request(switching.KindReversal, 0, of(undone), stan(unvoided.STAN)))
+	ask(switching.Approved, w.request(switching.KindVoid, 0, of(completed)))
+	ask(switching.Approved, w.request(switching.KindVoid, 0, of(held)))
+	ask(switching.InvalidTransaction, w.request(switching.KindVoid, 0, of(held)))
+
+	// By STAN, and by what is another's.
+	kept := w.request(switching.KindSale, 5_00)
+	stays := ask(switching.Approved, kept)
+	ask(switching.WrongTerminal, w.request(switching.KindVoid, 0, of(stays), at(shop, till2)))
+	ask(switching.OriginalNotFound, w.request(switching.KindVoid, 0, of(stays), at(kiosk, booth)))
+	ask(switching.Approved, w.request(switching.KindVoid, 0, func(r *switching.Request) {
+		r.Original = switching.Reference{HasSTAN: true, STAN: kept.STAN, BatchNo: 1}
+	}))
+}
+
+// What a lane stored a moment ago it need not read to undo, to complete or to repeat it.
+func TestOriginalsInOneRoundTrip(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	known := func() {
+		for _, where := range []func(*switching.Request){at(shop, till2), at(kiosk, booth), at(shop, till)} {
+			s.knows(where)
+		}
+	}
+	known()
+	s.once(s.want) // a connection prepares what it stores once
+	known()
+	before := w.available(0)
+	s.once(s.one)
+	if spent := before - w.available(0); spent != 10_00 { // what is left of the sale that was reversed in part
+		t.Errorf("spent %d", spent)
+	}
+	s.wantNeverWrong()
+}
+
+// The same is decided over the same evidence, presumed or read.
+func TestPresumedEvidence(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	s.knows()
+	evidence := func(void switching.Response) (e map[string]any) {
+		t.Helper()
+		var text string
+		w.must(w.pool.QueryRow(t.Context(), `SELECT decision::text FROM transactions WHERE rrn = $1`, void.RRN).Scan(&text))
+		w.must(json.Unmarshal([]byte(text), &e))
+		delete(e, "original_rrn")
+		return e
+	}
+	for _, amount := range []int64{0, 10_00, 5_00} {
+		void := func() *switching.Request {
+			return w.request(switching.KindVoid, amount, of(s.told(w.request(switching.KindSale, 10_00))))
+		}
+		presumed, read := s.told(void()), w.ask(void())
+		if presumed.Reason != read.Reason || presumed.Rule != read.Rule {
+			t.Errorf("%s %s, read %s %s", presumed.Reason, presumed.Rule, read.Reason, read.Rule)
+		}
+		if got, want := fmt.Sprint(evidence(presumed)), fmt.Sprint(evidence(read)); got != want {
+			t.Errorf("presumed\n%s\nread\n%s", got, want)
+		}
+		s.knows() // the other host's STANs are this terminal's, too
+	}
+}
+
+// Another host has changed the original: what is decided is what had been decided over that.
+func TestPresumedOriginal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	sale := func() *switching.Request { return w.request(switching.KindSale, 10_00) }
+	authorization := func() *switching.Request { return w.request(switching.KindAuthorization, 10_00) }
+	void := func(_ *switching.Request, o switching.Response) *switching.Request {
+		return w.request(switching.KindVoid, 0, of(o), at(shop, till))
+	}
+	reverse := func(r *switching.Request, _ switching.Response) *switching.Request {
+		return w.request(switching.KindReversal, 10_00, stan(r.STAN))
+	}
+	reverseInPart := func(r *switching.Request, _ switching.Response) *switching.Request {
+		return w.request(switching.KindReversal, 10_00, stan(r.STAN), func(r *switching.Request) { r.HasReplacement, r.ReplacementMinor = true, 4_00 })
+	}
+	complete := func(_ *switching.Request, o switching.Response) *switching.Request {
+		return w.request(switching.KindCompletion, 10_00, of(o))
+	}
+	for _, c := range []struct {
+		name     string
+		original func() *switching.Request
+		meanwhile,
+		then func(r *switching.Request, o switching.Response) *switching.Request
+		want  switching.Reason
+		spent int64
+	}{
+		{"voided, void", sale, void, void, switching.InvalidTransaction, 0},
+		{"voided, reversal", sale, void, reverse, switching.Approved, 0},
+		{"reversed, void", sale, reverse, void, switching.InvalidTransaction, 0},
+		{"reversed, reversal", sale, reverse, reverse, switching.Approved, 0},
+		{"reversed in part, void", sale, reverseInPart, void, switching.Approved, 0},
+		{"completed, completion", authorization, complete, complete, switching.InvalidTransaction, 10_00},
+		{"completed, void", authorization, complete, void, switching.InvalidTransaction, 10_00},
+		{"completed, reversal", authorization, complete, reverse, switching.InvalidTransaction, 10_00},
+		{"voided, completion", authorization, void, complete, switching.InvalidTransaction, 0},
+		{"reversed, completion", authorization, reverse, complete, switching.InvalidTransaction, 0},
+		{"reversed in part, completion", authorization, reverseInPart, complete, switching.ExceedsAmountLimit, 4_00},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s.knows()
+			before := w.available(0)
+			asked := c.original()
+			o := s.want(switching.Approved, asked)
+			w.do(switching.Approved, c.meanwhile(asked, o))
+			s.wantWrongly(c.name, func() { s.want(c.want, c.then(asked, o)) })
+			if spent := before - w.available(0); spent != c.spent {
+				t.Errorf("%s: spent %d, want %d", c.name, spent, c.spent)
+			}
+		})
+	}
+}
+
+// Original and hold changed, each alone: nothing else of the unit would tell.
+func TestPresumedOriginalAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	for _, c := range []struct {
+		table, change string
+		kind          switching.Kind
+		then          switching.Kind
+		want          switching.Reason
+	}{
+		{"transactions", "state = 4, captured_minor = 0", switching.KindSale, switching.KindVoid, switching.InvalidTransaction},
+		{"transactions", "refunded_minor = 1", switching.KindSale, switching.KindVoid, switching.InvalidTransaction},
+		{"transactions", "reviewed_minor = 1", switching.KindSale, switching.KindVoid, switching.InvalidTransaction},
+		{"transactions", "captured_minor = 5", switching.KindSale, switching.KindVoid, switching.Approved},
+		{"transactions", "refund_count = 1", switching.KindSale, switching.KindVoid, switching.Approved},
+		{"transactions", "told_by = '{}'", switching.KindSale, switching.KindVoid, switching.Approved},
+		{"transactions", "state = 6", switching.KindAuthorization, switching.KindCompletion, switching.InvalidTransaction},
+		{"holds", "state = 4", switching.KindAuthorization, switching.KindCompletion, switching.InvalidTransaction},
+		{"holds", "amount_minor = 1", switching.KindAuthorization, switching.KindCompletion, switching.ExceedsAmountLimit},
+		{"holds", "state = 2, captured_minor = 1", switching.KindAuthorization, switching.KindVoid, switching.InvalidTransaction},
+	} {
+		t.Run(c.table+", "+c.change, func(t *testing.T) {
+			s.knows()
+			o := s.told(w.request(c.kind, 10_00))
+			var id string
+			w.must(w.pool.QueryRow(t.Context(), `SELECT transaction_id::text FROM transactions WHERE rrn = $1`, o.RRN).Scan(&id))
+			key := map[string]string{"transactions": "transaction_id", "holds": "hold_id"}[c.table]
+			w.sql("UPDATE "+c.table+" SET "+c.change+" WHERE "+key+"::text = $1", id)
+			amount := int64(0)
+			if c.then == switching.KindCompletion {
+				amount = 10_00
+			}
+			s.wantWrongly(c.change, func() {
+				if got := s.told(w.request(c.then, amount, of(o))); got.Reason != c.want {
+					t.Errorf("%s answered %s, want %s", c.then, got.Reason, c.want)
+				}
+			})
+		})
+	}
+}
+
+// What is repeated was told by another host meanwhile: both are among the tellers.
+func TestPresumedTellers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	s.knows()
+	s.want(switching.Approved, w.request(switching.KindVoid, 0, of(s.told(w.request(switching.KindSale, 1))))) // a connection prepares what it stores once
+	r := w.request(switching.KindSale, 10_00)
+	first := s.want(switching.Approved, r)
+	w.sameAnswer(first, s.one(switching.Approved, copyOf(r)))
+	w.sameAnswer(first, w.do(switching.Approved, copyOf(r)))
+	s.wantWrongly("tellers", func() { w.sameAnswer(first, s.want(switching.Approved, copyOf(r))) })
+	if n := w.tellers(r); n != "4" {
+		t.Errorf("%s tellers, want the one that stored it and three repeats", n)
+	}
+}
+
+// A refund of a settled sale reads that without a lock; once it knows it, it does not.
+func TestOriginalsOfADayBefore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	held := w.do(switching.Approved, w.request(switching.KindAuthorization, 10_00))
+	w.clock.advance(24 * time.Hour)
+	w.cutover()
+	s := w.patient()
+	s.knows()
+	s.want(switching.Approved, w.request(switching.KindRefund, 1, of(first)))
+	s.knows()
+	s.one(switching.Approved, w.request(switching.KindRefund, 1_00, of(first)))
+	// A host that has not seen it.
+	other := w.patient()
+	other.knows()
+	other.want(switching.Approved, w.request(switching.KindRefund, 1_00, of(first)))
+	s.wantWrongly("refunded", func() { s.want(switching.ExceedsAmountLimit, w.request(switching.KindRefund, 9_00, of(first))) })
+	s.want(switching.Approved, w.request(switching.KindRefund, 7_99, of(first)))
+	// What has a hold is read in full.
+	s.want(switching.Approved, w.request(switching.KindCompletion, 10_00, of(held)))
+	s.want(switching.OriginalNotFound, w.request(switching.KindRefund, 1_00, func(r *switching.Request) {
+		r.Original = switching.Reference{HasRRN: true, RRN: 999}
+	}))
+	w.verify()
+}
+
+// A refund that reads its original without a lock, while another host refunds it.
+func TestOriginalReadWithoutLock(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	w.clock.advance(24 * time.Hour)
+	w.cutover()
+	s := w.patient()
+	s.knows()
+	// The row is locked by a refund that is not committed: the read passes, the store waits.
+	held := w.hold(`UPDATE transactions SET refunded_minor = refunded_minor + 500, refund_count = refund_count + 1 WHERE rrn = ` + fmt.Sprint(first.RRN))
+	s.wantWrongly("refunded", func() {
+		answer := make(chan switching.Response, 1)
+		s.sw.Submit(w.request(switching.KindRefund, 6_00, of(first)), func(r switching.Response) { answer <- r })
+		w.waiting(1, func() bool { return len(answer) > 0 })
+		w.must(held.Commit(t.Context()))
+		if got := <-answer; got.Reason != switching.ExceedsAmountLimit {
+			t.Errorf("answered %s", got.Reason)
+		}
+	})
+}
+
+// Limits that are sums, operators and batches that settle are read.
+func TestOriginalsUnderPolicies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.policy("max_voids_per_day = 2")
+	s := w.patient()
+	void := func(want switching.Reason) {
+		t.Helper()
+		s.knows()
+		sale := s.told(w.request(switching.KindSale, 10_00))
+		s.want(want, w.request(switching.KindVoid, 0, of(sale)))
+	}
+	void(switching.Approved)
+	w.do(switching.Approved, w.request(switching.KindVoid, 0, of(w.do(switching.Approved, w.request(switching.KindSale, 1)))))
+	void(switching.ExceedsCountLimit)
+
+	b := newWorld(t)
+	b.policy("settled_by_batch = true, cancel_mode = 'strict'")
+	at2 := b.patient()
+	at2.knows()
+	sale := at2.told(b.request(switching.KindSale, 10_00))
+	b.must(b.close(till, 0))
+	b.clock.advance(16 * time.Minute)
+	at2.knows()
+	at2.want(switching.NotAllowedNow, b.request(switching.KindVoid, 0, of(sale)))
+}
+
+// A reversal finds its own original, whatever its references say.
+func TestReversalsOfPresumedOriginals(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	s.knows(at(kiosk, booth))
+	s.knows()
+	other := s.told(w.request(switching.KindSale, 10_00, at(kiosk, booth), withCard(1)))
+	mine := w.request(switching.KindSale, 20_00)
+	s.told(mine)
+	s.want(switching.Approved, w.request(switching.KindReversal, 20_00, of(other), stan(mine.STAN)))
+	w.wantSpent(1, 10_00, "another's sale")
+	// A reversal before its original leaves a tombstone, presumed or not.
+	late := w.request(switching.KindSale, 30_00)
+	s.want(switching.Approved, w.request(switching.KindReversal, 30_00, stan(late.STAN)))
+	s.want(switching.ReversedBefore, late)
+	// A reversal of the other host is not repeated.
+	s.knows()
+	lost := w.request(switching.KindSale, 40_00)
+	s.told(lost)
+	reversal := w.request(switching.KindReversal, 40_00, stan(lost.STAN))
+	first := w.do(switching.Approved, reversal)
+	s.wantWrongly("reversed elsewhere", func() { w.sameAnswer(first, s.want(switching.Approved, copyOf(reversal))) })
+}
+
+// Many in one unit, and some of them of the same original.
+func TestManyOriginalsInOneUnit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	ask := func(wantTrips bool) {
+		t.Helper()
+		s.knows(at(kiosk, booth))
+		s.knows()
+		var list []*switching.Request
+		var want []switching.Reason
+		add := func(reason switching.Reason, r *switching.Request) {
+			list, want = append(list, r), append(want, reason)
+		}
+		before := w.available(0)
+		var sales, losts []*switching.Request
+		var sold, held []switching.Response
+		for range 15 {
+			sales, losts = append(sales, w.request(switching.KindSale, 3)), append(losts, w.request(switching.KindSale, 7))
+			sold = append(sold, s.told(sales[len(sales)-1]))
+			s.told(losts[len(losts)-1])
+			held = append(held, s.told(w.request(switching.KindAuthorization, 5)))
+		}
+		for i := range sales { // a terminal's STANs go up
+			add(switching.Approved, copyOf(sales[i]))
+			add(switching.Approved, w.request(switching.KindVoid, 0, of(sold[i])))
+			add(switching.InvalidTransaction, w.request(switching.KindVoid, 0, of(sold[i])))
+			add(switching.Approved, w.request(switching.KindCompletion, 4, of(held[i])))
+			add(switching.InvalidTransaction, w.request(switching.KindCompletion, 4, of(held[i])))
+			add(switching.Approved, w.request(switching.KindReversal, 7, stan(losts[i].STAN)))
+			add(switching.Approved, w.request(switching.KindSale, 11))
+		}
+		answers, trips := s.together(list...)
+		for i, got := range answers {
+			if got.Reason != want[i] {
+				t.Errorf("%s %d answered %s, want %s", list[i].Kind, i, got.Reason, want[i])
+			}
+		}
+		if wantTrips && trips != 1 {
+			t.Errorf("%d round trips", trips)
+		}
+		if spent := before - w.available(0); spent != 15*(4+11) {
+			t.Errorf("spent %d", spent)
+		}
+		w.verify()
+	}
+	ask(false) // a connection prepares what it stores once
+	ask(true)
+	s.wantNeverWrong()
+}
+
+// The commit of a void that was one round trip is not heard of.
+func TestPresumedVoidInDoubt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.shaky()
+	s.knows()
+	spent := opened - w.available(0)
+	sale := s.told(w.request(switching.KindSale, 10_00))
+	void := w.request(switching.KindVoid, 0, of(sale))
+	s.lose(void)
+	w.wantAvailable(spent) // it was committed
+	w.back(s)
+	w.wantRepeats(switching.SystemMalfunction, void, s)
+	w.wantAvailable(spent + 10_00)
+	w.verify()
+	s.want(switching.Approved, w.request(switching.KindVoid, 0, of(sale)))
+}

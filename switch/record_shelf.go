@@ -1,0 +1,138 @@
+package switching
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/google/uuid"
+
+	"meridian/ledger"
+)
+
+// recordShelf keeps what a lane stored or changed last, so that what speaks of it a
+// moment later need not read it: a repeat, a reversal, a completion, a void. Nothing rests
+// on what is kept: a unit that takes a record from the shelf stores it in any case, and
+// only where it still is so.
+//
+// A record has one place for its RRN, one for its key and one for its id, and whoever
+// comes to a place later has it. RRNs go up one by one, so that is the oldest record's.
+// Not safe for concurrent use.
+type recordShelf struct {
+	byRRN, byKey, byID []*shelvedRecord
+}
+
+// shelvedRecord belongs to the shelf alone: what is handed out is a copy.
+type shelvedRecord struct {
+	bucket int16
+	key    Key
+	record *Record
+	hold   *ledger.Hold // of an authorization
+}
+
+// recordsKept of a lane, in some 10 MB. A power of two.
+const recordsKept = 1 << 14
+
+func newRecordShelf() recordShelf {
+	return recordShelf{make([]*shelvedRecord, recordsKept), make([]*shelvedRecord, recordsKept), make([]*shelvedRecord, recordsKept)}
+}
+
+func placeOfRRN(rrn int64) int { return int(rrn & (recordsKept - 1)) }
+
+func placeOfKey(k Key) int {
+	const odd = 0x9E3779B97F4A7C15 // the golden ratio's, which spreads neighbours
+	mixed := (uint64(uint32(k.TerminalID))<<32 | uint64(uint32(k.STAN))<<8 | uint64(k.Class)) + uint64(uint32(k.BatchNo))*odd
+	return int(mixed * odd >> 50)
+}
+
+// placeOfID is out of the id's random part.
+func placeOfID(id uuid.UUID) int {
+	return int(binary.BigEndian.Uint32(id[12:]) & (recordsKept - 1))
+}
+
+// put keeps a record as it was committed, under its key. Both belong to the shelf from
+// then on.
+func (s *recordShelf) put(bucket int16, key Key, r *Record, hold *ledger.Hold) {
+	if r.State == StateUnderReview || r.WindowClosesAt.IsZero() || r.Kind == KindAuthorization && r.State != StateDeclined && hold == nil {
+		s.drop(r) // people change it; or not all of it is known
+		return
+	}
+	r.Presumed, r.read = false, recordState{}
+	one := &shelvedRecord{bucket, key, r, hold}
+	s.byRRN[placeOfRRN(r.RRN)], s.byKey[placeOfKey(key)], s.byID[placeOfID(r.ID)] = one, one, one
+}
+
+// ofRRN is the bucket's record with the RRN, nil if it is not on the shelf.
+func (s *recordShelf) ofRRN(bucket int16, rrn int64) *shelvedRecord {
+	one := s.byRRN[placeOfRRN(rrn)]
+	if one == nil || one.bucket != bucket || one.record.RRN != rrn {
+		return nil
+	}
+	return one
+}
+
+// ofKey is the bucket's record under the key, nil if it is not on the shelf.
+func (s *recordShelf) ofKey(bucket int16, key Key) *shelvedRecord {
+	one := s.byKey[placeOfKey(key)]
+	if one == nil || one.bucket != bucket || one.key != key {
+		return nil
+	}
+	return one
+}
+
+// ofID is the bucket's record with the id, nil if it is not on the shelf.
+func (s *recordShelf) ofID(bucket int16, id uuid.UUID) *shelvedRecord {
+	one := s.byID[placeOfID(id)]
+	if one == nil || one.bucket != bucket || one.record.ID != id {
+		return nil
+	}
+	return one
+}
+
+// drop a record, wherever it still has a place.
+func (s *recordShelf) drop(r *Record) {
+	places := []**shelvedRecord{&s.byRRN[placeOfRRN(r.RRN)], &s.byID[placeOfID(r.ID)]}
+	for _, place := range places {
+		if one := *place; one != nil && one.record.ID == r.ID {
+			places = append(places, &s.byKey[placeOfKey(one.key)])
+		}
+	}
+	for _, place := range append(places, &s.byKey[placeOfKey(r.Key())]) {
+		if one := *place; one != nil && one.record.ID == r.ID {
+			*place = nil
+		}
+	}
+}
+
+// learn keeps what a unit stored, and what it knew of originals.
+func (s *recordShelf) learn(f *Facts) {
+	for i := range f.changes.keys {
+		change := &f.changes.keys[i]
+		r := change.record
+		if change.tombstone {
+			continue
+		}
+		if w, known := f.windows[r.CalendarID]; known && w.Date == r.BusinessDate {
+			r.WindowClosesAt = w.ClosesAt
+		}
+		r.AcceptedAt = r.AcceptedAt.Round(0).Truncate(time.Microsecond) // as it is stored
+		s.put(f.Bucket, change.key, r, f.holds[r.ID])
+	}
+	if f.unreferred {
+		return
+	}
+	for id, r := range f.records {
+		if _, isNew := f.changes.isNew[r]; !isNew && r.Asked.Class() == ClassFinancial {
+			s.put(f.Bucket, r.Key(), r, f.holds[id])
+		}
+	}
+	for _, w := range f.changes.withdrawn {
+		s.drop(w.record)
+	}
+}
+
+// forget what a unit took from the shelf.
+func (s *recordShelf) forget(f *Facts) {
+	for _, r := range f.records {
+		s.drop(r)
+	}
+}
