@@ -52,6 +52,7 @@ func examineDatabase(ctx context.Context, e *examination, loaded *config.Loaded,
 	e.okf("installation", "%s", kind)
 	sandbox = kind == kindSandbox
 	examinePrivileges(ctx, e, pool)
+	examineLocks(ctx, e, pool)
 	if superuser && !sandbox {
 		e.warnf("login", "give hosts a login that is only a member of "+migrations.ServiceRole, "the login is a superuser")
 	}
@@ -85,6 +86,30 @@ func examineServer(ctx context.Context, e *examination, pool *pgxpool.Pool) (sup
 	}
 	examineClock(e, before, s.now, after)
 	return s.superuser
+}
+
+// locksShare of the server's room for locks is what one statement may take: hosts plan
+// theirs for themselves, each connection once and after every ANALYZE.
+const locksShare = 4
+
+// examineLocks compares the server's room for locks with what a statement takes that is
+// planned over every partition of the transactions and their indexes.
+func examineLocks(ctx context.Context, e *examination, pool *pgxpool.Pool) {
+	needed, room, err := locks(ctx, pool)
+	if err != nil {
+		e.failf(exitFailure, "locks", "", "%s", err)
+		return
+	}
+	compareLocks(e, needed, room)
+}
+
+func compareLocks(e *examination, needed, room int) {
+	if needed > room/locksShare {
+		e.warnf("locks", "raise max_locks_per_transaction, or detach months that are over",
+			"a statement over all months takes %d of the %d locks that the server has room for", needed, room)
+		return
+	}
+	e.okf("locks", "a statement over all months takes %d of %d", needed, room)
 }
 
 // examineClock compares the server's clock with this machine's, read before and after.

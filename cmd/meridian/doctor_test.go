@@ -88,7 +88,7 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 			t.Errorf("it complains: %s", line)
 		}
 	}
-	for _, check := range []string{"configuration", "database", "durability", "clock", "schema", "privileges", "master key", "ledger", "open files", "ports"} {
+	for _, check := range []string{"configuration", "database", "durability", "clock", "schema", "privileges", "locks", "master key", "ledger", "open files", "ports"} {
 		if !strings.Contains(o.stdout, "ok    "+check) {
 			t.Errorf("nothing about %s:\n%s", check, o.stdout)
 		}
@@ -122,6 +122,15 @@ func TestDoctorOnPrivileges(t *testing.T) {
 	diagnose(t, exitFailure, "login", "--database-url", url).want(t, statusWarn, "superuser")
 	stranger := login(t, url, "stranger_login", `GRANT SELECT ON ALL TABLES IN SCHEMA public TO stranger_login`)
 	diagnose(t, exitFailure, "privileges", "--database-url", stranger).want(t, statusFail, "may not assume", "GRANT "+role)
+}
+
+func TestDoctorOnLocks(t *testing.T) {
+	diagnose(t, exitFailure, "locks", "--database-url", pgtest.Database(t, migrate)).want(t, statusOK, "a statement over all months")
+	e := &examination{}
+	compareLocks(e, 1600, 6400)
+	compareLocks(e, 1601, 6400)
+	e.Symptoms[0].want(t, statusOK)
+	e.Symptoms[1].want(t, statusWarn, "1601 of the 6400", "max_locks_per_transaction")
 }
 
 func TestDoctorOnKeys(t *testing.T) {

@@ -147,3 +147,17 @@ func unsafeSettings(ctx context.Context, db ledger.Querier) ([]string, error) {
 		SELECT name || ' is ' || setting FROM pg_settings
 		WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting IN ('off', 'local') ORDER BY name`)
 }
+
+// locks are how many a statement takes that is planned over all transactions, and how many
+// the server has room for (PostgreSQL, Lock Management, max_locks_per_transaction).
+func locks(ctx context.Context, db ledger.Querier) (needed, room int, err error) {
+	if err := db.QueryRow(ctx, `
+		SELECT (SELECT count(*) FROM pg_partition_tree('transactions') p)
+			+ (SELECT count(*) FROM pg_partition_tree('transactions') p JOIN pg_index i ON i.indrelid = p.relid),
+			current_setting('max_locks_per_transaction')::int
+				* (current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int)`,
+	).Scan(&needed, &room); err != nil {
+		return 0, 0, fmt.Errorf("look at the server's room for locks: %w", err)
+	}
+	return needed, room, nil
+}
