@@ -55,6 +55,7 @@ type transactionRow struct {
 	rule, terminal, batch, stan                              int
 	date, posted, operator                                   string
 	amountMinor, capturedMinor, refundedMinor, reviewedMinor int64
+	undoneMinor                                              int64 // by a reversal, of what was captured
 	refundCount                                              int
 	originalRRN                                              int64
 }
@@ -102,7 +103,7 @@ func (tw *twins) modelled() snapshot {
 			asked: string(t.Asked), kind: string(t.Kind), state: string(t.State), reason: string(t.Reason), rule: t.Rule,
 			terminal: t.Terminal, batch: t.Batch, stan: t.STAN, date: t.Date.String(), operator: t.Operator,
 			amountMinor: t.AmountMinor, capturedMinor: t.CapturedMinor, refundedMinor: t.RefundedMinor, reviewedMinor: t.ReviewedMinor,
-			refundCount: t.RefundCount, originalRRN: tw.rrn(t.Original),
+			refundCount: t.RefundCount, originalRRN: tw.rrn(t.Original), undoneMinor: t.UndoneMinor,
 		}
 		if t.State == model.StateDeclined {
 			row.amountMinor = 0

@@ -2,6 +2,7 @@ package switching_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -50,6 +51,10 @@ func each(b *pgx.Batch, sql string, into []any, row func()) {
 	})
 }
 
+// undoneSQL is what reversals took back of what merchants would have been paid for.
+var undoneSQL = fmt.Sprintf(`SELECT journal_id, sum(amount_minor)::bigint FROM transfers WHERE kind = %d AND phase = %d AND debit_account BETWEEN %d AND %d
+	GROUP BY journal_id`, ledger.KindReversal, ledger.Posted, ledger.Account(ledger.RoleMerchantPending, 0), ledger.Account(ledger.RoleMerchantPending, -1))
+
 func (s *snapshot) queueTransactions(b *pgx.Batch, rrns rrnsByID) {
 	var id [16]byte
 	var rrn int64
@@ -82,6 +87,13 @@ func (s *snapshot) queueTransactions(b *pgx.Batch, rrns rrnsByID) {
 			t.originalRRN = rrns.of(original)
 			s.transactions[rrn] = t
 		}
+	})
+	// What a race of two reversals came to is alike in all but this, whichever was the first.
+	var undone int64
+	each(b, undoneSQL, []any{&id, &undone}, func() {
+		t := s.transactions[rrns.of(&id)]
+		t.undoneMinor = undone
+		s.transactions[rrns.of(&id)] = t
 	})
 }
 

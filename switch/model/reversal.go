@@ -194,6 +194,8 @@ func (w *World) reverseCapture(r Request, id int) Answer {
 	answer := w.reversal(r, id, date)
 	if late {
 		w.except(answer.Transaction, ExceptionLateReversal)
+	} else {
+		w.Transactions[answer.Transaction].UndoneMinor = gone
 	}
 	return answer
 }

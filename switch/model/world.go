@@ -93,6 +93,7 @@ type Transaction struct {
 	Invoice        string
 	AmountMinor    int64
 	CapturedMinor  int64
+	UndoneMinor    int64 // by a reversal, of what was captured and not settled
 	RefundedMinor  int64
 	RefundCount    int
 	ReviewedMinor  int64 // of refunds that wait for a person
