@@ -69,7 +69,7 @@ mutant() {
   for file in "${files[@]}"; do mv "$file.sound" "$file"; done
 }
 
-for test in TestModel TestModelRaces 'TestPresumed.*|TestOneRoundTripInDoubt'; do
+for test in TestModel TestModelRaces 'TestPresumed.*|TestOneRoundTripInDoubt|TestOriginals.*'; do
   if ! passes "$test" 20; then
     printf 'a test fails without a mutant\n' >&2
     tail -n 50 out >&2
@@ -82,8 +82,11 @@ mutant 'the instant of the cutoff belongs to the day that ends' TestModel \
   ledger/sql.go 's/e\.closes_at > \$3/e.closes_at >= $3/' \
   ledger/sql.go 's/d\.opens_at <= \$3/d.opens_at < $3/' \
   ledger/window.go 's/now\.Before(w\.ClosesAt)/!now.After(w.ClosesAt)/'
-mutant 'the original is not locked' TestModelRaces \
-  switch/sql.go 's/FOR UPDATE OF t//'
+mutant 'the original is neither locked nor compared' TestModelRaces \
+  switch/sql.go 's/FOR UPDATE OF t//' \
+  switch/sql.go '/^		AND t\.state = u\.read_state AND/d' \
+  switch/sql.go '/^		AND t\.refund_count = u\.read_refund_count AND/d' \
+  switch/sql.go '/^		AND t\.told_by IS NOT DISTINCT FROM u\.read_told_by$/d'
 mutant 'a card is stored whatever has become of it' TestModelRaces \
   ledger/card_sql.go 's/ AND c\.balance_minor = u\.read_balance_minor AND c\.held_minor = u\.read_held_minor$//' \
   ledger/card_sql.go '/^		AND c\.pin_failures = u\.read_pin_failures AND/d' \
@@ -202,9 +205,28 @@ mutant 'a repeat of the batch before is presumed to be new' TestPresumedNewAcros
 mutant 'a repeat of the batch before is presumed to be new, when the clock went back' TestPresumedNewAfterTheClockWentBack \
   switch/presume.go 's/, from: f\.Now}$/}/'
 mutant 'what says that it is a repeat is presumed to be new' TestPresumedKey \
-  switch/presume_load.go 's/l\.presumes == nil || r\.Repeat || /l.presumes == nil || /'
+  switch/presume_load.go 's/^		return !r\.Repeat$/		return true/'
 mutant 'a unit in doubt presumes' TestOneRoundTripInDoubt \
   switch/lane.go 's/^	if !doubt && !u\.lockCards {$/	if !u.lockCards {/'
+
+# Originals:
+mutant 'what was captured and refunded of an original may be something else by then' TestPresumedOriginalAlone \
+  switch/sql.go '/^		AND t\.state = u\.read_state AND/d'
+mutant 'what is under review of an original may be something else by then' TestPresumedOriginalAlone \
+  switch/sql.go '/^		AND t\.refund_count = u\.read_refund_count AND/d'
+mutant 'an original is not proved where nothing of it changed' TestPresumedDecline \
+  switch/presume_proof.go 's/^		if r\.Presumed {$/		if false {/'
+mutant 'a hold may be something else by then' TestPresumedOriginalAlone \
+  ledger/sql.go 's/ AND h\.amount_minor = u\.read_amount_minor$//' \
+  ledger/sql.go '/^		AND h\.captured_minor = u\.read_captured_minor AND/d'
+mutant 'an approval may have been told elsewhere by then' TestPresumedTellers \
+  switch/sql.go '/^		AND t\.told_by IS NOT DISTINCT FROM u\.read_told_by$/d'
+mutant 'sums are presumed' TestOriginalsUnderPolicies \
+  switch/presume_original.go 's/return !limitsVoids(p) && /return /'
+mutant 'batches that settle are presumed' TestOriginalsUnderPolicies \
+  switch/presume_original.go 's/^	case p\.SettledByBatch:$/	case false:/'
+mutant 'an original that was presumed wrongly is presumed again' TestPresumedOriginalIsForgotten \
+  switch/presume.go '/^	p\.records\.forget(f)$/d'
 
 if [ "$missed" -gt 0 ]; then
   printf '%d of %d mutants missed\n' "$missed" "$planted"

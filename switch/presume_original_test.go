@@ -186,6 +186,41 @@ func TestPresumedOriginal(t *testing.T) {
 	}
 }
 
+// What was declined over an original that has become another one since.
+func TestPresumedDecline(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	s.knows()
+	sale := s.want(switching.Approved, w.request(switching.KindSale, 10_00))
+	voided := w.request(switching.KindVoid, 0, of(sale))
+	void := s.want(switching.Approved, voided)
+	w.do(switching.Approved, w.request(switching.KindReversal, 0, of(void), stan(voided.STAN)))
+	s.wantWrongly("stands again", func() { s.want(switching.Approved, w.request(switching.KindVoid, 0, of(sale))) })
+}
+
+// An original that is not there any more, as where its month was detached, is not presumed again.
+func TestPresumedOriginalIsForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	s.knows()
+	sale := s.want(switching.Approved, w.request(switching.KindSale, 10_00))
+	w.sql(`DELETE FROM transactions WHERE rrn = $1`, sale.RRN)
+	s.wantWrongly("gone", func() {
+		if got := s.told(w.request(switching.KindVoid, 0, of(sale))); got.Reason != switching.OriginalNotFound {
+			t.Errorf("answered %s", got.Reason)
+		}
+	})
+	_, before := s.wrongly()
+	for range 5 { // more than caution lasts
+		s.told(w.request(switching.KindVoid, 0, of(sale)))
+	}
+	if _, now := s.wrongly(); now != before {
+		t.Error("what was wrong is presumed again")
+	}
+}
+
 // Original and hold changed, each alone: nothing else of the unit would tell.
 func TestPresumedOriginalAlone(t *testing.T) {
 	t.Parallel()
@@ -319,6 +354,9 @@ func TestOriginalsUnderPolicies(t *testing.T) {
 	b.clock.advance(16 * time.Minute)
 	at2.knows()
 	at2.want(switching.NotAllowedNow, b.request(switching.KindVoid, 0, of(sale)))
+	// The batch of a terminal that has no request in the unit.
+	at2.knows(at(shop, till2))
+	at2.want(switching.Approved, b.request(switching.KindRefund, 1_00, of(sale), at(shop, till2)))
 }
 
 // A reversal finds its own original, whatever its references say.
