@@ -225,6 +225,11 @@ mutant 'sums are presumed' TestOriginalsUnderPolicies \
   switch/presume_original.go 's/return !limitsVoids(p) && /return /'
 mutant 'batches that settle are presumed' TestOriginalsUnderPolicies \
   switch/presume_original.go 's/^	case p\.SettledByBatch:$/	case false:/'
+mutant 'originals are locked in another order than they are read' TestPresumedAndReadLockInOneOrder \
+  switch/sql.go 's/bytes\.Compare(b\.ID\[:\], a\.ID\[:\])/bytes.Compare(a.ID[:], b.ID[:])/'
+mutant 'a batch that was presumed wrongly is presumed again' TestPresumedRepeatsOfAnEndedBatch \
+  switch/presume.go '/^	for terminal := range f\.batches {$/,/^	}$/d' \
+  switch/presume.go '/^	for terminal, b := range f\.batches {$/,/^	}$/d'
 mutant 'an original that was presumed wrongly is presumed again' TestPresumedOriginalIsForgotten \
   switch/presume.go '/^	p\.records\.forget(f)$/d'
 

@@ -32,8 +32,13 @@ func (w *world) shaky() *shaky { return w.shakyFor(time.Second) }
 // shakyFor answers what is in doubt after a time, and waits for a lock a fifth of it.
 func (w *world) shakyFor(answer time.Duration) *shaky {
 	w.t.Helper()
+	return w.shakyOf(postgres.Options{Role: migrations.ServiceRole, LockTimeout: answer / 5}, answer)
+}
+
+func (w *world) shakyOf(lanes postgres.Options, answer time.Duration) *shaky {
+	w.t.Helper()
 	p, through := lossy(w.t.(*testing.T), w.url)
-	pool, err := postgres.Open(context.Background(), through, postgres.Options{Role: migrations.ServiceRole, LockTimeout: answer / 5})
+	pool, err := postgres.Open(context.Background(), through, lanes)
 	w.must(err)
 	counts := prometheus.NewRegistry()
 	sw, err := switching.Start(context.Background(), switching.Options{

@@ -51,7 +51,7 @@ type lane struct {
 func newLane(sw *Switch) *lane {
 	return &lane{
 		sw: sw, queues: map[int16][]*job{}, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1),
-		presumes: newPresumption(sw.cards),
+		presumes: newPresumption(sw.cards, sw.opts.Lanes),
 	}
 }
 

@@ -31,7 +31,7 @@ const originalDepth = 3
 //
 //	pipeline 1: begin; gate, windows, batches (and totals of those that are settled), keys; references
 //	            (and the cards, when nothing in the unit refers to an original)
-//	pipeline 2: originals, locked in the order of their ids, as deep as they go
+//	pipeline 2: originals, locked from the newest to the oldest, as deep as they go
 //	pipeline 3: holds, locked in the order of their ids, and cards
 //
 // A unit of sales and authorizations needs the first alone. Most units need none of them,

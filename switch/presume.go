@@ -47,8 +47,8 @@ type presumption struct {
 	caution, cardCaution caution
 }
 
-func newPresumption(cards *ledger.CardShelf) presumption {
-	return presumption{cards: cards, windows: map[windowKey]ledger.Window{}, streaks: map[int32]*streak{}, records: newRecordShelf()}
+func newPresumption(cards *ledger.CardShelf, lanes int) presumption {
+	return presumption{cards: cards, windows: map[windowKey]ledger.Window{}, streaks: map[int32]*streak{}, records: newRecordShelf(lanes)}
 }
 
 // offer what the next unit may presume, unless caution has it read.
@@ -102,8 +102,8 @@ func (p *presumption) forget(f *Facts, err error) {
 	if !presumedWrongly(err) {
 		return
 	}
-	for r := range f.presumed {
-		delete(p.streaks, r.terminal.ID)
+	for terminal := range f.batches {
+		delete(p.streaks, terminal)
 	}
 	p.records.forget(f)
 	for calendar := range f.windows {
@@ -115,6 +115,12 @@ func (p *presumption) forget(f *Facts, err error) {
 func (p *presumption) learn(f *Facts) {
 	p.cards.Put(f.changes.dirtyCards)
 	p.records.learn(f)
+	for terminal, b := range f.batches {
+		// What reads knows of batches that have ended, or wait for an upload.
+		if s := p.streaks[terminal]; s != nil && (s.batch.number != b.number || s.batch.state != b.state) {
+			delete(p.streaks, terminal)
+		}
+	}
 	for calendar, w := range f.windows {
 		p.windows[windowKey{f.Bucket, calendar}] = w
 	}

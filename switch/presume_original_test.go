@@ -3,9 +3,12 @@ package switching_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
+	"meridian/internal/postgres"
+	"meridian/migrations"
 	"meridian/switch"
 )
 
@@ -451,4 +454,141 @@ func TestPresumedVoidInDoubt(t *testing.T) {
 	w.wantAvailable(spent + 10_00)
 	w.verify()
 	s.want(switching.Approved, w.request(switching.KindVoid, 0, of(sale)))
+}
+
+// A repeat of what was in a batch that has ended, or waits for an upload, is presumed to be in
+// that once, and costs the other terminals of the lane nothing after that.
+func TestPresumedRepeatsOfAnEndedBatch(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change, repeat func(*switching.Request)
+		end            func(w *world, s *shaky)
+	}{
+		"settled, marked": {
+			func(*switching.Request) {},
+			func(r *switching.Request) { r.Repeat = true },
+			func(w *world, s *shaky) {
+				b := w.current().Totals
+				s.want(switching.Approved, w.settlement(0, net(b.SaleCount, b.SaleMinor)))
+			},
+		},
+		"uploading, unmarked": {
+			func(*switching.Request) {},
+			func(*switching.Request) {},
+			func(w *world, s *shaky) { s.want(switching.BatchOutOfBalance, w.settlement(0, net(99, 1))) },
+		},
+		"closed by a person, stated": {
+			func(r *switching.Request) { r.BatchNo = 1 },
+			func(*switching.Request) {},
+			func(w *world, _ *shaky) { w.must(w.close(till, 0)) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			s := w.patient()
+			another := func(r *switching.Request) { at(shop, till2)(r); withCard(5)(r) }
+			s.knows(another)
+			s.knows()
+			sale := w.request(switching.KindSale, 10_00, c.change)
+			first := s.want(switching.Approved, sale)
+			c.end(w, s)
+			_, before := s.wrongly()
+			slow := 0
+			for range 30 {
+				w.sameAnswer(first, s.told(copyOf(sale, c.repeat)))
+				if s.trips(switching.Approved, w.request(switching.KindSale, 1, another)) > 1 {
+					slow++
+				}
+			}
+			if _, now := s.wrongly(); now-before > 1 || slow > 2 {
+				t.Errorf("%d repeats presumed wrongly, and %d sales of another terminal were read", now-before, slow)
+			}
+		})
+	}
+}
+
+// A hold that is known ends when the one that is stored does, which is to the microsecond.
+func TestPresumedHoldEndsAsStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.clock.set(w.clock.Now().Add(900 * time.Nanosecond))
+	s := w.patient()
+	s.knows()
+	presumed := s.want(switching.Approved, w.request(switching.KindAuthorization, 10_00))
+	read := s.want(switching.Approved, w.request(switching.KindAuthorization, 10_00))
+	var ends time.Time
+	w.must(w.pool.QueryRow(t.Context(), `SELECT max(expires_at) FROM holds`).Scan(&ends))
+	w.clock.set(ends.Add(500 * time.Nanosecond))
+	s.knows()
+	for _, got := range []switching.Response{
+		s.told(w.request(switching.KindCompletion, 10_00, of(presumed))), w.ask(w.request(switching.KindCompletion, 10_00, of(read))),
+	} {
+		if got.Reason != switching.InvalidTransaction {
+			t.Errorf("answered %s", got.Reason)
+		}
+	}
+}
+
+// An authorization that was repeated is known as before.
+func TestRepeatedAuthorizationIsKnown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	s.knows()
+	var trips int64
+	for range 3 { // a connection prepares what it stores once
+		r := w.request(switching.KindAuthorization, 10_00)
+		held := s.told(r)
+		w.sameAnswer(held, s.told(copyOf(r)))
+		trips = s.trips(switching.Approved, w.request(switching.KindCompletion, 10_00, of(held)))
+	}
+	if trips != 1 {
+		t.Errorf("%d round trips", trips)
+	}
+	w.verify()
+}
+
+// Two hosts have a reversal of one void: the one knows void and sale, the other finds the sale
+// by the void. Neither has what the other waits for.
+func TestPresumedAndReadLockInOneOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	knows, reads := w.pointing(), w.pointing()
+	knows.knows()
+	var void *switching.Request
+	voided := func() {
+		sale := knows.want(switching.Approved, w.request(switching.KindSale, 10_00))
+		void = w.request(switching.KindVoid, 0, of(sale))
+		knows.want(switching.Approved, void)
+	}
+	voided() // a connection prepares what it stores once
+	knows.want(switching.Approved, w.request(switching.KindReversal, 0, stan(void.STAN)))
+	voided()
+	reversal := w.request(switching.KindReversal, 0, stan(void.STAN))
+	sale := w.hold(`SELECT FROM transactions WHERE transaction_id = (SELECT original_id FROM transactions WHERE kind = 5 ORDER BY rrn DESC LIMIT 1) FOR UPDATE`)
+	answers := make(chan switching.Response, 2)
+	for i, s := range []*shaky{knows, reads} {
+		s.sw.Submit(copyOf(reversal), func(r switching.Response) { answers <- r })
+		w.waiting(i+1, func() bool { return len(answers) > 0 })
+	}
+	w.must(sale.Rollback(t.Context()))
+	for range 2 {
+		if got := <-answers; !got.Approved() {
+			t.Errorf("answered %s", got.Reason)
+		}
+	}
+	w.verify()
+	for _, s := range []*shaky{knows, reads} {
+		for name, n := range series(t, s.counts) {
+			if strings.HasPrefix(name, "meridian_unit_retries_total") && n > 0 {
+				t.Errorf("%s: %v", name, n)
+			}
+		}
+	}
+}
+
+// pointing is a patient host whose lanes plan as a node's do.
+func (w *world) pointing() *shaky {
+	return w.shakyOf(postgres.Options{Role: migrations.ServiceRole, LockTimeout: 8 * time.Second, PointLookups: true}, 40*time.Second)
 }

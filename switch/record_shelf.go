@@ -15,8 +15,8 @@ import (
 // only where it still is so.
 //
 // A record has one place for its RRN, one for its key and one for its id, and whoever
-// comes to a place later has it. RRNs go up one by one, so that is the oldest record's.
-// Not safe for concurrent use.
+// comes to a place later has it; who loses that for its RRN loses all. RRNs go up one by
+// one, so that is the oldest record. Not safe for concurrent use.
 type recordShelf struct {
 	byRRN, byKey, byID []*shelvedRecord
 }
@@ -29,24 +29,36 @@ type shelvedRecord struct {
 	hold   *ledger.Hold // of an authorization
 }
 
-// recordsKept of a lane, in some 10 MB. A power of two.
-const recordsKept = 1 << 14
+// How many records a lane keeps: some kilobyte each, twice that with evidence.
+const (
+	recordsKept    = 1 << 14
+	recordsKeptMin = 1 << 10
+	// recordsKeptAll lanes of a host together, if they have enough then.
+	recordsKeptAll = 1 << 17
+)
 
-func newRecordShelf() recordShelf {
-	return recordShelf{make([]*shelvedRecord, recordsKept), make([]*shelvedRecord, recordsKept), make([]*shelvedRecord, recordsKept)}
+// newRecordShelf for one of so many lanes.
+func newRecordShelf(lanes int) recordShelf {
+	room := recordsKept
+	for room > recordsKeptMin && room*lanes > recordsKeptAll {
+		room /= 2
+	}
+	return recordShelf{make([]*shelvedRecord, room), make([]*shelvedRecord, room), make([]*shelvedRecord, room)}
 }
 
-func placeOfRRN(rrn int64) int { return int(rrn & (recordsKept - 1)) }
+// Places are numbers below a power of two.
 
-func placeOfKey(k Key) int {
+func (s *recordShelf) placeOfRRN(rrn int64) int { return int(rrn) & (len(s.byRRN) - 1) }
+
+func (s *recordShelf) placeOfKey(k Key) int {
 	const odd = 0x9E3779B97F4A7C15 // the golden ratio's, which spreads neighbours
 	mixed := (uint64(uint32(k.TerminalID))<<32 | uint64(uint32(k.STAN))<<8 | uint64(k.Class)) + uint64(uint32(k.BatchNo))*odd
-	return int(mixed * odd >> 50)
+	return int(mixed*odd>>40) & (len(s.byKey) - 1)
 }
 
 // placeOfID is out of the id's random part.
-func placeOfID(id uuid.UUID) int {
-	return int(binary.BigEndian.Uint32(id[12:]) & (recordsKept - 1))
+func (s *recordShelf) placeOfID(id uuid.UUID) int {
+	return int(binary.BigEndian.Uint32(id[12:])) & (len(s.byID) - 1)
 }
 
 // put keeps a record as it was committed, under its key. Both belong to the shelf from
@@ -56,14 +68,24 @@ func (s *recordShelf) put(bucket int16, key Key, r *Record, hold *ledger.Hold) {
 		s.drop(r) // people change it; or not all of it is known
 		return
 	}
+	if before := s.byRRN[s.placeOfRRN(r.RRN)]; before != nil && before.record.ID != r.ID {
+		s.drop(before.record)
+	}
 	r.Presumed, r.read = false, recordState{}
+	r.AcceptedAt = asStored(r.AcceptedAt)
+	if hold != nil {
+		hold.ExpiresAt = asStored(hold.ExpiresAt)
+	}
 	one := &shelvedRecord{bucket, key, r, hold}
-	s.byRRN[placeOfRRN(r.RRN)], s.byKey[placeOfKey(key)], s.byID[placeOfID(r.ID)] = one, one, one
+	s.byRRN[s.placeOfRRN(r.RRN)], s.byKey[s.placeOfKey(key)], s.byID[s.placeOfID(r.ID)] = one, one, one
 }
+
+// asStored is an instant as Postgres keeps it.
+func asStored(t time.Time) time.Time { return t.Round(0).Truncate(time.Microsecond) }
 
 // ofRRN is the bucket's record with the RRN, nil if it is not on the shelf.
 func (s *recordShelf) ofRRN(bucket int16, rrn int64) *shelvedRecord {
-	one := s.byRRN[placeOfRRN(rrn)]
+	one := s.byRRN[s.placeOfRRN(rrn)]
 	if one == nil || one.bucket != bucket || one.record.RRN != rrn {
 		return nil
 	}
@@ -72,7 +94,7 @@ func (s *recordShelf) ofRRN(bucket int16, rrn int64) *shelvedRecord {
 
 // ofKey is the bucket's record under the key, nil if it is not on the shelf.
 func (s *recordShelf) ofKey(bucket int16, key Key) *shelvedRecord {
-	one := s.byKey[placeOfKey(key)]
+	one := s.byKey[s.placeOfKey(key)]
 	if one == nil || one.bucket != bucket || one.key != key {
 		return nil
 	}
@@ -81,7 +103,7 @@ func (s *recordShelf) ofKey(bucket int16, key Key) *shelvedRecord {
 
 // ofID is the bucket's record with the id, nil if it is not on the shelf.
 func (s *recordShelf) ofID(bucket int16, id uuid.UUID) *shelvedRecord {
-	one := s.byID[placeOfID(id)]
+	one := s.byID[s.placeOfID(id)]
 	if one == nil || one.bucket != bucket || one.record.ID != id {
 		return nil
 	}
@@ -90,13 +112,13 @@ func (s *recordShelf) ofID(bucket int16, id uuid.UUID) *shelvedRecord {
 
 // drop a record, wherever it still has a place.
 func (s *recordShelf) drop(r *Record) {
-	places := []**shelvedRecord{&s.byRRN[placeOfRRN(r.RRN)], &s.byID[placeOfID(r.ID)]}
+	places := []**shelvedRecord{&s.byRRN[s.placeOfRRN(r.RRN)], &s.byID[s.placeOfID(r.ID)]}
 	for _, place := range places {
 		if one := *place; one != nil && one.record.ID == r.ID {
-			places = append(places, &s.byKey[placeOfKey(one.key)])
+			places = append(places, &s.byKey[s.placeOfKey(one.key)])
 		}
 	}
-	for _, place := range append(places, &s.byKey[placeOfKey(r.Key())]) {
+	for _, place := range append(places, &s.byKey[s.placeOfKey(r.Key())]) {
 		if one := *place; one != nil && one.record.ID == r.ID {
 			*place = nil
 		}
@@ -114,16 +136,20 @@ func (s *recordShelf) learn(f *Facts) {
 		if w, known := f.windows[r.CalendarID]; known && w.Date == r.BusinessDate {
 			r.WindowClosesAt = w.ClosesAt
 		}
-		r.AcceptedAt = r.AcceptedAt.Round(0).Truncate(time.Microsecond) // as it is stored
 		s.put(f.Bucket, change.key, r, f.holds[r.ID])
 	}
 	if f.unreferred {
 		return
 	}
 	for id, r := range f.records {
-		if _, isNew := f.changes.isNew[r]; !isNew && r.Asked.Class() == ClassFinancial {
-			s.put(f.Bucket, r.Key(), r, f.holds[id])
+		if _, isNew := f.changes.isNew[r]; isNew || r.Asked.Class() != ClassFinancial {
+			continue
 		}
+		hold := f.holds[id]
+		if known := s.ofID(f.Bucket, id); hold == nil && known != nil {
+			hold = known.hold // the unit only repeated it
+		}
+		s.put(f.Bucket, r.Key(), r, hold)
 	}
 	for _, w := range f.changes.withdrawn {
 		s.drop(w.record)

@@ -11,7 +11,7 @@ import (
 
 // A record has three places, and loses each to whoever comes to it later.
 func TestRecordShelf(t *testing.T) {
-	s := newRecordShelf()
+	s := newRecordShelf(2)
 	record := func(rrn int64, stan int32) (*Record, Key) {
 		r := &Record{
 			ID: uuid.Must(uuid.NewV7()), RRN: rrn, MerchantID: 1, TerminalID: 2, BatchNo: 3, STAN: stan,
@@ -41,10 +41,17 @@ func TestRecordShelf(t *testing.T) {
 	second, other := record(100+recordsKept, 2)
 	s.put(7, other, second, nil)
 	found("the later one", second, true, true, true)
-	found("the earlier one", first, false, true, true)
-	s.drop(first)
-	found("dropped", first, false, false, false)
+	found("the earlier one", first, false, false, false)
+	third, another := record(101, 5)
+	s.put(7, another, third, nil)
+	s.drop(third)
+	found("dropped", third, false, false, false)
 	found("stays", second, true, true, true)
+	for lanes, room := range map[int]int{1: 1 << 14, 8: 1 << 14, 9: 1 << 13, 64: 1 << 11, 1000: 1 << 10} {
+		if got := len(newRecordShelf(lanes).byID); got != room {
+			t.Errorf("%d lanes keep %d records each, want %d", lanes, got, room)
+		}
+	}
 
 	// What people may change is not kept, nor is what it was.
 	reviewed := *second

@@ -46,7 +46,7 @@ func (s *rrnSource) reserve(ctx context.Context, conn *pgx.Conn, now time.Time, 
 	if s.day == day && s.year == year && s.last-s.next >= n {
 		return nil
 	}
-	size := max(n, s.nextSize(time.Now()))
+	size := max(n, s.nextSize(day, time.Now()))
 	var first int64
 	err := conn.QueryRow(ctx, rrnBlockSQL, day, year, size).Scan(&first)
 	if least := max(n, rrnBlock); refusesRRNs(err) && size > least {
@@ -65,10 +65,10 @@ func (s *rrnSource) reserve(ctx context.Context, conn *pgx.Conn, now time.Time, 
 
 // nextSize is twice that of a block that did not last long, and half that of one that
 // lasted very long.
-func (s *rrnSource) nextSize(now time.Time) int64 {
+func (s *rrnSource) nextSize(day int, now time.Time) int64 {
 	lasted := now.Sub(s.took)
 	switch {
-	case s.took.IsZero():
+	case s.took.IsZero(), s.day != day: // a sandbox's clock may go back and forth
 		return rrnBlock
 	case lasted < rrnBlockFor:
 		return min(2*s.size, rrnBlockMost)

@@ -45,7 +45,7 @@ const lockRecordsSQL = `
 SELECT ` + recordColumns + `
 FROM unnest($2::date[], $3::uuid[]) AS u(on_date, id)
 JOIN transactions t ON t.bucket = $1 AND t.business_date = u.on_date AND t.transaction_id = u.id
-ORDER BY t.transaction_id FOR UPDATE OF t`
+ORDER BY t.transaction_id DESC FOR UPDATE OF t`
 
 func scanRecord(row pgx.CollectableRow) (*Record, error) { return scanRecordAfter(row) }
 
@@ -248,8 +248,9 @@ func appendKey(rows *postgres.Rows, k Key, c keyChange) {
 	rows.End()
 }
 
-// In the array's order, which is that of ids, as lockRecordsSQL's is: two units never
-// wait for each other. What was read under lock is as it was read.
+// In the array's order, the newest first, as lockRecordsSQL has it: what speaks of an
+// original is locked before that, whether a unit has found the one by the other or knows
+// both, and two units do not wait for each other. What was read under lock is as it was read.
 const updateRecordsSQL = `
 WITH changed AS (
 	UPDATE transactions t SET state = u.state, captured_minor = u.captured_minor, refunded_minor = u.refunded_minor,
@@ -268,7 +269,7 @@ func queueRecordChanges(b *pgx.Batch, bucket int16, records []*Record) {
 	if len(records) == 0 {
 		return
 	}
-	slices.SortFunc(records, func(a, b *Record) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	slices.SortFunc(records, func(a, b *Record) int { return bytes.Compare(b.ID[:], a.ID[:]) })
 	rows := postgres.NewRows(recordStep(), len(records), 160)
 	for _, r := range records {
 		rows.Begin()
