@@ -60,7 +60,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	reversals, presumed := newReversalCounters(), prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "meridian_unit_presumed_wrongly_total",
 		Help: "Units of work run once more because something was not as this host last saw it: cards, or others (a key, a batch, " +
-			"a window). Nothing was written before. Many: several hosts serve the same cards or terminals.",
+			"a window, an original). Nothing was written before. Many: several hosts serve the same cards or terminals.",
 	}, []string{"kind"})
 	m := &metrics{
 		decisions: decisionCounters{vec: prometheus.NewCounterVec(prometheus.CounterOpts{
