@@ -294,7 +294,7 @@ func (l *loader) probes(inAny bool) []probe {
 	for _, j := range l.jobs {
 		r := j.request
 		own := probe{r.merchant.ID, r.terminal.ID, r.STAN, r.BatchNo, r.Kind.Class()}
-		if l.presumeNew(r) == nil {
+		if !l.presumeNew(r, l.streak(r)) {
 			want(own)
 		}
 		for _, m := range j.toTakeBack() {

@@ -115,11 +115,8 @@ func (p *presumption) forget(f *Facts, err error) {
 func (p *presumption) learn(f *Facts) {
 	p.cards.Put(f.changes.dirtyCards)
 	p.records.learn(f)
-	for terminal, b := range f.batches {
-		// What reads knows of batches that have ended, or wait for an upload.
-		if s := p.streaks[terminal]; s != nil && (s.batch.number != b.number || s.batch.state != b.state) {
-			delete(p.streaks, terminal)
-		}
+	if !f.unread {
+		p.forgetEnded(f.batches)
 	}
 	for calendar, w := range f.windows {
 		p.windows[windowKey{f.Bucket, calendar}] = w
@@ -141,6 +138,15 @@ func (p *presumption) learn(f *Facts) {
 		*s = streak{batch: *b, stan: key.STAN, from: f.Now}
 		if until := b.openedAt.Add(rolloverRepeat); b.previous != 0 && until.After(f.Now) {
 			s.from = until
+		}
+	}
+}
+
+// forgetEnded batches, and those that wait for an upload by now, as a unit has read them.
+func (p *presumption) forgetEnded(current map[int32]*batch) {
+	for terminal, b := range current {
+		if s := p.streaks[terminal]; s != nil && (s.batch.number != b.number || s.batch.state != b.state) {
+			delete(p.streaks, terminal)
 		}
 	}
 }

@@ -14,26 +14,30 @@ func (s *streak) reversible(r *Request, now time.Time) bool {
 	return r.BatchNo == 0 && s.batch.previous != 0 && now.Before(s.batch.openedAt.Add(rolloverReversal))
 }
 
-// presumeNew returns the streak of the request's terminal where the request's key
-// need not be looked for: its STAN goes on where the last one was. What says of itself
-// that it is a repeat is no new request, and what can be one of a batch that has just
-// ended is looked for; so is, by a unit that reads, a tombstone of the batch before.
-func (l *loader) presumeNew(r *Request) *streak {
-	if l.presumes == nil || !presumable(r) {
+// streak of the request's terminal, nil where there is none to presume.
+func (l *loader) streak(r *Request) *streak {
+	if l.presumes == nil {
 		return nil
 	}
-	s := l.presumes.streaks[r.terminal.ID]
-	if s == nil || r.STAN <= s.stan || !s.current(r, l.facts.Now) {
-		return nil
+	return l.presumes.streaks[r.terminal.ID]
+}
+
+// presumeNew tells whether the request's key need not be looked for: its STAN goes on
+// where the last one of its terminal was. What says of itself
+// that it is a repeat is no new request, and what can be one of a batch that has just
+// ended is looked for; so is, by a unit that reads, a tombstone of the batch before.
+func (l *loader) presumeNew(r *Request, s *streak) bool {
+	if s == nil || !presumable(r) || r.STAN <= s.stan || !s.takes(r, l.facts.Now) {
+		return false
 	}
 	if s.reversible(r, l.facts.Now) {
 		if !l.facts.unread {
-			return nil
+			return false
 		}
 		l.facts.unreversed = append(l.facts.unreversed, probe{r.merchant.ID, r.terminal.ID, r.STAN, s.batch.previous, ClassFinancial})
 	}
 	l.facts.presumed[r] = s.batch.number
-	return s
+	return true
 }
 
 // presumable tells whether a request of its own STAN may be presumed to be new.
@@ -46,19 +50,22 @@ func presumable(r *Request) bool {
 	}
 }
 
-// current tells whether a request's key is in this batch and no other.
-func (s *streak) current(r *Request, now time.Time) bool {
-	return (r.BatchNo == 0 || r.BatchNo == s.batch.number) && (r.BatchNo != 0 || !now.Before(s.from))
+// takes tells whether a request's key is in this batch and in no other.
+func (s *streak) takes(r *Request, now time.Time) bool {
+	if r.BatchNo != 0 {
+		return r.BatchNo == s.batch.number
+	}
+	return !now.Before(s.from)
 }
 
 // presumeKey tells whether a request's key need not be looked for: it is new, or it is
 // known to be stored, and the request is answered as it was.
 func (l *loader) presumeKey(r *Request, s *streak) bool {
 	f := l.facts
-	if l.presumeNew(r) != nil {
+	if l.presumeNew(r, s) {
 		return true
 	}
-	if !s.current(r, f.Now) {
+	if !s.takes(r, f.Now) {
 		return false
 	}
 	key := f.keyOf(r)
@@ -96,7 +103,7 @@ func (l *loader) tryPresumeAll(ctx context.Context) (bool, error) {
 	f := l.facts
 	for _, j := range l.jobs {
 		r := j.request
-		s := l.presumes.streaks[r.terminal.ID]
+		s := l.streak(r)
 		if s == nil || r.Credentials.Counts {
 			return false, nil
 		}

@@ -110,17 +110,17 @@ func (s *recordShelf) ofID(bucket int16, id uuid.UUID) *shelvedRecord {
 	return one
 }
 
-// drop a record, wherever it still has a place.
+// drop a record. What is on the shelf has the place of its RRN.
 func (s *recordShelf) drop(r *Record) {
-	places := []**shelvedRecord{&s.byRRN[s.placeOfRRN(r.RRN)], &s.byID[s.placeOfID(r.ID)]}
-	for _, place := range places {
-		if one := *place; one != nil && one.record.ID == r.ID {
-			places = append(places, &s.byKey[s.placeOfKey(one.key)])
-		}
+	place := &s.byRRN[s.placeOfRRN(r.RRN)]
+	one := *place
+	if one == nil || one.record.ID != r.ID {
+		return
 	}
-	for _, place := range append(places, &s.byKey[s.placeOfKey(r.Key())]) {
-		if one := *place; one != nil && one.record.ID == r.ID {
-			*place = nil
+	*place = nil
+	for _, other := range []**shelvedRecord{&s.byKey[s.placeOfKey(one.key)], &s.byID[s.placeOfID(r.ID)]} {
+		if *other == one {
+			*other = nil
 		}
 	}
 }
