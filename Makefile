@@ -113,7 +113,7 @@ mutants: go postgres ## Plant faults in a copy of the switch and see that its te
 	@GO='$(GO)' scripts/mutants.sh '$(ONLY)'
 
 .PHONY: bench
-bench: build postgres ## Measure the host beside its database (ARGS="--rounds 1 …"); takes a quarter of an hour
+bench: build postgres ## Measure the host beside its database (ARGS="--rounds 1 …"); takes a quarter of an hour, and 15 GB of disk
 	@./bin/meridian bench $(ARGS)
 
 .PHONY: bench-compare

@@ -22,7 +22,8 @@ func newBenchCommand(g *globals) *cobra.Command {
 round: pgbench's TPC-B on that server (the yardstick), one approval per transaction by pgbench, units of work in process,
 approved sales over TCP in closed loops (NAC with X9.19, UnionPay with its MAC), a mix, sales at half load, an echo without database, and idle connections.
 Everything is durable while it is measured. At the end host and Postgres are killed under load and started again: every approval
-that was answered must be stored, once. The ledger is verified after it.
+that was answered must be stored, once. The ledger is verified after it. A whole run takes some 15 GB of disk, 4 of which are
+the server's log, written once before anything is measured.
 
 Machines are noisy: the ratios tell, the rates are of this machine.`,
 		Example: `  meridian bench

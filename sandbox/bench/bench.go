@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -47,7 +48,7 @@ func nameUnionPay(n int) string { return fmt.Sprintf("UnionPay sales, %d connect
 var serverSettings = map[string]string{
 	"shared_buffers":  "1GB",
 	"max_wal_size":    "8GB",
-	"min_wal_size":    "4GB", // usedLogMiB
+	"min_wal_size":    strconv.Itoa(usedLogMiB) + "MB",
 	"max_connections": "100",
 	"track_io_timing": "off",
 }
