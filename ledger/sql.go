@@ -145,17 +145,28 @@ func holdStep() *postgres.RowType {
 	}}
 }
 
-const lockHoldsSQL = `
+const (
+	readHoldsSQL = `
 SELECT hold_id, business_date, merchant_id, card_id, currency, amount_minor, captured_minor, state, expires_at
-FROM holds WHERE bucket = $1 AND hold_id = ANY($2::uuid[])
-ORDER BY hold_id FOR UPDATE`
+FROM holds WHERE bucket = $1 AND hold_id = ANY($2::uuid[])`
+	lockHoldsSQL = readHoldsSQL + ` ORDER BY hold_id FOR UPDATE`
+)
 
 // QueueLockHolds locks holds by id and hands each to found.
 func QueueLockHolds(b *pgx.Batch, bucket int16, ids [][16]byte, found func(*Hold)) {
+	queueHolds(b, lockHoldsSQL, bucket, ids, found)
+}
+
+// QueueReadHolds does so without locking them.
+func QueueReadHolds(b *pgx.Batch, bucket int16, ids [][16]byte, found func(*Hold)) {
+	queueHolds(b, readHoldsSQL, bucket, ids, found)
+}
+
+func queueHolds(b *pgx.Batch, sql string, bucket int16, ids [][16]byte, found func(*Hold)) {
 	if len(ids) == 0 {
 		return
 	}
-	b.Queue(lockHoldsSQL, bucket, ids).Query(func(rows pgx.Rows) error {
+	b.Queue(sql, bucket, ids).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var h Hold
 			if err := scanHold(rows, &h); err != nil {

@@ -221,6 +221,8 @@ mutant 'a hold may be something else by then' TestPresumedOriginalAlone \
   ledger/sql.go '/^		AND h\.captured_minor = u\.read_captured_minor AND/d'
 mutant 'an approval may have been told elsewhere by then' TestPresumedTellers \
   switch/sql.go '/^		AND t\.told_by IS NOT DISTINCT FROM u\.read_told_by$/d'
+mutant 'a hold that was read without a lock may be something else by then' TestOriginalReadWithoutLock \
+  switch/presume_original.go 's/f\.holds\[h\.ID\] = h\.Presume()/f.holds[h.ID] = h/'
 mutant 'sums are presumed' TestOriginalsUnderPolicies \
   switch/presume_original.go 's/return !limitsVoids(p) && /return /'
 mutant 'batches that settle are presumed' TestOriginalsUnderPolicies \

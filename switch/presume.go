@@ -25,7 +25,7 @@ import (
 //     without a lock, and presumed from then on.
 //   - The window of now, and the terminals' batches. Where a unit presumes them, too,
 //     it reads nothing but the originals and cards that are not on a shelf, or whose PINs it
-//     has to verify: it is one round trip, two or three. What it stores begins with the locks
+//     has to verify: it is one round trip, or a few. What it stores begins with the locks
 //     that every unit has, on the gate and the windows, and goes on only where these take
 //     work; and behind the gate, where no batch ends any more, with a look at the batches.
 //

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"meridian/ledger"
 )
 
 // presumeRecord is the unit's copy of what is on the shelf.
@@ -109,31 +112,55 @@ func (l *loader) take(one *shelvedRecord, cards []int64) ([]int64, bool) {
 	}
 }
 
-// strangeSQL reads what lockRecordsSQL locks.
-const strangeSQL = `
+// Both read what lockRecordsSQL locks.
+const (
+	strangeSQL = `
 SELECT ` + recordColumns + ` FROM transactions t WHERE t.bucket = $1 AND t.rrn = ANY($2::bigint[])`
+	strangeOriginalsSQL = `
+SELECT ` + recordColumns + `
+FROM unnest($2::date[], $3::uuid[]) AS u(on_date, id)
+JOIN transactions t ON t.bucket = $1 AND t.business_date = u.on_date AND t.transaction_id = u.id`
+)
 
-// readStrange reads originals that are not on the shelf, in a round trip of its own and
-// without a lock: they are presumed from then on. It fails where one is not there, or where
-// a hold or another record belongs to it.
+// readStrange reads originals that are not on the shelf without a lock, and in a further
+// round trip what belongs to them: holds, and what they speak of themselves. All of that is
+// presumed from then on. It fails where one is not there.
 func (l *loader) readStrange(ctx context.Context, rrns, cards []int64) ([]int64, bool, error) {
 	f := l.facts
-	var list []*Record
 	b := &pgx.Batch{}
-	b.Queue(strangeSQL, f.Bucket, rrns).Query(func(rows pgx.Rows) (err error) {
-		list, err = pgx.CollectRows(rows, scanRecord)
-		return err //nolint:wrapcheck // wrapped below
-	})
-	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
-		return nil, false, fmt.Errorf("load originals: %w", err)
-	}
-	for _, r := range list {
-		if r.OriginalID != uuid.Nil || r.Kind == KindAuthorization {
-			return nil, false, nil
+	read := b.Queue(strangeSQL, f.Bucket, rrns)
+	for depth := 1; b.Len() > 0; depth++ {
+		var list []*Record
+		if read != nil {
+			read.Query(func(rows pgx.Rows) (err error) {
+				list, err = pgx.CollectRows(rows, scanRecord)
+				return err //nolint:wrapcheck // wrapped below
+			})
 		}
-		r.Presumed = true
-		f.know(r)
-		cards = withCard(cards, r)
+		if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
+			return nil, false, fmt.Errorf("load originals: %w", err)
+		}
+		b, read = &pgx.Batch{}, nil
+		var holds, ids [][16]byte
+		var dates []time.Time
+		for _, r := range list {
+			r.Presumed = true
+			f.know(r)
+			cards = withCard(cards, r)
+			switch {
+			case r.Kind == KindAuthorization && f.holds[r.ID] == nil:
+				holds = append(holds, r.ID)
+			case r.Kind == KindCompletion:
+				holds = append(holds, r.OriginalID) // its authorization's
+			}
+			if r.OriginalID != uuid.Nil && f.records[r.OriginalID] == nil && depth < originalDepth {
+				dates, ids = append(dates, r.OriginalDate.Time()), append(ids, r.OriginalID)
+			}
+		}
+		ledger.QueueReadHolds(b, f.Bucket, holds, func(h *ledger.Hold) { f.holds[h.ID] = h.Presume() })
+		if len(ids) > 0 {
+			read = b.Queue(strangeOriginalsSQL, f.Bucket, dates, ids)
+		}
 	}
 	for _, rrn := range rrns {
 		if len(f.byRRN[rrn]) == 0 {

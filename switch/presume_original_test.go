@@ -288,7 +288,15 @@ func TestOriginalsOfADayBefore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
-	held := w.do(switching.Approved, w.request(switching.KindAuthorization, 10_00))
+	authorize := func() switching.Response {
+		return w.do(switching.Approved, w.request(switching.KindAuthorization, 10_00))
+	}
+	held, caught, voided, kept, other := authorize(), authorize(), authorize(), authorize(), authorize()
+	complete := func(held switching.Response) switching.Response {
+		return w.do(switching.Approved, w.request(switching.KindCompletion, 10_00, of(held)))
+	}
+	completed, once := complete(caught), complete(authorize())
+	w.do(switching.Approved, w.request(switching.KindVoid, 0, of(voided)))
 	w.clock.advance(24 * time.Hour)
 	w.cutover()
 	s := w.patient()
@@ -296,40 +304,71 @@ func TestOriginalsOfADayBefore(t *testing.T) {
 	s.want(switching.Approved, w.request(switching.KindRefund, 1, of(first)))
 	s.knows()
 	s.one(switching.Approved, w.request(switching.KindRefund, 1_00, of(first)))
+	// What has a hold, or speaks of something itself, takes one round trip more.
+	few := func(want switching.Reason, most int64, kind switching.Kind, amount int64, original switching.Response) {
+		t.Helper()
+		s.knows()
+		before := s.p.trips.Load()
+		s.want(want, w.request(kind, amount, of(original)))
+		if n := s.p.trips.Load() - before; n > most {
+			t.Errorf("%s: %d round trips", kind, n)
+		}
+	}
+	// A connection prepares its statements once.
+	s.want(switching.Approved, w.request(switching.KindCompletion, 10_00, of(other)))
+	s.want(switching.Approved, w.request(switching.KindRefund, 1_00, of(once)))
+	few(switching.Approved, 3, switching.KindCompletion, 10_00, held)
+	few(switching.Approved, 3, switching.KindRefund, 1_00, completed)
+	few(switching.Approved, 1, switching.KindRefund, 1_00, completed)
+	few(switching.InvalidTransaction, 3, switching.KindCompletion, 10_00, voided)
+	few(switching.Approved, 3, switching.KindVoid, 0, kept)
 	// A host that has not seen it.
-	other := w.patient()
-	other.knows()
-	other.want(switching.Approved, w.request(switching.KindRefund, 1_00, of(first)))
+	elsewhere := w.patient()
+	elsewhere.knows()
+	elsewhere.want(switching.Approved, w.request(switching.KindRefund, 1_00, of(first)))
 	s.wantWrongly("refunded", func() { s.want(switching.ExceedsAmountLimit, w.request(switching.KindRefund, 9_00, of(first))) })
 	s.want(switching.Approved, w.request(switching.KindRefund, 7_99, of(first)))
-	// What has a hold is read in full.
-	s.want(switching.Approved, w.request(switching.KindCompletion, 10_00, of(held)))
 	s.want(switching.OriginalNotFound, w.request(switching.KindRefund, 1_00, func(r *switching.Request) {
 		r.Original = switching.Reference{HasRRN: true, RRN: 999}
 	}))
 	w.verify()
 }
 
-// A refund that reads its original without a lock, while another host refunds it.
+// An original that is read without a lock, while another host changes it or its hold: the read
+// passes, and what is stored waits.
 func TestOriginalReadWithoutLock(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	first := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
-	w.clock.advance(24 * time.Hour)
-	w.cutover()
-	s := w.patient()
-	s.knows()
-	// The row is locked by a refund that is not committed: the read passes, the store waits.
-	held := w.hold(`UPDATE transactions SET refunded_minor = refunded_minor + 500, refund_count = refund_count + 1 WHERE rrn = ` + fmt.Sprint(first.RRN))
-	s.wantWrongly("refunded", func() {
-		answer := make(chan switching.Response, 1)
-		s.sw.Submit(w.request(switching.KindRefund, 6_00, of(first)), func(r switching.Response) { answer <- r })
-		w.waiting(1, func() bool { return len(answer) > 0 })
-		w.must(held.Commit(t.Context()))
-		if got := <-answer; got.Reason != switching.ExceedsAmountLimit {
-			t.Errorf("answered %s", got.Reason)
+	const itsHold = `hold_id = (SELECT transaction_id FROM transactions WHERE rrn = $1)`
+	for _, c := range []struct {
+		kind, then switching.Kind
+		amount     int64
+		change     string
+		want       switching.Reason
+	}{
+		{switching.KindSale, switching.KindRefund, 6_00, `UPDATE transactions SET refunded_minor = refunded_minor + 500, refund_count = refund_count + 1 WHERE rrn = $1`, switching.ExceedsAmountLimit},
+		{switching.KindAuthorization, switching.KindCompletion, 6_00, `UPDATE holds SET amount_minor = 500 WHERE ` + itsHold, switching.ExceedsAmountLimit},
+		{switching.KindAuthorization, switching.KindCompletion, 6_00, `UPDATE holds SET amount_minor = 1000 WHERE ` + itsHold, switching.Approved},
+	} {
+		w := newWorld(t)
+		first := w.do(switching.Approved, w.request(c.kind, 10_00))
+		w.clock.advance(24 * time.Hour)
+		w.cutover()
+		s := w.patient()
+		s.knows()
+		if c.want == switching.Approved { // what is declined over the hold as it is read
+			w.sql(`UPDATE holds SET amount_minor = 500 WHERE `+itsHold, first.RRN)
 		}
-	})
+		held := w.hold(strings.ReplaceAll(c.change, "$1", fmt.Sprint(first.RRN)))
+		s.wantWrongly(c.then.String(), func() {
+			answer := make(chan switching.Response, 1)
+			s.sw.Submit(w.request(c.then, c.amount, of(first)), func(r switching.Response) { answer <- r })
+			w.waiting(1, func() bool { return len(answer) > 0 })
+			w.must(held.Commit(t.Context()))
+			if got := <-answer; got.Reason != c.want {
+				t.Errorf("%s answered %s, want %s", c.then, got.Reason, c.want)
+			}
+		})
+	}
 }
 
 // Limits that are sums, operators and batches that settle are read.
