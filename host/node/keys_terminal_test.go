@@ -91,7 +91,7 @@ func (w *town) pos(tid string) *pos {
 // at goes on at another node.
 func (p *pos) at(w *town) *pos {
 	other := w.pos(p.tid)
-	other.stan, other.session = p.stan+100, p.session
+	other.stan, other.session = p.stan+100_000, p.session // nobody comes so far
 	return other
 }
 
