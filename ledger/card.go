@@ -20,12 +20,22 @@ const (
 	CardClosed CardStatus = 6
 )
 
+// Expiry is the last month in which a card may be used: YYMM, ISO 8583 field 14.
+type Expiry [4]byte
+
+// String is YYMM.
+func (e Expiry) String() string { return string(e[:]) }
+
+// Month is YYMM as a number.
+func (e Expiry) Month() int {
+	return int(e[0]-'0')*1000 + int(e[1]-'0')*100 + int(e[2]-'0')*10 + int(e[3]-'0')
+}
+
 // CardAccount is an on-us card: the one account whose balance is kept.
 type CardAccount struct {
 	ID           int64
 	Token        [16]byte
-	Masked       string
-	Expiry       string // YYMM
+	Expiry       Expiry
 	Currency     money.Currency
 	Status       CardStatus
 	BalanceMinor int64
@@ -48,7 +58,7 @@ type cardState struct {
 	balanceMinor, heldMinor int64
 	pinFailures             int16
 	status                  CardStatus
-	expiry                  string
+	expiry                  Expiry
 	currency                money.Currency
 }
 

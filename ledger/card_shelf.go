@@ -19,15 +19,23 @@ type CardShelf struct {
 	young, old shelved
 }
 
-// shelved are cards by token, and their tokens by id. A card on the shelf belongs to it
-// alone: what is handed out is a copy.
+// shelved are cards by token, and their tokens by id. Neither has pointers: Go's
+// collector passes over a shelf of a million cards without looking into it, where it
+// would take the processors from units of work for as long as it followed them.
 type shelved struct {
-	cards  map[[16]byte]*CardAccount
+	cards  map[[16]byte]shelvedCard
 	tokens map[int64][16]byte
 }
 
+// shelvedCard is all of a card but its token and what its PIN is verified against: that is
+// read each time.
+type shelvedCard struct {
+	id    int64
+	state cardState
+}
+
 func newShelved() shelved {
-	return shelved{cards: map[[16]byte]*CardAccount{}, tokens: map[int64][16]byte{}}
+	return shelved{cards: map[[16]byte]shelvedCard{}, tokens: map[int64][16]byte{}}
 }
 
 // NewCardShelf makes a shelf with room for so many cards in each generation.
@@ -42,20 +50,20 @@ func (s *CardShelf) Take(tokens [][16]byte, ids []int64, found func(*CardAccount
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, token := range tokens {
-		if kept := s.find(token); kept != nil {
-			found(kept.taken())
+		if kept, known := s.find(token); known {
+			found(kept.taken(token))
 		} else {
 			otherTokens = append(otherTokens, token)
 		}
 	}
 	for _, id := range ids {
 		token, known := s.tokenOf(id)
-		kept := s.find(token)
+		kept, alsoKnown := s.find(token)
 		switch {
-		case !known || kept == nil || kept.ID != id: // the number may be another account's by now
+		case !known || !alsoKnown || kept.id != id: // the number may be another account's by now
 			otherIDs = append(otherIDs, id)
 		case !slices.Contains(tokens, token):
-			found(kept.taken())
+			found(kept.taken(token))
 		}
 	}
 	return otherTokens, otherIDs
@@ -63,22 +71,23 @@ func (s *CardShelf) Take(tokens [][16]byte, ids []int64, found func(*CardAccount
 
 // taken is a copy for a unit of work, to be stored where the card is still as it is on
 // the shelf.
-func (c *CardAccount) taken() *CardAccount {
-	card := *c
-	card.Presumed, card.read = true, c.state()
-	return &card
+func (c shelvedCard) taken(token [16]byte) *CardAccount {
+	return &CardAccount{
+		ID: c.id, Token: token, Expiry: c.state.expiry, Currency: c.state.currency, Status: c.state.status,
+		BalanceMinor: c.state.balanceMinor, HeldMinor: c.state.heldMinor, PINFailures: c.state.pinFailures,
+		Presumed: true, read: c.state,
+	}
 }
 
 // find looks for a card, which is young from then on.
-func (s *CardShelf) find(token [16]byte) *CardAccount {
-	if card := s.young.cards[token]; card != nil {
-		return card
+func (s *CardShelf) find(token [16]byte) (card shelvedCard, known bool) {
+	if card, known = s.young.cards[token]; known {
+		return card, true
 	}
-	card := s.old.cards[token]
-	if card != nil {
-		s.keep(card)
+	if card, known = s.old.cards[token]; known {
+		s.keep(token, card)
 	}
-	return card
+	return card, known
 }
 
 func (s *CardShelf) tokenOf(id int64) ([16]byte, bool) {
@@ -89,27 +98,23 @@ func (s *CardShelf) tokenOf(id int64) ([16]byte, bool) {
 	return token, old
 }
 
-// keep a card, but for what its PIN is verified against: that is read each time.
-func (s *CardShelf) keep(card *CardAccount) {
-	card.PINReference = nil
-	if len(s.young.cards) >= s.room {
+func (s *CardShelf) keep(token [16]byte, card shelvedCard) {
+	kept, known := s.young.cards[token]
+	if !known && len(s.young.cards) >= s.room {
 		s.old, s.young = s.young, newShelved()
 	}
-	s.young.cards[card.Token], s.young.tokens[card.ID] = card, card.Token
+	s.young.cards[token] = card
+	if !known || kept.id != card.id {
+		s.young.tokens[card.id] = token
+	}
 }
 
-// Put keeps cards as they were committed. They belong to the shelf from then on.
+// Put keeps cards as they were committed.
 func (s *CardShelf) Put(cards map[*CardAccount]struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for card := range cards {
-		// Most were taken from it a moment before, and have their place in both maps.
-		if kept := s.young.cards[card.Token]; kept != nil && kept.ID == card.ID {
-			*kept = *card
-			kept.PINReference = nil
-			continue
-		}
-		s.keep(card)
+		s.keep(card.Token, shelvedCard{card.ID, card.state()})
 	}
 }
 
@@ -117,8 +122,8 @@ func (s *CardShelf) Put(cards map[*CardAccount]struct{}) {
 func (s *CardShelf) fill(card *CardAccount) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.find(card.Token) == nil && len(s.young.cards) < s.room {
-		s.keep(card)
+	if _, known := s.find(card.Token); !known && len(s.young.cards) < s.room {
+		s.keep(card.Token, shelvedCard{card.ID, card.state()})
 	}
 }
 

@@ -162,7 +162,7 @@ func (r *cardRows) Err() error { return r.err }
 func (r *cardRows) Scan(into ...any) error {
 	c := r.cards[0]
 	r.cards = r.cards[1:]
-	*into[0].(*int64), *into[1].(*[]byte), *into[6].(*int64) = c.ID, c.Token[:], c.BalanceMinor
+	*into[0].(*int64), *into[1].(*[]byte), *into[5].(*int64) = c.ID, c.Token[:], c.BalanceMinor
 	return nil
 }
 

@@ -20,7 +20,7 @@ import (
 // changes those that are still as it took them, and ends the unit where one is not
 // ([CardsMoved]). Run again, it reads what it had not read, and locks what it had.
 
-const cardColumns = `card_id, pan_token, pan_masked, expiry, currency, status, balance_minor, held_minor, pin_reference, pin_failures`
+const cardColumns = `card_id, pan_token, expiry, currency, status, balance_minor, held_minor, pin_reference, pin_failures`
 
 const (
 	cardsByTokenSQL = `SELECT ` + cardColumns + ` FROM card_accounts WHERE pan_token = ANY($1::bytea[])`
@@ -54,11 +54,13 @@ func scanCards(rows pgx.Rows, found func(*CardAccount)) error {
 	for rows.Next() {
 		var c CardAccount
 		var token []byte
-		if err := rows.Scan(&c.ID, &token, &c.Masked, &c.Expiry, &c.Currency, &c.Status, &c.BalanceMinor, &c.HeldMinor,
+		var expiry string
+		if err := rows.Scan(&c.ID, &token, &expiry, &c.Currency, &c.Status, &c.BalanceMinor, &c.HeldMinor,
 			&c.PINReference, &c.PINFailures); err != nil {
 			return fmt.Errorf("scan card account: %w", err)
 		}
 		copy(c.Token[:], token)
+		copy(c.Expiry[:], expiry)
 		c.read = c.state()
 		found(&c)
 	}
@@ -112,7 +114,7 @@ func QueueCardChanges(b *pgx.Batch, cards []*CardAccount) {
 		rows.Int64(c.read.heldMinor)
 		rows.Int16(c.read.pinFailures)
 		rows.Int16(int16(c.read.status))
-		rows.Text(c.read.expiry)
+		rows.Text(c.read.expiry.String())
 		rows.Int16(int16(c.read.currency))
 		rows.Bytes(c.Token[:])
 		rows.End()

@@ -97,7 +97,7 @@ func (d *decision) card() (*ledger.CardAccount, Reason) {
 	default:
 		return nil, RestrictedCard
 	}
-	if r.Expiry != "" && r.Expiry != account.Expiry {
+	if r.Expiry != "" && r.Expiry != account.Expiry.String() {
 		return nil, WrongExpiry
 	}
 	if expired(account.Expiry, d.facts.Now.In(d.request.merchant.zone)) {
@@ -111,11 +111,9 @@ func (d *decision) card() (*ledger.CardAccount, Reason) {
 
 // expired tells whether a card with this expiry (YYMM) has ended at the civil
 // date of t: it is good through the last day of its month.
-func expired(yymm string, t time.Time) bool {
+func expired(end ledger.Expiry, t time.Time) bool {
 	year, month, _ := t.Date()
-	now := (year%100)*100 + int(month)
-	end := int(yymm[0]-'0')*1000 + int(yymm[1]-'0')*100 + int(yymm[2]-'0')*10 + int(yymm[3]-'0')
-	return end < now
+	return end.Month() < (year%100)*100+int(month)
 }
 
 // reserve takes a hold: the legs of a sale, pending.
