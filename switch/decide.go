@@ -1,8 +1,6 @@
 package switching
 
 import (
-	"bytes"
-
 	"meridian/ledger"
 )
 
@@ -68,7 +66,7 @@ func (f *Facts) repeated(r *Request) *Record {
 		return entry.record
 	}
 	before := f.acrossRollover(r, key.Class, rolloverRepeat)
-	if before != nil && !before.tombstone && bytes.Equal(before.record.Digest, r.digest()) {
+	if before != nil && !before.tombstone && before.record.Digest == r.digest() {
 		return before.record
 	}
 	return nil
@@ -76,7 +74,7 @@ func (f *Facts) repeated(r *Request) *Record {
 
 // repeat answers a key that is stored.
 func repeat(stored *Record, r *Request) Verdict {
-	if !bytes.Equal(stored.Digest, r.digest()) {
+	if stored.Digest != r.digest() {
 		return Verdict{Response: Response{Reason: RepeatDiffers, Became: r.Kind, Rule: ruleOf(r.Kind, ruleRepeat), Stored: true}}
 	}
 	response := stored.response()

@@ -75,7 +75,7 @@ func (l *loader) shelved(r *Request) *shelvedRecord {
 	switch {
 	case ref.HasRRN:
 		one := shelf.ofRRN(f.Bucket, ref.RRN)
-		if r.Kind == KindReversal && one != nil && !repairs(r, one.record) {
+		if r.Kind == KindReversal && one != nil && !repairs(r, &one.record) {
 			return nil
 		}
 		return one

@@ -38,7 +38,7 @@ type Record struct {
 	State        State
 	Reason       Reason
 	Rule         Rule
-	Digest       []byte
+	Digest       digest
 	AuthCode     string
 	Token        [16]byte
 	Masked       string

@@ -14,18 +14,25 @@ import (
 // on what is kept: a unit that takes a record from the shelf stores it in any case, and
 // only where it still is so.
 //
-// A record has one place for its RRN, one for its key and one for its id, and whoever
-// comes to a place later has it; who loses that for its RRN loses all. RRNs go up one by
-// one, so that is the oldest record. Not safe for concurrent use.
+// A record has one place, by its RRN, and whoever comes to it later has it: RRNs go up one
+// by one, so that is the oldest record. Places by key and by id tell where a record may be.
+// Records lie in few large pieces of memory, which are used again: Go's collector would
+// follow each of many small ones, and take the processors from units of work meanwhile. Not
+// safe for concurrent use.
 type recordShelf struct {
-	byRRN, byKey, byID []*shelvedRecord
+	room        int
+	parts       []*[shelfPart]shelvedRecord // each is made when it is first used
+	byKey, byID []int32                     // a record's place and 1
 }
+
+// shelfPart is how many records one piece of memory holds.
+const shelfPart = 1 << 8
 
 // shelvedRecord belongs to the shelf alone: what is handed out is a copy.
 type shelvedRecord struct {
 	bucket int16
 	key    Key
-	record *Record
+	record Record       // without an id, there is none
 	hold   *ledger.Hold // of an authorization
 }
 
@@ -43,41 +50,56 @@ func newRecordShelf(lanes int) recordShelf {
 	for room > recordsKeptMin && room*lanes > recordsKeptAll {
 		room /= 2
 	}
-	return recordShelf{make([]*shelvedRecord, room), make([]*shelvedRecord, room), make([]*shelvedRecord, room)}
+	return recordShelf{room, make([]*[shelfPart]shelvedRecord, room/shelfPart), make([]int32, room), make([]int32, room)}
 }
 
 // Places are numbers below a power of two.
 
-func (s *recordShelf) placeOfRRN(rrn int64) int { return int(rrn) & (len(s.byRRN) - 1) }
+func (s *recordShelf) placeOfRRN(rrn int64) int { return int(rrn) & (s.room - 1) }
 
 func (s *recordShelf) placeOfKey(k Key) int {
 	const odd = 0x9E3779B97F4A7C15 // the golden ratio's, which spreads neighbours
 	mixed := (uint64(uint32(k.TerminalID))<<32 | uint64(uint32(k.STAN))<<8 | uint64(k.Class)) + uint64(uint32(k.BatchNo))*odd
-	return int(mixed*odd>>40) & (len(s.byKey) - 1)
+	return int(mixed*odd>>40) & (s.room - 1)
 }
 
 // placeOfID is out of the id's random part.
 func (s *recordShelf) placeOfID(id uuid.UUID) int {
-	return int(binary.BigEndian.Uint32(id[12:])) & (len(s.byID) - 1)
+	return int(binary.BigEndian.Uint32(id[12:])) & (s.room - 1)
 }
 
-// put keeps a record as it was committed, under its key. Both belong to the shelf from
+// at a place, nil where there is nothing.
+func (s *recordShelf) at(place int) *shelvedRecord {
+	if place < 0 || s.parts[place/shelfPart] == nil {
+		return nil
+	}
+	one := &s.parts[place/shelfPart][place%shelfPart]
+	if one.record.ID == uuid.Nil {
+		return nil
+	}
+	return one
+}
+
+// put keeps a record as it was committed, under its key. The hold belongs to the shelf from
 // then on.
 func (s *recordShelf) put(bucket int16, key Key, r *Record, hold *ledger.Hold) {
 	if r.State == StateUnderReview || r.WindowClosesAt.IsZero() || r.Kind == KindAuthorization && r.State != StateDeclined && hold == nil {
 		s.drop(r) // people change it; or not all of it is known
 		return
 	}
-	if before := s.byRRN[s.placeOfRRN(r.RRN)]; before != nil && before.record.ID != r.ID {
-		s.drop(before.record)
+	place := s.placeOfRRN(r.RRN)
+	part := &s.parts[place/shelfPart]
+	if *part == nil {
+		*part = new([shelfPart]shelvedRecord)
 	}
-	r.Presumed, r.read = false, recordState{}
-	r.AcceptedAt = asStored(r.AcceptedAt)
+	one := &(*part)[place%shelfPart]
+	*one = shelvedRecord{bucket, key, *r, hold}
+	one.record.Presumed, one.record.read = false, recordState{}
+	one.record.AcceptedAt = asStored(r.AcceptedAt)
 	if hold != nil {
 		hold.ExpiresAt = asStored(hold.ExpiresAt)
 	}
-	one := &shelvedRecord{bucket, key, r, hold}
-	s.byRRN[s.placeOfRRN(r.RRN)], s.byKey[s.placeOfKey(key)], s.byID[s.placeOfID(r.ID)] = one, one, one
+	s.byKey[s.placeOfKey(key)], s.byID[s.placeOfID(r.ID)] = int32(place+1), int32(place+1)
 }
 
 // asStored is an instant as Postgres keeps it.
@@ -85,7 +107,7 @@ func asStored(t time.Time) time.Time { return t.Round(0).Truncate(time.Microseco
 
 // ofRRN is the bucket's record with the RRN, nil if it is not on the shelf.
 func (s *recordShelf) ofRRN(bucket int16, rrn int64) *shelvedRecord {
-	one := s.byRRN[s.placeOfRRN(rrn)]
+	one := s.at(s.placeOfRRN(rrn))
 	if one == nil || one.bucket != bucket || one.record.RRN != rrn {
 		return nil
 	}
@@ -94,7 +116,7 @@ func (s *recordShelf) ofRRN(bucket int16, rrn int64) *shelvedRecord {
 
 // ofKey is the bucket's record under the key, nil if it is not on the shelf.
 func (s *recordShelf) ofKey(bucket int16, key Key) *shelvedRecord {
-	one := s.byKey[s.placeOfKey(key)]
+	one := s.at(int(s.byKey[s.placeOfKey(key)]) - 1)
 	if one == nil || one.bucket != bucket || one.key != key {
 		return nil
 	}
@@ -103,25 +125,17 @@ func (s *recordShelf) ofKey(bucket int16, key Key) *shelvedRecord {
 
 // ofID is the bucket's record with the id, nil if it is not on the shelf.
 func (s *recordShelf) ofID(bucket int16, id uuid.UUID) *shelvedRecord {
-	one := s.byID[s.placeOfID(id)]
+	one := s.at(int(s.byID[s.placeOfID(id)]) - 1)
 	if one == nil || one.bucket != bucket || one.record.ID != id {
 		return nil
 	}
 	return one
 }
 
-// drop a record. What is on the shelf has the place of its RRN.
+// drop a record.
 func (s *recordShelf) drop(r *Record) {
-	place := &s.byRRN[s.placeOfRRN(r.RRN)]
-	one := *place
-	if one == nil || one.record.ID != r.ID {
-		return
-	}
-	*place = nil
-	for _, other := range []**shelvedRecord{&s.byKey[s.placeOfKey(one.key)], &s.byID[s.placeOfID(r.ID)]} {
-		if *other == one {
-			*other = nil
-		}
+	if one := s.at(s.placeOfRRN(r.RRN)); one != nil && one.record.ID == r.ID {
+		*one = shelvedRecord{}
 	}
 }
 

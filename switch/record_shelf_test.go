@@ -9,7 +9,7 @@ import (
 	"meridian/ledger"
 )
 
-// A record has three places, and loses each to whoever comes to it later.
+// A record has one place, and loses it to whoever comes to it later.
 func TestRecordShelf(t *testing.T) {
 	s := newRecordShelf(2)
 	record := func(rrn int64, stan int32) (*Record, Key) {

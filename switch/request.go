@@ -3,7 +3,6 @@ package switching
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"slices"
 	"time"
 
 	"meridian/internal/card"
@@ -138,10 +137,13 @@ type Key struct {
 	Class      Class
 }
 
+// digest is the beginning of a SHA-256.
+type digest [16]byte
+
 // digest is over what makes two requests with one key the same request. What
 // belongs to a transmission (its time, its MAC, its PIN block under a session
 // key, the repeat mark) is left out.
-func (r *Request) digest() []byte {
+func (r *Request) digest() digest {
 	b := make([]byte, 0, digestRoom)
 	number := func(v int64) { b = binary.BigEndian.AppendUint64(b, uint64(v)) }
 	flag := func(b bool) {
@@ -204,7 +206,7 @@ func (r *Request) digest() []byte {
 		text(string(r.Data))
 	}
 	sum := sha256.Sum256(b)
-	return slices.Clone(sum[:16])
+	return digest(sum[:])
 }
 
 // digestRoom holds what a sale's digest is over, and most others'.

@@ -56,17 +56,18 @@ func scanRecordAfter(row pgx.CollectableRow, before ...any) (*Record, error) {
 	var originalDate, postedDate, closesAt *time.Time
 	var id [16]byte
 	var originalID *[16]byte
-	var token []byte
+	var token, digest []byte
 	var balance *int64
 	if err := row.Scan(append(before, &date, &id, &r.AcceptedAt, &r.RRN, &r.CardID, &r.AmountMinor, &r.CashbackMinor,
 		&r.CapturedMinor, &r.RefundedMinor, &r.RefundCount, &r.MerchantID, &r.TerminalID, &r.BatchNo, &r.STAN, &r.CalendarID, &r.Currency,
-		&r.Asked, &r.Kind, &r.State, &r.Reason, &r.Rule, &r.Digest, &r.AuthCode, &token, &r.Masked,
+		&r.Asked, &r.Kind, &r.State, &r.Reason, &r.Rule, &digest, &r.AuthCode, &token, &r.Masked,
 		&r.Invoice, &r.Echo, &balance, &originalDate, &originalID, &r.Decision,
 		&r.ReviewedMinor, &postedDate, &r.OperatorNo, &r.ToldBy, &r.Remark, &r.PreviousMinor, &closesAt, &r.BatchClosed)...); err != nil {
 		return nil, fmt.Errorf("scan transaction: %w", err)
 	}
 	r.BusinessDate, r.ID = ledger.DateOf(date), uuid.UUID(id)
 	copy(r.Token[:], token)
+	copy(r.Digest[:], digest)
 	if balance != nil {
 		r.BalanceMinor, r.HasBalance = *balance, true
 	}
@@ -148,7 +149,7 @@ func appendRecord(rows *postgres.Rows, r *Record) {
 	} {
 		rows.Int16(number)
 	}
-	rows.Bytes(r.Digest)
+	rows.Bytes(r.Digest[:])
 	rows.Text(r.AuthCode)
 	if r.Token == [16]byte{} {
 		rows.Null()
