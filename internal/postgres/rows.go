@@ -62,7 +62,13 @@ var errRow = errors.New("row does not fit its type")
 
 // NewRows makes room for n rows of about so many bytes.
 func NewRows(t *RowType, n, rowBytes int) *Rows {
-	return &Rows{t: t, bytes: make([]byte, 0, n*rowBytes)}
+	return &Rows{t: t, bytes: rowBuffers.get(n * rowBytes)}
+}
+
+// taken ends the rows: what they said is part of a pipeline.
+func (r *Rows) taken() {
+	rowBuffers.put(r.bytes)
+	r.bytes = nil
 }
 
 // CopiedBy says which COPY … FROM STDIN (FORMAT binary) brings the rows into

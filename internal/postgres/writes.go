@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -75,7 +74,15 @@ func (s *write) prepare(ctx context.Context, conn *pgx.Conn, sql string, argumen
 	if s.description, err = conn.Prepare(ctx, sql, sql); err != nil {
 		return err //nolint:wrapcheck // wrapped by Prepare
 	}
-	return s.arguments.Build(conn.TypeMap(), s.description, arguments) //nolint:wrapcheck // wrapped by Prepare
+	if err := s.arguments.Build(conn.TypeMap(), s.description, arguments); err != nil {
+		return err //nolint:wrapcheck // wrapped by Prepare
+	}
+	for _, a := range arguments {
+		if rows, ok := a.(*Rows); ok {
+			rows.taken()
+		}
+	}
+	return nil
 }
 
 // What a COPY in binary form begins and ends with (PostgreSQL, COPY, Binary
@@ -111,20 +118,12 @@ func (w *Writes) Send(ctx context.Context) error {
 }
 
 func (w *Writes) exchange(pgConn *pgconn.PgConn) error {
-	kept, _ := pipelines.Get().(*[]byte)
-	if kept == nil {
-		kept = new([]byte)
-	}
-	pipeline, err := w.appendTo((*kept)[:0])
+	pipeline, err := w.appendTo(pipelines.get(0))
 	if err != nil {
 		return err
 	}
 	_, err = pgConn.Conn().Write(pipeline)
-	clear(pipeline) // of what the rows said
-	if cap(pipeline) <= pipelineKept {
-		*kept = pipeline
-		pipelines.Put(kept)
-	}
+	pipelines.put(pipeline)
 	if err != nil {
 		return lost("send", err)
 	}
@@ -149,13 +148,6 @@ func (w *Writes) exchange(pgConn *pgconn.PgConn) error {
 	}
 }
 
-// pipelines are buffers that serve again: the driver makes a new one for each
-// pipeline and lets it grow.
-var pipelines sync.Pool
-
-// pipelineKept bounds what is kept of them, each: a unit of a few hundred sales.
-const pipelineKept = 1 << 20
-
 // appendTo appends the messages of the pipeline (PostgreSQL, Frontend/Backend
 // Protocol, Message Formats).
 func (w *Writes) appendTo(buf []byte) (_ []byte, err error) {
@@ -173,6 +165,7 @@ func (w *Writes) appendTo(buf []byte) (_ []byte, err error) {
 		}
 		if s.copied != nil {
 			buf = s.copied.appendCopy(buf)
+			s.copied.taken()
 		}
 	}
 	if buf, err = (&pgproto3.Sync{}).Encode(buf); err != nil {
