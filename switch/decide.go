@@ -18,7 +18,8 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 		return Verdict{Response: Response{Reason: MACWrong, Became: r.Kind, Rule: ruleOf(r.Kind, RuleAdmission)}}
 	}
 	before := f.acrossRollover(r, key.Class, rolloverRepeat)
-	d := begin(f, r, id, key)
+	var d decision
+	d.begin(f, r, id, key)
 	if f.keys[key] != nil || before != nil && before.tombstone && before.record.AmountMinor == r.AmountMinor {
 		d.verdict.Record.Rule = ruleOf(r.Kind, ruleRepeat)
 		return d.decline(ReversedBefore)
@@ -96,7 +97,7 @@ type decision struct {
 	byHost bool
 }
 
-func begin(f *Facts, r *Request, id Identity, key Key) *decision {
+func (d *decision) begin(f *Facts, r *Request, id Identity, key Key) {
 	w := f.window(r.merchant)
 	currency := r.currencyOf()
 	record := &Record{
@@ -115,13 +116,12 @@ func begin(f *Facts, r *Request, id Identity, key Key) *decision {
 		record.BatchNo = f.currentBatch(r.terminal.ID)
 	}
 	_, hasBatch := f.batches[r.terminal.ID]
-	d := &decision{facts: f, request: r, policy: r.merchant.Policy, window: w}
+	*d = decision{facts: f, request: r, policy: r.merchant.Policy, window: w}
 	d.verdict = Verdict{
 		Record: record, Keys: []Key{key}, NewBatch: !hasBatch && record.BatchNo == f.currentBatch(r.terminal.ID),
 		WindowDate: w.Date,
 		Journal:    ledger.Journal{ID: id.ID, Date: w.Date, Currency: currency},
 	}
-	return d
 }
 
 // decline ends the decision: whatever was gathered so far is dropped.

@@ -303,7 +303,8 @@ func hostReversal(f *Facts, stored *Record, r *Request, id Identity) Verdict {
 		merchant: r.merchant, terminal: r.terminal,
 	}
 	key := Key{stored.MerchantID, stored.TerminalID, stored.BatchNo, stored.STAN, ClassHostReversal}
-	d := begin(f, request, id, key)
+	var d decision
+	d.begin(f, request, id, key)
 	d.byHost = true
 	v := d.reversal()
 	for _, o := range v.Originals {

@@ -91,7 +91,8 @@ func (c *cancelCase) counterfactual(outcome ruleOutcome) string {
 		other.windows[o.CalendarID] = openWindow(o.CalendarID, o.BusinessDate.AddDays(1), o.WindowClosesAt.AddDate(0, 0, 1))
 		when = "from the cutoff at " + o.WindowClosesAt.UTC().Format(time.RFC3339) + " on"
 	}
-	d := begin(&other, c.request, Identity{}, Key{BatchNo: c.verdict.Record.BatchNo})
+	var d decision
+	d.begin(&other, c.request, Identity{}, Key{BatchNo: c.verdict.Record.BatchNo})
 	d.hypothetical = true
 	v := d.cancel()
 	otherwise := declined

@@ -181,7 +181,8 @@ func (u *unit) refuseLate(facts *Facts, j *job) {
 	if j.answered {
 		reason = SystemMalfunction
 	}
-	d := begin(facts, j.request, u.identity(), facts.keyOf(j.request))
+	var d decision
+	d.begin(facts, j.request, u.identity(), facts.keyOf(j.request))
 	verdict := d.decline(reason)
 	facts.apply(&verdict)
 	j.response = verdict.Response
