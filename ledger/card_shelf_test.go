@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -263,5 +264,28 @@ func TestShelfConcurrently(t *testing.T) {
 	working.Wait()
 	if s.len() > 2*room {
 		t.Errorf("keeps %d cards", s.len())
+	}
+}
+
+// What a shelf keeps has nothing that a collector would have to follow.
+func TestShelfHasNoPointers(t *testing.T) {
+	t.Parallel()
+	var follow func(what string, v reflect.Type)
+	follow = func(what string, v reflect.Type) {
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				follow(what+"."+v.Field(i).Name, v.Field(i).Type)
+			}
+		case reflect.Array:
+			follow(what, v.Elem())
+		case reflect.Bool, reflect.Int16, reflect.Int64, reflect.Uint8, reflect.Uint16, reflect.Int32:
+		default:
+			t.Errorf("%s is a %s", what, v.Kind())
+		}
+	}
+	for name, kept := range map[string]reflect.Type{"cards": reflect.TypeOf(newShelved().cards), "tokens": reflect.TypeOf(newShelved().tokens)} {
+		follow(name, kept.Key())
+		follow(name, kept.Elem())
 	}
 }
