@@ -274,8 +274,8 @@ func TestShelfHasNoPointers(t *testing.T) {
 	follow = func(what string, v reflect.Type) {
 		switch v.Kind() {
 		case reflect.Struct:
-			for i := range v.NumField() {
-				follow(what+"."+v.Field(i).Name, v.Field(i).Type)
+			for field := range v.Fields() {
+				follow(what+"."+field.Name, field.Type)
 			}
 		case reflect.Array:
 			follow(what, v.Elem())
