@@ -3,7 +3,7 @@ package postgres
 import "sync"
 
 // buffers serve again: a pipeline and its rows are some hundred kilobytes that are of no
-// use a moment later, and a fifth of what a busy host would otherwise have to collect.
+// use a moment later, and a sixth of what a busy host would otherwise have to collect.
 type buffers struct{ pool sync.Pool }
 
 // bufferKept bounds what is kept, each: a unit of a few hundred sales.
