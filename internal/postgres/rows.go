@@ -60,6 +60,9 @@ type Rows struct {
 // errRow is a mistake in the program: a row with other columns than its type.
 var errRow = errors.New("row does not fit its type")
 
+// errTaken is a mistake in the program, too.
+var errTaken = errors.New("rows are part of another pipeline")
+
 // NewRows makes room for n rows of about so many bytes.
 func NewRows(t *RowType, n, rowBytes int) *Rows {
 	return &Rows{t: t, bytes: rowBuffers.get(n * rowBytes)}
@@ -68,7 +71,7 @@ func NewRows(t *RowType, n, rowBytes int) *Rows {
 // taken ends the rows: what they said is part of a pipeline.
 func (r *Rows) taken() {
 	rowBuffers.put(r.bytes)
-	r.bytes = nil
+	r.bytes, r.err = nil, errTaken
 }
 
 // CopiedBy says which COPY … FROM STDIN (FORMAT binary) brings the rows into
@@ -81,9 +84,6 @@ func (r *Rows) CopiedBy(sql string, bucket int16) *Rows {
 
 // Known goes before the arguments of a query that takes the rows.
 func (r *Rows) Known() pgx.QueryRewriter { return known{r.t} }
-
-// Len is the number of rows.
-func (r *Rows) Len() int { return r.count }
 
 // Format keeps values out of what errors and logs say. It is no String method:
 // pgx would send what that says in place of rows that do not fit.

@@ -164,6 +164,9 @@ func (w *Writes) appendTo(buf []byte) (_ []byte, err error) {
 			return nil, fmt.Errorf("statement %d: %w", i+1, err)
 		}
 		if s.copied != nil {
+			if s.copied.err != nil {
+				return nil, fmt.Errorf("statement %d: %w", i+1, s.copied.err)
+			}
 			buf = s.copied.appendCopy(buf)
 			s.copied.taken()
 		}

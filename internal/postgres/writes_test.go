@@ -274,3 +274,40 @@ func TestWritesToADistributedDatabaseDoNotCopy(t *testing.T) {
 		t.Errorf("stored %+v", got)
 	}
 }
+
+// Rows serve one pipeline: they are not sent again, least of all as none.
+func TestRowsAreTakenOnce(t *testing.T) {
+	t.Parallel()
+	c, err := pgx.Connect(t.Context(), pgtest.Database(t, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	if _, err := c.Exec(t.Context(), notesSQL); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int64{2, 100} { // as an array, and by COPY
+		b := &pgx.Batch{}
+		queueNotes(b, 1000*n, n, "good")
+		if err := send(t, c, b); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := postgres.Prepare(t.Context(), c, b); err == nil {
+			t.Errorf("%d rows are prepared again", n)
+		}
+		again := &pgx.Batch{}
+		queueNotes(again, 2000*n+1, n, "good")
+		w, err := postgres.Prepare(t.Context(), c, again)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Send(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n >= 100 { // an array is part of the pipeline by then
+			if err := w.Send(t.Context()); err == nil {
+				t.Errorf("%d rows are copied again", n)
+			}
+		}
+	}
+}
