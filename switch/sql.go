@@ -216,7 +216,16 @@ func queueKeyChanges(b *pgx.Batch, bucket int16, changes []keyChange) {
 		sql    string
 		insert bool
 	}{{insertKeysSQL, true}, {replaceTombstonesSQL, false}} {
-		rows := postgres.NewRows(newKey(), len(order), 96)
+		n := 0
+		for _, k := range order {
+			if inserted[k] == statement.insert {
+				n++
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		rows := postgres.NewRows(newKey(), n, 96)
 		if statement.insert {
 			rows.CopiedBy(copyKeysSQL, bucket)
 		}
@@ -225,9 +234,7 @@ func queueKeyChanges(b *pgx.Batch, bucket int16, changes []keyChange) {
 				appendKey(rows, k, last[k])
 			}
 		}
-		if rows.Len() > 0 {
-			b.Queue(statement.sql, rows.Known(), bucket, rows)
-		}
+		b.Queue(statement.sql, rows.Known(), bucket, rows)
 	}
 }
 
