@@ -135,13 +135,13 @@ func (s *CardShelf) Clear() {
 }
 
 // Drop forgets cards.
-func (s *CardShelf) Drop(cards map[int64]*CardAccount) {
+func (s *CardShelf) Drop(cards map[[16]byte]*CardAccount) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for id, card := range cards {
+	for token, card := range cards {
 		for _, generation := range []shelved{s.young, s.old} {
-			delete(generation.cards, card.Token)
-			delete(generation.tokens, id)
+			delete(generation.cards, token)
+			delete(generation.tokens, card.ID)
 		}
 	}
 }

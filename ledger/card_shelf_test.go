@@ -93,7 +93,7 @@ func TestShelfHandsOutCopies(t *testing.T) {
 	if minor, _ := balance(s, 1); minor != 100 {
 		t.Errorf("the shelf's own card has %d", minor)
 	}
-	s.Drop(map[int64]*CardAccount{1: taken[0]})
+	s.Drop(map[[16]byte]*CardAccount{shelfToken(1): taken[0]})
 	if _, kept := balance(s, 1); kept {
 		t.Error("dropped, and still there")
 	}
@@ -102,7 +102,7 @@ func TestShelfHandsOutCopies(t *testing.T) {
 	}
 	// In the older generation, too.
 	put(s, shelfCard(5, 5), shelfCard(6, 6), shelfCard(7, 7), shelfCard(8, 8))
-	s.Drop(map[int64]*CardAccount{2: shelfCard(2, 0)})
+	s.Drop(map[[16]byte]*CardAccount{shelfToken(2): shelfCard(2, 0)})
 	if _, kept := balance(s, 2); kept {
 		t.Error("dropped from the older generation, and still there")
 	}
@@ -256,7 +256,7 @@ func TestShelfConcurrently(t *testing.T) {
 					t.Errorf("card %d has %d (kept: %t), want %d", n, minor, kept, turn)
 				}
 				if turn%10 == 0 {
-					s.Drop(map[int64]*CardAccount{int64(n): shelfCard(n, 0)})
+					s.Drop(map[[16]byte]*CardAccount{shelfToken(n): shelfCard(n, 0)})
 				}
 			}
 		})

@@ -97,7 +97,7 @@ func presumedWrongly(err error) bool {
 // turned out wrong: what it was is not known.
 func (p *presumption) forget(f *Facts, err error) {
 	if ledger.CardsMoved(err) {
-		p.cards.Drop(f.cardsByID)
+		p.cards.Drop(f.cards)
 	}
 	if !presumedWrongly(err) {
 		return

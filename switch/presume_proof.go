@@ -15,9 +15,10 @@ func (f *Facts) proves(r *Request, key Key) bool {
 	return !presumed || key.BatchNo == batchNo && f.keys[key] != nil
 }
 
-// proveCards has the presumed cards stored, changed or not.
+// proveCards has the presumed cards stored, changed or not: each number, because an account may
+// have been given another one since.
 func (f *Facts) proveCards() {
-	for _, card := range f.cardsByID {
+	for _, card := range f.cards {
 		if card.Presumed {
 			f.changes.dirtyCards[card] = struct{}{}
 		}

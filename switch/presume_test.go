@@ -255,6 +255,33 @@ func TestPresumedCard(t *testing.T) {
 	})
 }
 
+// An account has got another number, and one unit sells on both: the old one is nobody's.
+func TestPresumedCardOfTwoNumbers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.patient()
+	older, newer := withCard(1), withCard(77)
+	s.knows(older)
+	number := w.request(switching.KindSale, 1, newer).Token
+	w.sql(`UPDATE card_accounts SET pan_token = $1 WHERE card_id = 2`, number[:])
+	s.wantWrongly("two numbers", func() {
+		w.wantTransfers(2, func() { // the unit before it, and the newer one
+			answers, _ := s.together(w.request(switching.KindSale, 1_00, older), w.request(switching.KindSale, 2_00, newer))
+			if answers[0].Reason != switching.InvalidCard || answers[1].Reason != switching.Approved {
+				t.Errorf("the older number: %s; the newer: %s", answers[0].Reason, answers[1].Reason)
+			}
+		})
+	})
+	w.verify()
+	before, _ := s.wrongly()
+	for range 5 { // more than caution lasts
+		s.want(switching.InvalidCard, w.request(switching.KindSale, 1_00, older))
+	}
+	if now, _ := s.wrongly(); now != before {
+		t.Error("what was wrong is presumed again")
+	}
+}
+
 // Another host has decided the same request, or another one under its key.
 func TestPresumedKey(t *testing.T) {
 	t.Parallel()
