@@ -236,6 +236,10 @@ mutant 'a batch that was presumed wrongly is presumed again' TestPresumedRepeats
   switch/presume.go 's/^		p\.forgetEnded(f\.batches)$/		_ = p/'
 mutant 'an original that was presumed wrongly is presumed again' TestPresumedOriginalIsForgotten \
   switch/presume.go '/^	p\.records\.forget(f)$/d'
+mutant 'an RRN is looked for where its digits say alone' TestRRNsComeAgain \
+  switch/load.go '/^	if err := l\.lookElsewhere(ctx); err != nil {$/,/^	}$/d'
+mutant 'an RRN of ten years ago is meant as well' TestRRNsComeAgain \
+  switch/month.go 's/^	if !ok {$/	if ok || !ok {/'
 
 if [ "$missed" -gt 0 ]; then
   printf '%d of %d mutants missed\n' "$missed" "$planted"

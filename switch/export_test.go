@@ -28,3 +28,18 @@ func (r *Request) Spoil() {
 	m.zone = nil
 	r.merchant = &m
 }
+
+// StatementsOfAMonth are those of units of work whose text names a month, for that of a date.
+func StatementsOfAMonth(d ledger.Date) map[string]string {
+	list := map[string]string{
+		"byRRNSQL": byRRNSQL, "lockRecordsSQL": lockRecordsSQL, "strangeSQL": strangeSQL, "strangeOriginalsSQL": strangeOriginalsSQL,
+		"updateRecordsSQL": updateRecordsSQL, "withdrawRefundSQL": withdrawRefundSQL, "voidsTodaySQL": voidsTodaySQL,
+	}
+	for name, sql := range list {
+		list[name] = monthOf(d).in(sql)
+	}
+	return list
+}
+
+// DateOfRRN is the day on which it was handed out.
+var DateOfRRN = rrnDate

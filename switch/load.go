@@ -49,6 +49,8 @@ type loader struct {
 	jobs  []*job
 
 	wanted map[uuid.UUID]located // records that are referred to and not loaded yet
+	// missed are RRNs that are not where their digits say.
+	missed map[int64]struct{}
 	stored map[Key]storedKey
 	// unsure keys are stored, and may be unconfirmed.
 	unsure []Key
@@ -90,6 +92,9 @@ func (l *loader) load(ctx context.Context) error {
 		return err
 	}
 	if err := l.lockTombstones(ctx); err != nil {
+		return err
+	}
+	if err := l.lookElsewhere(ctx); err != nil {
 		return err
 	}
 	for _, j := range l.jobs {
@@ -378,44 +383,6 @@ func (l *loader) want(at located) {
 	}
 }
 
-func (l *loader) queueReferences(b *pgx.Batch) {
-	var rrns []int64
-	var terminals []int32
-	var invoices []string
-	var merchants []int32
-	var codes []string
-	for _, j := range l.jobs {
-		ref := &j.request.Original
-		switch {
-		case !j.request.Kind.Refers():
-		case ref.HasRRN && ref.RRN >= 0:
-			rrns = append(rrns, ref.RRN)
-		case !ref.HasRRN && ref.HasAuthCode:
-			merchants, codes = append(merchants, j.request.merchant.ID), append(codes, ref.AuthCode)
-		case !ref.HasSTAN && ref.Invoice != "":
-			terminals, invoices = append(terminals, j.request.terminal.ID), append(invoices, ref.Invoice)
-		}
-	}
-	collect := func(rows pgx.Rows) error {
-		var date time.Time
-		var id [16]byte
-		_, err := pgx.ForEachRow(rows, []any{&date, &id}, func() error {
-			l.want(located{ledger.DateOf(date), uuid.UUID(id)})
-			return nil
-		})
-		return err //nolint:wrapcheck // wrapped by first
-	}
-	if len(rrns) > 0 {
-		b.Queue(byRRNSQL, l.facts.Bucket, rrns).Query(collect)
-	}
-	if len(invoices) > 0 {
-		b.Queue(byInvoiceSQL, l.facts.Bucket, terminals, invoices).Query(collect)
-	}
-	if len(codes) > 0 {
-		b.Queue(byAuthCodeSQL, l.facts.Bucket, merchants, codes).Query(collect)
-	}
-}
-
 // otherWindows takes the next window where the one of now does not take work:
 // it is closing already, or nobody has made it yet.
 func (l *loader) otherWindows(ctx context.Context, calendars []int16) error {
@@ -453,34 +420,6 @@ func (l *loader) lockWindows(ctx context.Context, calendars []int16) error {
 		return fmt.Errorf("load windows: %w", err)
 	}
 	return l.otherWindows(ctx, calendars)
-}
-
-// records loads and locks what is wanted, and wants the originals of that.
-func (l *loader) records(ctx context.Context) error {
-	dates, ids := make([]time.Time, 0, len(l.wanted)), make([][16]byte, 0, len(l.wanted))
-	for _, at := range l.wanted {
-		dates, ids = append(dates, at.date.Time()), append(ids, at.id)
-	}
-	l.wanted = map[uuid.UUID]located{}
-	var list []*Record
-	b := &pgx.Batch{}
-	b.Queue(lockRecordsSQL, l.facts.Bucket, dates, ids).Query(func(rows pgx.Rows) (err error) {
-		list, err = pgx.CollectRows(rows, scanRecord)
-		return err //nolint:wrapcheck // wrapped below
-	})
-	l.queueUnconfirmed(b)
-	if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
-		return fmt.Errorf("load originals: %w", err)
-	}
-	for _, r := range list {
-		l.facts.know(r)
-	}
-	for _, r := range list {
-		if r.OriginalID != uuid.Nil {
-			l.want(located{r.OriginalDate, r.OriginalID})
-		}
-	}
-	return nil
 }
 
 func (l *loader) holdsAndCards(ctx context.Context) error {
@@ -577,7 +516,7 @@ func (l *loader) queueVoidsToday(b *pgx.Batch) {
 		}
 	}
 	for date, ids := range terminals {
-		b.Queue(voidsTodaySQL, l.facts.Bucket, date.Time(), ids).Query(func(rows pgx.Rows) error {
+		b.Queue(monthOf(date).in(voidsTodaySQL), l.facts.Bucket, date.Time(), ids).Query(func(rows pgx.Rows) error {
 			var terminal int32
 			var v voidsToday
 			_, err := pgx.ForEachRow(rows, []any{&terminal, &v.count, &v.minor}, func() error {

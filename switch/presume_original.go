@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -115,11 +114,13 @@ func (l *loader) take(one *shelvedRecord, cards []int64) ([]int64, bool) {
 // Both read what lockRecordsSQL locks.
 const (
 	strangeSQL = `
-SELECT ` + recordColumns + ` FROM transactions t WHERE t.bucket = $1 AND t.rrn = ANY($2::bigint[])`
+SELECT ` + recordColumns + `
+FROM transactions t WHERE t.bucket = $1 AND t.rrn = ANY($2::bigint[]) AND t.business_date BETWEEN {month}`
 	strangeOriginalsSQL = `
 SELECT ` + recordColumns + `
 FROM unnest($2::date[], $3::uuid[]) AS u(on_date, id)
-JOIN transactions t ON t.bucket = $1 AND t.business_date = u.on_date AND t.transaction_id = u.id`
+JOIN transactions t ON t.bucket = $1 AND t.business_date = u.on_date AND t.transaction_id = u.id
+WHERE t.business_date BETWEEN {month}`
 )
 
 // readStrange reads originals that are not on the shelf without a lock, and in a further
@@ -127,22 +128,19 @@ JOIN transactions t ON t.bucket = $1 AND t.business_date = u.on_date AND t.trans
 // presumed from then on. It fails where one is not there.
 func (l *loader) readStrange(ctx context.Context, rrns, cards []int64) ([]int64, bool, error) {
 	f := l.facts
+	var list []*Record
+	collect := func(rows pgx.Rows) (err error) {
+		list, err = pgx.AppendRows(list, rows, scanRecord)
+		return err //nolint:wrapcheck // wrapped below
+	}
 	b := &pgx.Batch{}
-	read := b.Queue(strangeSQL, f.Bucket, rrns)
+	l.queueByRRN(b, strangeSQL, rrns, collect)
 	for depth := 1; b.Len() > 0; depth++ {
-		var list []*Record
-		if read != nil {
-			read.Query(func(rows pgx.Rows) (err error) {
-				list, err = pgx.CollectRows(rows, scanRecord)
-				return err //nolint:wrapcheck // wrapped below
-			})
-		}
 		if err := l.conn.SendBatch(ctx, b).Close(); err != nil {
 			return nil, false, fmt.Errorf("load originals: %w", err)
 		}
-		b, read = &pgx.Batch{}, nil
-		var holds, ids [][16]byte
-		var dates []time.Time
+		var holds [][16]byte
+		var originals []located
 		for _, r := range list {
 			r.Presumed = true
 			f.know(r)
@@ -154,13 +152,12 @@ func (l *loader) readStrange(ctx context.Context, rrns, cards []int64) ([]int64,
 				holds = append(holds, r.OriginalID) // its authorization's
 			}
 			if r.OriginalID != uuid.Nil && f.records[r.OriginalID] == nil && depth < originalDepth {
-				dates, ids = append(dates, r.OriginalDate.Time()), append(ids, r.OriginalID)
+				originals = append(originals, located{r.OriginalDate, r.OriginalID})
 			}
 		}
+		b, list = &pgx.Batch{}, nil
 		ledger.QueueReadHolds(b, f.Bucket, holds, func(h *ledger.Hold) { f.holds[h.ID] = h.Presume() })
-		if len(ids) > 0 {
-			read = b.Queue(strangeOriginalsSQL, f.Bucket, dates, ids)
-		}
+		l.queueLocated(b, strangeOriginalsSQL, originals, collect)
 	}
 	for _, rrn := range rrns {
 		if len(f.byRRN[rrn]) == 0 {

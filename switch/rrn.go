@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"meridian/ledger"
 )
 
 const (
@@ -38,6 +40,24 @@ type rrnSource struct {
 func rrnDay(now time.Time) (day, year int) {
 	now = now.UTC()
 	return now.Year()%10*1000 + now.YearDay(), now.Year()
+}
+
+// rrnDate is the latest day, up to tomorrow because hosts' clocks differ, whose RRNs have
+// these digits.
+func rrnDate(rrn int64, now time.Time) (ledger.Date, bool) {
+	day := int(rrn / rrnPerDay)
+	digit, ofYear := day/1000, day%1000
+	if digit > 9 || ofYear < 1 || ofYear > 366 {
+		return 0, false
+	}
+	tomorrow := ledger.DateOf(now.UTC()).AddDays(1)
+	year := tomorrow.Time().Year()
+	year -= ((year-digit)%10 + 10) % 10
+	date := ledger.MakeDate(year, time.January, ofYear)
+	if date > tomorrow {
+		date = ledger.MakeDate(year-10, time.January, ofYear)
+	}
+	return date, true
 }
 
 // reserve makes sure that n RRNs of now's day are at hand.

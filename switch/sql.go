@@ -17,8 +17,15 @@ import (
 // This file is the package's SQL for units of work. Every statement is for one
 // bucket and names its columns.
 
-const byRRNSQL = `
-SELECT business_date, transaction_id FROM transactions WHERE bucket = $1 AND rrn = ANY($2::bigint[])`
+const (
+	byRRNSQL = `
+SELECT t.rrn, t.business_date, t.transaction_id FROM transactions t
+WHERE t.bucket = $1 AND t.rrn = ANY($2::bigint[]) AND t.business_date BETWEEN {month}`
+
+	// Where its digits did not lead to an RRN.
+	byRRNAnywhereSQL = `
+SELECT rrn, business_date, transaction_id FROM transactions WHERE bucket = $1 AND rrn = ANY($2::bigint[])`
+)
 
 const byInvoiceSQL = `
 SELECT t.business_date, t.transaction_id
@@ -45,6 +52,7 @@ const lockRecordsSQL = `
 SELECT ` + recordColumns + `
 FROM unnest($2::date[], $3::uuid[]) AS u(on_date, id)
 JOIN transactions t ON t.bucket = $1 AND t.business_date = u.on_date AND t.transaction_id = u.id
+WHERE t.business_date BETWEEN {month}
 ORDER BY t.transaction_id DESC FOR UPDATE OF t`
 
 func scanRecord(row pgx.CollectableRow) (*Record, error) { return scanRecordAfter(row) }
@@ -256,15 +264,15 @@ func appendKey(rows *postgres.Rows, k Key, c keyChange) {
 	rows.End()
 }
 
-// In the array's order, the newest first, as lockRecordsSQL has it: what speaks of an
-// original is locked before that, whether a unit has found the one by the other or knows
-// both, and two units do not wait for each other. What was read under lock is as it was read.
+// In the array's order, the newest first, as lockRecordsSQL has it, and the newest month before
+// others: what speaks of an original is locked before that, whether a unit has found the one by
+// the other or knows both, and two units do not wait for each other. What was read under lock is as it was read.
 const updateRecordsSQL = `
 WITH changed AS (
 	UPDATE transactions t SET state = u.state, captured_minor = u.captured_minor, refunded_minor = u.refunded_minor,
 		refund_count = u.refund_count, reviewed_minor = u.reviewed_minor, told_by = u.told_by
 	FROM unnest($2::record_step[]) AS u
-	WHERE t.bucket = $1 AND t.business_date = u.business_date AND t.transaction_id = u.transaction_id
+	WHERE t.bucket = $1 AND t.business_date = u.business_date AND t.transaction_id = u.transaction_id AND t.business_date BETWEEN {month}
 		AND t.state = u.read_state AND t.captured_minor = u.read_captured_minor AND t.refunded_minor = u.read_refunded_minor
 		AND t.refund_count = u.read_refund_count AND t.reviewed_minor = u.read_reviewed_minor
 		AND t.told_by IS NOT DISTINCT FROM u.read_told_by
@@ -274,26 +282,34 @@ SELECT meridian_presumed(count(*), $3) FROM changed`
 // queueRecordChanges stores what became of records. It fails with an error of which the
 // constraint is meridian_presumed where one is not as it was decided over.
 func queueRecordChanges(b *pgx.Batch, bucket int16, records []*Record) {
-	if len(records) == 0 {
-		return
-	}
-	slices.SortFunc(records, func(a, b *Record) int { return bytes.Compare(b.ID[:], a.ID[:]) })
-	rows := postgres.NewRows(recordStep(), len(records), 160)
+	months := byMonth[*Record]{}
 	for _, r := range records {
-		rows.Begin()
-		rows.Date(int32(r.BusinessDate))
-		rows.UUID(r.ID)
-		for _, state := range []recordState{r.current(), r.read} {
-			rows.Int16(int16(state.state))
-			rows.Int64(state.capturedMinor)
-			rows.Int64(state.refundedMinor)
-			rows.Int16(state.refundCount)
-			rows.Int64(state.reviewedMinor)
-			rows.UUIDs(state.toldBy)
-		}
-		rows.End()
+		months.add(monthOf(r.BusinessDate), r)
 	}
-	b.Queue(updateRecordsSQL, rows.Known(), bucket, rows, len(records))
+	for _, m := range months.newestFirst() {
+		of := months[m]
+		slices.SortFunc(of, func(a, b *Record) int { return bytes.Compare(b.ID[:], a.ID[:]) })
+		rows := postgres.NewRows(recordStep(), len(of), 160)
+		for _, r := range of {
+			appendRecordStep(rows, r)
+		}
+		b.Queue(m.in(updateRecordsSQL), rows.Known(), bucket, rows, len(of))
+	}
+}
+
+func appendRecordStep(rows *postgres.Rows, r *Record) {
+	rows.Begin()
+	rows.Date(int32(r.BusinessDate))
+	rows.UUID(r.ID)
+	for _, state := range []recordState{r.current(), r.read} {
+		rows.Int16(int16(state.state))
+		rows.Int64(state.capturedMinor)
+		rows.Int64(state.refundedMinor)
+		rows.Int16(state.refundCount)
+		rows.Int64(state.reviewedMinor)
+		rows.UUIDs(state.toldBy)
+	}
+	rows.End()
 }
 
 func recordStep() *postgres.RowType {
@@ -348,8 +364,8 @@ func queueReviews(b *pgx.Batch, bucket int16, list []newReview, now time.Time) {
 
 const (
 	withdrawRefundSQL = `
-UPDATE transactions SET state = $4, reason = $5, posted_date = $6
-WHERE bucket = $1 AND business_date = $2 AND transaction_id = $3`
+UPDATE transactions t SET state = $4, reason = $5, posted_date = $6
+WHERE t.bucket = $1 AND t.business_date = $2 AND t.transaction_id = $3 AND t.business_date BETWEEN {month}`
 
 	withdrawReviewSQL = `
 UPDATE reviews SET state = 3, decided_at = $3, decided_by = 'terminal', decided_why = 'the refund was reversed'
@@ -361,15 +377,16 @@ WHERE bucket = $1 AND review_id = $2 AND state = 1`
 func queueWithdrawn(b *pgx.Batch, bucket int16, list []withdrawal, now time.Time) {
 	for _, w := range list {
 		id := [16]byte(w.record.ID)
-		b.Queue(withdrawRefundSQL, bucket, w.record.BusinessDate.Time(), id, int16(w.record.State), int16(w.record.Reason), w.date.Time())
+		b.Queue(monthOf(w.record.BusinessDate).in(withdrawRefundSQL), bucket, w.record.BusinessDate.Time(), id, int16(w.record.State), int16(w.record.Reason), w.date.Time())
 		b.Queue(withdrawReviewSQL, bucket, id, now)
 	}
 }
 
 const voidsTodaySQL = `
-SELECT terminal_id, count(*), coalesce(sum(amount_minor), 0)::bigint
-FROM transactions WHERE bucket = $1 AND business_date = $2 AND terminal_id = ANY($3::int[]) AND kind = 5 AND state = 2
-GROUP BY terminal_id`
+SELECT t.terminal_id, count(*), coalesce(sum(t.amount_minor), 0)::bigint
+FROM transactions t
+WHERE t.bucket = $1 AND t.business_date = $2 AND t.terminal_id = ANY($3::int[]) AND t.kind = 5 AND t.state = 2 AND t.business_date BETWEEN {month}
+GROUP BY t.terminal_id`
 
 // guardSQL takes the guards by changing them; a row is the lock.
 const guardSQL = `
