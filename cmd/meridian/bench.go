@@ -35,6 +35,7 @@ Machines are noisy: the ratios tell, the rates are of this machine.`,
 	flags.DurationVar(&o.Each, "each", 0, "how long each measurement lasts (default 8s)")
 	flags.IntVar(&o.Merchants, "merchants", 1_000, "merchants in the database")
 	flags.IntVar(&o.Cards, "cards", 100_000, "cards in the database")
+	flags.IntVar(&o.Months, "months", 0, "months before this one that have partitions, as after years")
 	flags.IntVar(&o.Stored, "stored", 0, "sales of the day before, at least (default 10 for each terminal)")
 	flags.IntSliceVar(&o.Connections, "connections", []int{1, 16, 64, 256, 1024}, "connections of the closed loops, ascending")
 	flags.IntVar(&o.Idle, "idle", 10_000, "idle connections")

@@ -12,7 +12,7 @@ import (
 func TestBenchMeasuresEverything(t *testing.T) {
 	t.Parallel()
 	command := exec.CommandContext(t.Context(), binary(t), "bench", "--output", "json",
-		"--rounds", "1", "--each", "200ms", "--merchants", "16", "--cards", "400", "--connections", "1,8", "--idle", "50", "--stored", "500",
+		"--rounds", "1", "--each", "200ms", "--merchants", "16", "--cards", "400", "--connections", "1,8", "--idle", "50", "--stored", "500", "--months", "3",
 		"--only", "approval|ledger path|sales|mix|echo|killed")
 	output, err := command.Output()
 	if err != nil {

@@ -27,6 +27,9 @@ type Options struct {
 	// Stored sales of the day before, at least: ten for each terminal. Millions
 	// show what a full database costs, and take their time.
 	Stored int
+	// Months before this one that have partitions: none. What a past of years costs
+	// whoever plans over it.
+	Months int
 	// Connections of the closed loops, ascending: 1, 16, 64, 256, 1024.
 	Connections []int
 	// Idle connections: 10,000.
@@ -39,6 +42,9 @@ type Options struct {
 	// Version of the binary, for the report.
 	Version string
 }
+
+// monthsMost are ten years.
+const monthsMost = 120
 
 func (o *Options) setDefaults() error {
 	if o.Directory == "" || o.Program == "" {
@@ -66,6 +72,8 @@ func (o *Options) setDefaults() error {
 	switch {
 	case o.Stored < 0 || o.Stored > o.Merchants*terminalsEach*999_999:
 		return fmt.Errorf("bench: %d stored sales: a batch of a terminal has 999,999 at most", o.Stored)
+	case o.Months < 0 || o.Months > monthsMost:
+		return fmt.Errorf("bench: %d months: at most %d", o.Months, monthsMost)
 	case o.Rounds < 1 || o.Each < 100*time.Millisecond:
 		return errors.New("bench: at least one round, and 100 ms for each measurement")
 	case o.Merchants < 1 || o.Cards < o.Merchants:

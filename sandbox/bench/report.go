@@ -20,6 +20,8 @@ type Report struct {
 	Cards      int     `json:"cards"`
 	// Stored sales were asked for before the first measurement.
 	Stored int `json:"stored,omitempty"`
+	// Months before this one had partitions.
+	Months int `json:"months,omitempty"`
 
 	Measurements []Measurement `json:"measurements"`
 	Targets      []Target      `json:"targets"`
@@ -145,6 +147,6 @@ func (r *Report) target(name string, value float64, is bound, want float64) {
 func newReport(o *Options, postgres string) *Report {
 	return &Report{
 		Version: o.Version, Postgres: postgres, Processors: runtime.NumCPU(), Rounds: o.Rounds, EachS: o.Each.Seconds(),
-		Merchants: o.Merchants, Cards: o.Cards, Stored: o.Stored,
+		Merchants: o.Merchants, Cards: o.Cards, Stored: o.Stored, Months: o.Months,
 	}
 }

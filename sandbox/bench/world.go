@@ -90,6 +90,9 @@ SELECT c.id, c.token, c.masked, $4, $5, $6 FROM unnest($1::bigint[], $2::bytea[]
 	looseCardsSQL = `ALTER TABLE card_accounts SET (fillfactor = 50)`
 	tightCardsSQL = `ALTER TABLE card_accounts SET (fillfactor = 70)` // as the migrations have it
 	settleDownSQL = `VACUUM (ANALYZE, FREEZE)`
+	seedMonthsSQL = `
+SELECT meridian_ensure_partitions(first::date, (first + interval '1 month')::date)
+FROM (SELECT date_trunc('month', $1::date) - n * interval '1 month' AS first FROM generate_series(1, $2::int) AS n) AS months`
 )
 
 // seed fills an empty database of this version's schema.
@@ -114,6 +117,9 @@ func seed(ctx context.Context, pool *pgxpool.Pool, v *vault.Vault, o *Options, n
 	}
 	if err := ledger.EnsureWindows(ctx, pool, calendars, now); err != nil {
 		return nil, fmt.Errorf("seed business days: %w", err)
+	}
+	if _, err := pool.Exec(ctx, seedMonthsSQL, now, o.Months); err != nil {
+		return nil, fmt.Errorf("seed months: %w", err)
 	}
 	if _, err := pool.Exec(ctx, looseCardsSQL); err != nil {
 		return nil, fmt.Errorf("seed cards: %w", err)
