@@ -43,3 +43,6 @@ func StatementsOfAMonth(d ledger.Date) map[string]string {
 
 // DateOfRRN is the day on which it was handed out.
 var DateOfRRN = rrnDate
+
+// OwedSQL is what a merchant (2) of a bucket (1) is owed in a currency (3) over its accounts (4).
+const OwedSQL = owedSQL

@@ -394,9 +394,7 @@ func (f *Facts) apply(v *Verdict) {
 		today := f.voids[v.Record.TerminalID]
 		f.voids[v.Record.TerminalID] = voidsToday{today.count + 1, today.minor + v.VoidedMinor}
 	}
-	if balance, limited := f.balances[v.Record.MerchantID]; limited && v.Record.Kind == KindRefund && v.Record.State == StateApproved {
-		f.balances[v.Record.MerchantID] = balance - v.Record.AmountMinor
-	}
+	f.owe(v.Journal.Transfers)
 }
 
 func (f *Facts) touch(dirty map[*ledger.Hold]struct{}, h *ledger.Hold) {

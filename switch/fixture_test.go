@@ -241,8 +241,46 @@ func (w *world) verify() {
 	for _, f := range v.Findings {
 		w.t.Errorf("ledger: %s: %s: %s", f.Check, f.Subject, f.Detail)
 	}
+	w.verifyOwed()
 	if w.t.Failed() {
 		w.t.FailNow()
+	}
+}
+
+// verifyOwed compares what units of work take merchants to be owed with the sum over all
+// transfers since their last close.
+func (w *world) verifyOwed() {
+	w.t.Helper()
+	rows, err := w.pool.Query(context.Background(), `
+		WITH m AS (
+			SELECT bucket, merchant_id, currency, ARRAY[(17::bigint << 48) + merchant_id, (18::bigint << 48) + merchant_id, (3::bigint << 48) + merchant_id] AS accounts
+			FROM merchants),
+		last AS (
+			SELECT DISTINCT ON (bucket, merchant_id, currency) bucket, merchant_id, currency, business_date,
+				closing_payable_minor - closing_receivable_minor AS owed
+			FROM settlements ORDER BY bucket, merchant_id, currency, business_date DESC)
+		SELECT m.bucket, m.merchant_id, m.currency, m.accounts, coalesce(l.owed, 0) + coalesce((
+			SELECT sum(CASE WHEN t.credit_account = ANY(m.accounts) THEN t.amount_minor ELSE -t.amount_minor END)
+			FROM transfers t
+			WHERE t.bucket = m.bucket AND t.business_date > coalesce(l.business_date, '-infinity') AND t.currency = m.currency AND t.phase IN (1, 3)
+				AND (t.credit_account = ANY(m.accounts)) <> (t.debit_account = ANY(m.accounts))), 0)::bigint
+		FROM m LEFT JOIN last l USING (bucket, merchant_id, currency)`)
+	w.must(err)
+	type owed struct {
+		Bucket     int16
+		MerchantID int32
+		Currency   int16
+		Accounts   []int64
+		Minor      int64
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[owed])
+	w.must(err)
+	for _, o := range list {
+		var minor int64
+		w.must(w.pool.QueryRow(context.Background(), switching.OwedSQL, o.Bucket, o.MerchantID, o.Currency, o.Accounts).Scan(&minor))
+		if minor != o.Minor {
+			w.t.Errorf("merchant %d: units of work take %d to be owed, and transfers are %d", o.MerchantID, minor, o.Minor)
+		}
 	}
 }
 

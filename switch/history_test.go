@@ -125,3 +125,42 @@ func (w *world) rowsRead(ctx context.Context) map[string]int64 {
 	w.must(rows.Err())
 	return read
 }
+
+// What a merchant is owed is added up of what is its own, not of what its bucket has that day.
+func TestOwedReadsItsMerchant(t *testing.T) {
+	const others, sales = 5000, 5
+	w := newWorld(t)
+	ctx := context.Background()
+	w.sql("ANALYZE transfers, idempotency_keys, transactions, batches") // while there is next to nothing in it
+	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, PointLookups: true, MaxConnections: 2})
+	w.must(err)
+	w.policy("min_balance_minor = 0")
+	sw, err := switching.Start(ctx, switching.Options{Pool: w.pool, LanePool: lanes, Now: w.clock.Now, Refresh: time.Hour})
+	w.must(err)
+	w.sw, sw = sw, w.sw
+	t.Cleanup(func() { w.must(sw.Shutdown(ctx)) })
+	refund := func() {
+		t.Helper()
+		sale := w.do(switching.Approved, w.request(switching.KindSale, 100))
+		if r := w.ask(w.request(switching.KindCancel, 100, of(sale))); r.Reason != switching.Approved {
+			t.Fatal(r.Reason)
+		}
+	}
+	for range sales {
+		refund() // plans are made
+	}
+	w.sql(`INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor)
+		SELECT 0, '2026-03-10', gen_random_uuid(), 1, 2, 1, 156, (6::bigint << 48) + 5, (17::bigint << 48) + 2, 100 FROM generate_series(1, $1)`, others)
+	w.sql(`INSERT INTO idempotency_keys (bucket, merchant_id, terminal_id, batch_no, stan, class, business_date, transaction_id)
+		SELECT 0, 2, 3, 1000 + n, 1, 1, '2026-03-10', gen_random_uuid() FROM generate_series(1, $1::int) AS n`, others)
+	w.sql(`SELECT pg_stat_reset()`)
+	w.ask(w.request(switching.KindCancel, 100, of(w.ask(w.request(switching.KindSale, 100)))))
+	w.must(w.sw.Shutdown(ctx))
+	w.sw = sw
+	lanes.Close() // and with their connections, their counts are told
+	for table, read := range w.rowsRead(ctx) {
+		if read > others/2 {
+			t.Errorf("a cancel has read %d rows and entries of %s", read, table)
+		}
+	}
+}

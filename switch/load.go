@@ -528,15 +528,16 @@ func (l *loader) queueVoidsToday(b *pgx.Batch) {
 	}
 }
 
-// queueBalances asks what merchants are owed whose policy sets a minimum.
+// queueBalances asks what merchants are owed whose policy sets a minimum. A void leaves them
+// what they have to pay back anyway, and asks for nothing.
 func (l *loader) queueBalances(b *pgx.Batch) {
 	seen := map[int32]bool{}
 	for _, j := range l.jobs {
 		m := j.request.merchant
-		if !j.request.Kind.Cancels() || m.Policy.MinBalanceMinor == nil || seen[m.ID] {
+		if !j.request.Kind.Cancels() || j.request.Kind == KindVoid || m.Policy.MinBalanceMinor == nil || seen[m.ID] {
 			continue
 		}
 		seen[m.ID] = true
-		ledger.QueueOwed(b, l.facts.Bucket, m.ID, m.Currency, func(minor int64) { l.facts.balances[m.ID] = minor })
+		queueOwed(b, l.facts.Bucket, m.ID, m.Currency, func(minor int64) { l.facts.balances[m.ID] = minor })
 	}
 }

@@ -320,6 +320,68 @@ func TestMinimumBalanceOfAMerchant(t *testing.T) {
 	w.do(switching.InsufficientFunds, w.request(switching.KindRefund, 1, of(old)))
 }
 
+// A reversal has its key in its original's batch, which may have ended on a date that is
+// closed: what is owed is less by it all the same.
+func TestOwedAfterALateReversal(t *testing.T) {
+	w := newWorld(t)
+	sold := w.request(switching.KindSale, 100_00)
+	w.do(switching.Approved, sold)
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 50_00))
+	w.do(switching.Approved, w.settlement(0, net(2, 150_00)))
+	w.clock.advance(12 * time.Hour)
+	w.cutover()
+	w.do(switching.Approved, w.request(switching.KindReversal, 100_00, stan(sold.STAN), func(r *switching.Request) { r.BatchNo = 1 }))
+	w.policy("min_balance_minor = 1")
+	w.do(switching.InsufficientFunds, w.request(switching.KindRefund, 50_00, of(sale)))
+	w.policy("min_balance_minor = 0")
+	w.do(switching.Approved, w.request(switching.KindRefund, 50_00, of(sale)))
+}
+
+// What the unit itself moves counts, in the order of its requests.
+func TestMinimumBalanceWithinAUnit(t *testing.T) {
+	w := newWorld(t)
+	old := w.do(switching.Approved, w.request(switching.KindSale, 100_00))
+	w.clock.advance(24 * time.Hour)
+	w.must(w.sw.CatchUp(t.Context()))
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 50_00))
+	w.policy("min_balance_minor = 10000") // of 150.00 owed, 100.00 must stay
+	refund := func(minor int64) *switching.Request { return w.request(switching.KindRefund, minor, of(old)) }
+	for _, c := range []struct {
+		what string
+		list []*switching.Request
+		want []switching.Reason
+	}{
+		{
+			"a void before it",
+			[]*switching.Request{w.request(switching.KindVoid, 0, of(sale)), refund(50_00)},
+			[]switching.Reason{switching.Approved, switching.InsufficientFunds},
+		},
+		{
+			"a sale before it",
+			[]*switching.Request{w.request(switching.KindSale, 20_00), refund(20_00)},
+			[]switching.Reason{switching.Approved, switching.Approved},
+		},
+		{
+			"another refund",
+			[]*switching.Request{w.request(switching.KindSale, 20_00), refund(10_01), refund(10_00), refund(9_99)},
+			[]switching.Reason{switching.Approved, switching.Approved, switching.InsufficientFunds, switching.Approved},
+		},
+		{
+			"a sale after it",
+			[]*switching.Request{refund(20_00), w.request(switching.KindSale, 20_00)},
+			[]switching.Reason{switching.InsufficientFunds, switching.Approved},
+		},
+	} {
+		answers, _ := w.patient().together(c.list...)
+		for i, got := range answers {
+			if got.Reason != c.want[i] {
+				t.Errorf("%s: %s was answered %s, want %s", c.what, c.list[i].Kind, got.Reason, c.want[i])
+			}
+		}
+		w.verify()
+	}
+}
+
 // A hold that shrank after its completion was voided cannot carry that
 // completion again.
 func TestReversedVoidOfACompletionFitsItsHold(t *testing.T) {
