@@ -3,6 +3,7 @@ package console
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -31,20 +32,11 @@ func (c *Console) certification(r *http.Request) (*view, error) {
 		return &view{redirect: "/certification/" + url.PathEscape(tid)}, nil
 	}
 	body := &certificationBody{Merchant: param(r, "merchant")}
-	for _, m := range c.o.Directory().Merchants() {
-		if body.Merchant != "" && m.MID != body.Merchant {
-			continue
-		}
-		list, err := switching.TerminalStates(r.Context(), c.o.Pool, m.MID)
-		if err != nil {
-			return nil, err
-		}
-		body.List = append(body.List, list...)
-		if len(body.List) > offset(r)+listed {
-			break
-		}
+	list, err := switching.TerminalStates(r.Context(), c.o.Pool, switching.TerminalFilter{MID: body.Merchant, Offset: offset(r), Limit: listed + 1})
+	if err != nil && !errors.Is(err, switching.ErrNoMerchant) {
+		return nil, err
 	}
-	body.List, body.Pager = page(r, body.List[min(offset(r), len(body.List)):], listed)
+	body.List, body.Pager = page(r, list, listed)
 	return &view{template: "certification.html", title: "Certification", section: "certification", body: body}, nil
 }
 

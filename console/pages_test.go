@@ -178,6 +178,15 @@ func TestSetupPages(t *testing.T) {
 	w := newWorld(t)
 	w.ask(switching.KindSale, 12_34)
 	w.get("/merchants").want(t, 200, shop, bakery, "River <Books> & Co", "Europe/Berlin", "strict")
+	for query, finds := range map[string][2]bool{ // shop, bakery
+		"search=river+%3C": {true, false}, "search=" + bakery: {false, true}, "search=0411": {true, true}, "suspended=1": {},
+	} {
+		page := w.get("/merchants?"+query).want(t, 200)
+		if got := [2]bool{strings.Contains(page.text(), shop), strings.Contains(page.text(), bakery)}; got != finds {
+			t.Errorf("%s finds %v, want %v", query, got, finds)
+		}
+	}
+	w.get("/merchants?search=nobody").want(t, 200, "No merchant fits")
 	w.get("/merchants/"+shop).want(t, 200, "23:00 Asia/Shanghai", till, till2, "max amount minor 5 000 000", "max cashback minor no limit")
 	w.get("/merchants/nobody").want(t, 404)
 	w.get("/terminals").want(t, 200, till, till2, oven)

@@ -169,15 +169,22 @@ func (c *Console) audit(r *http.Request) (*view, error) {
 
 // merchantsBody lists the merchants.
 type merchantsBody struct {
-	List  []*switching.Merchant
-	Pager pager
+	Search    string // in the MID or, in whatever case, in the name
+	Suspended bool
+	List      []*switching.Merchant
+	Pager     pager
 }
 
 func (c *Console) merchants(r *http.Request) (*view, error) {
-	list := c.o.Directory().Merchants()
-	list = list[min(offset(r), len(list)):]
-	body := &merchantsBody{}
-	body.List, body.Pager = page(r, list, listed)
+	body := &merchantsBody{Search: strings.TrimSpace(param(r, "search")), Suspended: param(r, "suspended") != ""}
+	var fit []*switching.Merchant
+	for _, m := range c.o.Directory().Merchants() {
+		found := strings.Contains(m.MID, body.Search) || strings.Contains(strings.ToLower(m.Name), strings.ToLower(body.Search))
+		if found && !(body.Suspended && m.Active) {
+			fit = append(fit, m)
+		}
+	}
+	body.List, body.Pager = page(r, fit[min(offset(r), len(fit)):], listed)
 	return &view{template: "merchants.html", title: "Merchants", section: "merchants", body: body}, nil
 }
 
@@ -207,7 +214,7 @@ func (c *Console) merchant(r *http.Request) (*view, error) {
 			body.Calendar = calendar.Cutoff.String() + " " + calendar.Zone.String()
 		}
 	}
-	terminals, err := switching.TerminalStates(r.Context(), c.o.Pool, mid)
+	terminals, err := switching.TerminalStates(r.Context(), c.o.Pool, switching.TerminalFilter{MID: mid, Limit: listed + 1})
 	if err != nil {
 		return nil, err
 	}

@@ -21,20 +21,15 @@ type terminalsBody struct {
 
 func (c *Console) terminals(r *http.Request) (*view, error) {
 	body := &terminalsBody{Merchant: param(r, "merchant"), TID: strings.TrimSpace(param(r, "tid")), Locked: param(r, "locked") != "", Now: c.o.Now()}
-	list, err := switching.TerminalStates(r.Context(), c.o.Pool, body.Merchant)
-	if errors.Is(err, switching.ErrNoMerchant) {
-		list, err = nil, nil
+	filter := switching.TerminalFilter{MID: body.Merchant, Prefix: body.TID, Offset: offset(r), Limit: listed + 1}
+	if body.Locked {
+		filter.LockedAt = &body.Now
 	}
-	if err != nil {
+	list, err := switching.TerminalStates(r.Context(), c.o.Pool, filter)
+	if err != nil && !errors.Is(err, switching.ErrNoMerchant) {
 		return nil, err
 	}
-	var fit []*switching.TerminalState
-	for _, t := range list {
-		if strings.HasPrefix(t.TID, body.TID) && (!body.Locked || t.Locked(body.Now)) {
-			fit = append(fit, t)
-		}
-	}
-	body.List, body.Pager = page(r, fit[min(offset(r), len(fit)):], listed)
+	body.List, body.Pager = page(r, list, listed)
 	return &view{template: "terminals.html", title: "Terminals", section: "terminals", body: body}, nil
 }
 

@@ -32,8 +32,8 @@ type MerchantState struct {
 	Terminals     int  `json:"terminals"`
 }
 
-// merchantsListed bounds one listing: some 4 MB of JSON.
-const merchantsListed = 10_000
+// MerchantsListed bounds one listing: some 4 MB of JSON.
+const MerchantsListed = 10_000
 
 // MerchantFilter chooses merchants; zero values choose every one.
 type MerchantFilter struct {
@@ -41,12 +41,15 @@ type MerchantFilter struct {
 	Search string
 	// Suspended ones alone.
 	Suspended bool
+	// After an MID is where a listing goes on.
+	After string
 }
 
-// Merchants lists merchants by their MIDs; at most 10,000.
+// Merchants lists merchants by their MIDs, at most [MerchantsListed].
 func Merchants(ctx context.Context, db ledger.Querier, f MerchantFilter) ([]*MerchantState, error) {
 	return merchantStates(ctx, db, `
-		($1 = '' OR strpos(m.mid, $1) > 0 OR strpos(lower(m.name), lower($1)) > 0) AND (NOT $2 OR NOT m.active)`, f.Search, f.Suspended)
+		($1 = '' OR strpos(m.mid, $1) > 0 OR strpos(lower(m.name), lower($1)) > 0) AND (NOT $2 OR NOT m.active) AND m.mid > $3`,
+		f.Search, f.Suspended, f.After)
 }
 
 // FindMerchant is one merchant, or [ErrNoMerchant].
@@ -67,7 +70,7 @@ func merchantStates(ctx context.Context, db ledger.Querier, where string, argume
 			m.active, m.allow_void, m.allow_refund, m.review_refunds,
 			(SELECT count(*) FROM terminals t WHERE t.merchant_id = m.merchant_id)
 		FROM merchants m JOIN calendars c USING (calendar_id) JOIN policies p USING (policy_id)
-		WHERE %s ORDER BY m.mid LIMIT %d`, where, merchantsListed), arguments...)
+		WHERE %s ORDER BY m.mid LIMIT %d`, where, MerchantsListed), arguments...)
 	if err != nil {
 		return nil, fmt.Errorf("list merchants: %w", err)
 	}

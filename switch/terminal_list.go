@@ -71,16 +71,39 @@ type KeyGeneration struct {
 // ErrNoTerminal: there is no terminal with that TID.
 var ErrNoTerminal = errors.New("no terminal with that TID")
 
-// terminalsListed bounds one listing: some 4 MB of JSON.
-const terminalsListed = 10_000
+// TerminalsListed bounds one listing: some 4 MB of JSON.
+const TerminalsListed = 10_000
 
-// TerminalStates lists the terminals of a merchant or, with an empty MID, of all,
-// by their TIDs; at most 10,000.
-func TerminalStates(ctx context.Context, db ledger.Querier, mid string) ([]*TerminalState, error) {
-	list, err := terminalStates(ctx, db, `WHERE $1 = '' OR m.mid = $1`, mid)
-	if err == nil && len(list) == 0 && mid != "" {
+// TerminalFilter chooses terminals; zero values choose every one.
+type TerminalFilter struct {
+	MID string
+	// Prefix is what TIDs begin with.
+	Prefix string
+	// LockedAt chooses those that are locked at that time.
+	LockedAt *time.Time
+	// After a TID, or past so many, is where a listing goes on.
+	After  string
+	Offset int
+	// Limit is at most, and 0 is, [TerminalsListed].
+	Limit int
+}
+
+// TerminalStates lists terminals by their TIDs. Errors: [ErrNoMerchant].
+func TerminalStates(ctx context.Context, db ledger.Querier, f TerminalFilter) ([]*TerminalState, error) {
+	where, locked := `($1 = '' OR m.mid = $1) AND starts_with(t.tid, $2) AND t.tid > $3`, []any{}
+	if f.LockedAt != nil {
+		where += ` AND l.unlocked_at IS NULL AND l.locked_until > $6`
+		locked = []any{*f.LockedAt}
+	}
+	limit := f.Limit
+	if limit <= 0 || limit > TerminalsListed {
+		limit = TerminalsListed
+	}
+	list, err := terminalStates(ctx, db, where+` ORDER BY t.tid OFFSET $4 LIMIT $5`,
+		append([]any{f.MID, f.Prefix, f.After, f.Offset, limit}, locked...)...)
+	if err == nil && len(list) == 0 && f.MID != "" {
 		var known bool
-		if err := db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM merchants WHERE mid = $1)`, mid).Scan(&known); err != nil {
+		if err := db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM merchants WHERE mid = $1)`, f.MID).Scan(&known); err != nil {
 			return nil, fmt.Errorf("list terminals: %w", err)
 		}
 		if !known {
@@ -92,7 +115,7 @@ func TerminalStates(ctx context.Context, db ledger.Querier, mid string) ([]*Term
 
 // FindTerminal is one terminal with its generations of keys. Errors: [ErrNoTerminal].
 func FindTerminal(ctx context.Context, db ledger.Querier, tid string) (*TerminalState, error) {
-	list, err := terminalStates(ctx, db, `WHERE t.tid = $1`, tid)
+	list, err := terminalStates(ctx, db, `t.tid = $1`, tid)
 	if err != nil {
 		return nil, err
 	}
@@ -117,14 +140,14 @@ func FindTerminal(ctx context.Context, db ledger.Querier, tid string) (*Terminal
 	return list[0], nil
 }
 
-func terminalStates(ctx context.Context, db ledger.Querier, where, argument string) ([]*TerminalState, error) {
+func terminalStates(ctx context.Context, db ledger.Querier, where string, arguments ...any) ([]*TerminalState, error) {
 	rows, err := db.Query(ctx, `
 		SELECT t.tid, m.mid, t.dialect, t.tpdu, t.active, t.mac_algorithm, t.key_scheme, t.pin_format, t.certificate_sha256,
 			t.allow_void, t.allow_refund, coalesce(k.name, ''), t.initial_ksn, t.tmk_wrapped, t.mak_wrapped, t.pik_wrapped,
 			l.locked_at, l.locked_until, l.failures, l.unlocked_at
 		FROM terminals t JOIN merchants m USING (merchant_id) LEFT JOIN base_keys k USING (base_key_id)
-		LEFT JOIN terminal_locks l ON l.bucket = m.bucket AND l.terminal_id = t.terminal_id `+where+` ORDER BY t.tid LIMIT $2`,
-		argument, terminalsListed)
+		LEFT JOIN terminal_locks l ON l.bucket = m.bucket AND l.terminal_id = t.terminal_id
+		WHERE `+where, arguments...)
 	if err != nil {
 		return nil, fmt.Errorf("list terminals: %w", err)
 	}

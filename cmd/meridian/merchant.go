@@ -52,12 +52,16 @@ func newMerchantListCommand(g *globals, database *databaseFlags) *cobra.Command 
 			return err
 		}
 		defer pool.Close()
-		list, err := switching.Merchants(c.Context(), pool, filter)
-		if err != nil {
-			return databaseError(err)
-		}
-		if list == nil {
-			list = []*switching.MerchantState{} // an empty list, not null
+		list := []*switching.MerchantState{} // an empty list, not null
+		for more := true; more; {
+			some, err := switching.Merchants(c.Context(), pool, filter)
+			if err != nil {
+				return databaseError(err)
+			}
+			if list = append(list, some...); len(some) > 0 {
+				filter.After = some[len(some)-1].MID
+			}
+			more = len(some) == switching.MerchantsListed
 		}
 		return g.print(list, func(w io.Writer) { writeMerchants(w, list) })
 	}

@@ -55,18 +55,24 @@ func newTerminalsListCommand(g *globals, database *databaseFlags) *cobra.Command
 		if err != nil {
 			return err
 		}
-		all, err := switching.TerminalStates(c.Context(), pool, *mid)
-		if errors.Is(err, switching.ErrNoMerchant) {
-			return noMerchant(*mid)
-		}
-		if err != nil {
-			return databaseError(err)
+		filter := switching.TerminalFilter{MID: *mid}
+		if *locked {
+			filter.LockedAt = &at.now
 		}
 		list := []terminalView{} // an empty list, not null
-		for _, t := range all {
-			if !*locked || t.Locked(at.now) {
-				list = append(list, viewOf(t, at.now))
+		for more := true; more; {
+			some, err := switching.TerminalStates(c.Context(), pool, filter)
+			if errors.Is(err, switching.ErrNoMerchant) {
+				return noMerchant(*mid)
 			}
+			if err != nil {
+				return databaseError(err)
+			}
+			for _, t := range some {
+				list = append(list, viewOf(t, at.now))
+				filter.After = t.TID
+			}
+			more = len(some) == switching.TerminalsListed
 		}
 		return g.print(list, func(w io.Writer) { writeTerminals(w, list) })
 	}
