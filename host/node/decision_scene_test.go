@@ -85,13 +85,18 @@ func (w *town) load(i int, minor int64) {
 	})
 }
 
-// owed to the shop, as a minimum balance is compared with.
+// owed to the shop, as a minimum balance is compared with: at its last close, and what moved since.
 func (w *town) owed() (minor int64) {
 	w.t.Helper()
 	w.database(func(ctx context.Context, c *pgx.Conn) error {
-		b := &pgx.Batch{}
-		ledger.QueueOwed(b, 0, 1, money.CNY, func(owed int64) { minor = owed })
-		return c.SendBatch(ctx, b).Close()
+		return c.QueryRow(ctx, `
+			WITH last AS (
+				SELECT business_date, closing_payable_minor - closing_receivable_minor AS owed
+				FROM settlements WHERE merchant_id = 1 ORDER BY business_date DESC LIMIT 1),
+			mine AS (SELECT ARRAY[(17::bigint << 48) + 1, (18::bigint << 48) + 1, (3::bigint << 48) + 1] AS accounts)
+			SELECT coalesce((SELECT owed FROM last), 0) + coalesce(sum(
+				CASE WHEN credit_account = ANY(accounts) THEN amount_minor ELSE 0 END - CASE WHEN debit_account = ANY(accounts) THEN amount_minor ELSE 0 END), 0)::bigint
+			FROM transfers, mine WHERE phase IN (1, 3) AND business_date > coalesce((SELECT business_date FROM last), '-infinity')`).Scan(&minor)
 	})
 	return minor
 }
