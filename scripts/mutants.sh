@@ -241,6 +241,16 @@ mutant 'an RRN is looked for where its digits say alone' TestRRNsComeAgain \
 mutant 'an RRN of ten years ago is meant as well' TestRRNsComeAgain \
   switch/month.go 's/^	if !ok {$/	if ok || !ok {/'
 
+# What a merchant is owed (switch/owed.go):
+mutant 'a late void passes the minimum' TestMinimumBalanceOfAMerchant \
+  switch/owed.go 's/ || r\.merchant\.Policy\.CancelMode == CancelAuto)$/)/'
+mutant 'what a unit moves itself is not counted' TestMinimumBalanceWithinAUnit \
+  switch/facts.go '/^	f\.owe(v\.Journal\.Transfers)$/d'
+mutant 'a reversal in a batch that has ended is not counted' TestOwedAfterALateReversal \
+  switch/owed.go 's/ AND t\.asked = 8$/ AND t.asked = 88/'
+mutant 'a batch that was ended before the cutoff is not counted' TestOwedOfABatchClosedBeforeTheCutoff \
+  switch/owed.go 's/closed_date >= /closed_date > /'
+
 if [ "$missed" -gt 0 ]; then
   printf '%d of %d mutants missed\n' "$missed" "$planted"
   exit 1

@@ -126,11 +126,15 @@ func (w *world) rowsRead(ctx context.Context) map[string]int64 {
 	return read
 }
 
-// What a merchant is owed is added up of what is its own, not of what its bucket has that day.
+// What a merchant is owed is added up of what is its own since its last close, not of what its
+// bucket has that day or what its terminals have been through.
 func TestOwedReadsItsMerchant(t *testing.T) {
 	const others, sales = 5000, 5
 	w := newWorld(t)
 	ctx := context.Background()
+	w.do(switching.Approved, w.request(switching.KindSale, 100))
+	w.clock.advance(24 * time.Hour)
+	w.cutover()
 	w.sql("ANALYZE transfers, idempotency_keys, transactions, batches") // while there is next to nothing in it
 	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, PointLookups: true, MaxConnections: 2})
 	w.must(err)
@@ -150,9 +154,14 @@ func TestOwedReadsItsMerchant(t *testing.T) {
 		refund() // plans are made
 	}
 	w.sql(`INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor)
-		SELECT 0, '2026-03-10', gen_random_uuid(), 1, 2, 1, 156, (6::bigint << 48) + 5, (17::bigint << 48) + 2, 100 FROM generate_series(1, $1)`, others)
+		SELECT 0, '2026-03-11', gen_random_uuid(), 1, 2, 1, 156, (6::bigint << 48) + 5, (17::bigint << 48) + 2, 100 FROM generate_series(1, $1)`, others)
 	w.sql(`INSERT INTO idempotency_keys (bucket, merchant_id, terminal_id, batch_no, stan, class, business_date, transaction_id)
-		SELECT 0, 2, 3, 1000 + n, 1, 1, '2026-03-10', gen_random_uuid() FROM generate_series(1, $1::int) AS n`, others)
+		SELECT 0, 2, 3, 1000 + n, 1, 1, '2026-03-11', gen_random_uuid() FROM generate_series(1, $1::int) AS n`, others)
+	w.sql(`INSERT INTO batches (bucket, terminal_id, batch_no, state, opened_at, opened_date, closed_at, closed_date, closed_by,
+			sale_count, sale_minor, void_count, void_minor, refund_count, refund_minor)
+		SELECT 0, 1, 1000 + n, 5, '2026-01-01'::timestamptz, '2025-01-01', '2025-01-02', '2025-01-01', 1, 0, 0, 0, 0, 0, 0
+		FROM generate_series(1, $1::int) AS n`, others)
+	w.sql("ANALYZE batches") // with so few its plans read all of a terminal's
 	w.sql(`SELECT pg_stat_reset()`)
 	w.ask(w.request(switching.KindCancel, 100, of(w.ask(w.request(switching.KindSale, 100)))))
 	w.must(w.sw.Shutdown(ctx))

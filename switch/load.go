@@ -528,13 +528,12 @@ func (l *loader) queueVoidsToday(b *pgx.Batch) {
 	}
 }
 
-// queueBalances asks what merchants are owed whose policy sets a minimum. A void leaves them
-// what they have to pay back anyway, and asks for nothing.
+// queueBalances asks what merchants are owed whose policy sets a minimum.
 func (l *loader) queueBalances(b *pgx.Batch) {
 	seen := map[int32]bool{}
 	for _, j := range l.jobs {
 		m := j.request.merchant
-		if !j.request.Kind.Cancels() || j.request.Kind == KindVoid || m.Policy.MinBalanceMinor == nil || seen[m.ID] {
+		if !mayRefund(j.request) || m.Policy.MinBalanceMinor == nil || seen[m.ID] {
 			continue
 		}
 		seen[m.ID] = true

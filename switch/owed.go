@@ -17,8 +17,9 @@ var owedRoles = [...]ledger.Role{ledger.RoleMerchantPending, ledger.RoleMerchant
 // everything that moved pending, payable or receivable since. Transfers have no index by
 // account, and a bucket's day has those of all its merchants: this merchant's are found by
 // way of what can have caused them. These are the keys of batches that its terminals have, or
-// have ended since; reversals, whose keys may be in a batch that ended before; and refunds
-// that a person has approved since. Whoever asks has the merchant's guard: a statement that
+// have ended since (or on the date of the close: who ended one may have had the cutoff before
+// it yet, while another host sold behind it); reversals, whose keys may be in a batch that ended
+// before; and refunds that a person has approved since. Whoever asks has the merchant's guard: a statement that
 // waited for a lock itself would sum up what it had seen before the wait.
 const owedSQL = `
 WITH last AS (
@@ -29,10 +30,11 @@ journals AS (
 	SELECT k.business_date, k.transaction_id
 	FROM terminals e
 	CROSS JOIN LATERAL (
+		SELECT b.batch_no FROM batches b WHERE b.bucket = $1 AND b.terminal_id = e.terminal_id AND b.state < 5
+		UNION ALL
 		SELECT b.batch_no FROM batches b
-		WHERE b.bucket = $1 AND b.terminal_id = e.terminal_id
-			AND (b.closed_date IS NULL OR b.closed_date > coalesce((SELECT business_date FROM last), '-infinity'))
-		OFFSET 0) n
+		WHERE b.bucket = $1 AND b.terminal_id = e.terminal_id AND b.state = 5
+			AND b.closed_date >= coalesce((SELECT business_date FROM last), '-infinity')) n
 	CROSS JOIN LATERAL (
 		SELECT i.business_date, i.transaction_id FROM idempotency_keys i
 		WHERE i.bucket = $1 AND i.merchant_id = $2 AND i.terminal_id = e.terminal_id AND i.batch_no = n.batch_no
@@ -65,6 +67,12 @@ CROSS JOIN LATERAL (
 	FROM transfers t
 	WHERE t.bucket = $1 AND t.business_date = j.business_date AND t.journal_id = j.transaction_id AND t.currency = $3 AND t.phase IN (1, 3)
 	OFFSET 0) f`
+
+// mayRefund tells whether a cancel may become a refund, which a minimum is for: a void may
+// where the host chooses.
+func mayRefund(r *Request) bool {
+	return r.Kind.Cancels() && (r.Kind != KindVoid || r.merchant.Policy.CancelMode == CancelAuto)
+}
 
 // queueOwed asks what a merchant is owed in minor units, today's included.
 func queueOwed(b *pgx.Batch, bucket int16, merchantID int32, currency money.Currency, found func(minor int64)) {

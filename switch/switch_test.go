@@ -312,10 +312,14 @@ func TestMinimumBalanceOfAMerchant(t *testing.T) {
 	w.must(w.sw.CatchUp(t.Context()))
 	w.do(switching.Approved, w.request(switching.KindSale, 20_00))
 	w.policy("min_balance_minor = 5000") // of 120.00 owed, 50.00 must stay
-	low := w.do(switching.InsufficientFunds, w.request(switching.KindRefund, 70_01, of(old)))
-	if low.Rule.String() != "R27" {
-		t.Fatalf("rule %s", low.Rule)
+	// Late, each of them becomes a refund.
+	for _, kind := range []switching.Kind{switching.KindRefund, switching.KindCancel, switching.KindVoid} {
+		low := w.do(switching.InsufficientFunds, w.request(kind, 100_00, of(old)))
+		if low.Rule.String() != "R27" {
+			t.Errorf("%s: rule %s", kind, low.Rule)
+		}
 	}
+	w.do(switching.InsufficientFunds, w.request(switching.KindRefund, 70_01, of(old)))
 	w.do(switching.Approved, w.request(switching.KindRefund, 70_00, of(old)))
 	w.do(switching.InsufficientFunds, w.request(switching.KindRefund, 1, of(old)))
 }
@@ -328,13 +332,39 @@ func TestOwedAfterALateReversal(t *testing.T) {
 	w.do(switching.Approved, sold)
 	sale := w.do(switching.Approved, w.request(switching.KindSale, 50_00))
 	w.do(switching.Approved, w.settlement(0, net(2, 150_00)))
-	w.clock.advance(12 * time.Hour)
-	w.cutover()
+	for range 2 {
+		w.do(switching.Approved, w.request(switching.KindSale, 1_00, at(shop, till2)))
+		w.clock.advance(24 * time.Hour)
+		w.cutover()
+	}
 	w.do(switching.Approved, w.request(switching.KindReversal, 100_00, stan(sold.STAN), func(r *switching.Request) { r.BatchNo = 1 }))
-	w.policy("min_balance_minor = 1")
+	w.policy("min_balance_minor = 201") // 52.00 are owed
 	w.do(switching.InsufficientFunds, w.request(switching.KindRefund, 50_00, of(sale)))
-	w.policy("min_balance_minor = 0")
+	w.policy("min_balance_minor = 200")
 	w.do(switching.Approved, w.request(switching.KindRefund, 50_00, of(sale)))
+}
+
+// Who ends a batch may be before a cutoff that another host has behind it: the batch has
+// transactions of a later date than it was closed on.
+func TestOwedOfABatchClosedBeforeTheCutoff(t *testing.T) {
+	w := newWorld(t)
+	before := &clock{now: time.Date(2026, 3, 10, 14, 59, 59, 500_000_000, time.UTC)}
+	behind, _ := w.host(before)
+	old := w.do(switching.Approved, w.request(switching.KindSale, 100_00))
+	w.clock.set(time.Date(2026, 3, 10, 15, 0, 0, 500_000_000, time.UTC))
+	w.do(switching.Approved, w.request(switching.KindRefund, 60_00, of(old))) // of the next date
+	mine := w.sw
+	w.sw = behind
+	w.do(switching.Approved, w.settlement(0, net(1, 100_00), trailer))
+	w.sw = mine
+	w.do(switching.Approved, w.request(switching.KindSale, 20_00, at(shop, till2)))
+	_, err := switching.CloseBatch(t.Context(), w.pool, before.Now(), switching.BatchClosing{TID: till2, Who: "ann", Why: "lost"})
+	w.must(err)
+	w.clock.advance(time.Minute)
+	w.cutover()
+	w.policy("min_balance_minor = 3000")
+	w.do(switching.InsufficientFunds, w.request(switching.KindRefund, 40_00, of(old))) // of 60.00 owed
+	w.do(switching.Approved, w.request(switching.KindRefund, 30_00, of(old)))
 }
 
 // What the unit itself moves counts, in the order of its requests.
