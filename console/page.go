@@ -100,6 +100,10 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (c *Console) explainFailure(r *http.Request, err error) *pageError {
+	refused, fromServer := errors.AsType[*pgconn.PgError](err)
+	if fromServer && refused.Code == "22021" { // character_not_in_repertoire
+		return &pageError{http.StatusBadRequest, "That cannot be looked up", "What was asked for has bytes in it that are no text."}
+	}
 	if r.Context().Err() == nil || errors.Is(err, context.DeadlineExceeded) {
 		c.log.Error("a page failed", "path", r.URL.Path, "error", err)
 	}
@@ -109,7 +113,7 @@ func (c *Console) explainFailure(r *http.Request, err error) *pageError {
 			fmt.Sprintf("The database did not answer within %s. Narrow the search: a terminal, or fewer business dates.", pageTimeout),
 		}
 	}
-	if _, fromServer := errors.AsType[*pgconn.PgError](err); !fromServer {
+	if !fromServer {
 		if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting || pgconn.SafeToRetry(err) {
 			return &pageError{
 				http.StatusServiceUnavailable, "The database is away",

@@ -197,6 +197,11 @@ func TestSetupPages(t *testing.T) {
 	w.get("/terminals?merchant=nobody").want(t, 200, "No terminal fits")
 	w.get("/terminals?locked=1").want(t, 200, "No terminal fits")
 	w.get("/terminals/nobody").want(t, 404)
+	for _, bytes := range []string{"%00", "%ff"} {
+		for _, path := range []string{"/terminals?tid=", "/terminals?merchant=", "/batches?merchant=", "/terminals/"} {
+			w.get(path+bytes).want(t, 400, "That cannot be looked up")
+		}
+	}
 	w.get("/terminals/"+till).want(t, 200, "River <Books> & Co", "000001 open", "12.34 CNY", "Keys held none")
 
 	w.must(switching.LockTerminal(t.Context(), w.pool, switching.TerminalLock{
