@@ -46,11 +46,13 @@ func nameUnionPay(n int) string { return fmt.Sprintf("UnionPay sales, %d connect
 // serverSettings are those of a small server, not of a test: nothing that a
 // crash would lose is waited for less.
 var serverSettings = map[string]string{
-	"shared_buffers":  "1GB",
-	"max_wal_size":    "8GB",
-	"min_wal_size":    strconv.Itoa(usedLogMiB) + "MB",
-	"max_connections": "100",
-	"track_io_timing": "off",
+	"shared_buffers": "1GB",
+	"max_wal_size":   "8GB",
+	"min_wal_size":   strconv.Itoa(usedLogMiB) + "MB",
+	// Pages that backends write are not left to the kernel to write by the hundred megabytes.
+	"backend_flush_after": "256kB",
+	"max_connections":     "100",
+	"track_io_timing":     "off",
 }
 
 // run is one run under way.
