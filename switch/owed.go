@@ -19,8 +19,8 @@ var owedRoles = [...]ledger.Role{ledger.RoleMerchantPending, ledger.RoleMerchant
 // way of what can have caused them. These are the keys of batches that its terminals have, or
 // have ended since (or on the date of the close: who ended one may have had the cutoff before
 // it yet, while another host sold behind it); reversals, whose keys may be in a batch that ended
-// before; and refunds that a person has approved since. Whoever asks has the merchant's guard: a statement that
-// waited for a lock itself would sum up what it had seen before the wait.
+// before; and refunds that a person has approved since. Whoever asks has the merchant's guard: a
+// statement that waited for a lock itself would sum up what it had seen before the wait.
 const owedSQL = `
 WITH last AS (
 	SELECT s.business_date, s.closing_payable_minor - s.closing_receivable_minor AS owed
