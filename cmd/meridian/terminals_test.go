@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"meridian/switch"
 )
 
 // until runs a terminal's sale until it ends with a code.
@@ -65,4 +67,29 @@ func TestTerminalsAreUnlocked(t *testing.T) {
 	w.until(0, sale...)
 	w.call("terminals", "show", "10000002").want(t, 0, "active", "unlocked 2026-11-24 12:00:00")
 	w.call("audit", "list", "--kind", "terminal_unlocked").want(t, 0, "by Ann Lee: new key")
+}
+
+// A listing is as long as the fleet, though the database hands it out in parts.
+func TestListingsAreWhole(t *testing.T) {
+	w := newWorld(t)
+	count := func(arguments ...string) int {
+		t.Helper()
+		var list []json.RawMessage
+		if err := json.Unmarshal([]byte(w.call(append(arguments, "-o", "json")...).want(t, 0).stdout), &list); err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	for what, insert := range map[string]string{
+		"terminals": `INSERT INTO terminals (terminal_id, tid, merchant_id, dialect) SELECT 1000 + n, (70000000 + n)::text, 1, 'nac' FROM generate_series(1, $1::int) n`,
+		"merchant": `INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id)
+			SELECT 1000 + n, 0, (104110000100000 + n)::text, 'Shop ' || n, 156, 1, 1 FROM generate_series(1, $1::int) n`,
+	} {
+		before := count(what, "list")
+		const more = switching.TerminalsListed + 1
+		execSQL(t, w.url, insert, more)
+		if got := count(what, "list"); got != before+more {
+			t.Errorf("%s list has %d, want %d", what, got, before+more)
+		}
+	}
 }
