@@ -31,6 +31,7 @@ const originalDepth = 3
 //
 //	pipeline 1: begin; gate, windows, batches (and totals of those that are settled), keys; references
 //	            (and the cards, when nothing in the unit refers to an original)
+//	and, if need be, RRNs that are not in the months that their digits say
 //	pipeline 2: originals, locked from the newest to the oldest, as deep as they go
 //	pipeline 3: holds, locked in the order of their ids, and cards
 //
