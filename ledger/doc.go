@@ -12,6 +12,8 @@
 //   - A transfer moves a positive amount of minor units from one account to
 //     another in one currency. The trial balance is zero by construction.
 //   - A transfer is never changed or removed; a correction is another transfer.
+//     Months leave as a whole, when all of it is closed: what accounts moved in
+//     them is carried forward, and every position is a sum over that and transfers.
 //   - A hold is posted or voided, each at most once. What a hold still reserves
 //     is its pending transfers less what posted or voided them.
 //   - The only kept balance is a card's. Every other position is a sum over

@@ -29,6 +29,8 @@ func Imbalances(ctx context.Context, db Querier) ([]Imbalance, error) {
 			SELECT currency, amount_minor FROM transfers WHERE phase IN (1, 3) AND (credit_account >> %[1]d) = %[2]d
 			UNION ALL
 			SELECT currency, -amount_minor FROM transfers WHERE phase IN (1, 3) AND (debit_account >> %[1]d) = %[2]d
+			UNION ALL
+			SELECT currency, credits_posted_minor - debits_posted_minor FROM carried_positions WHERE (account >> %[1]d) = %[2]d
 		) legs
 		GROUP BY currency ORDER BY currency`, ownerBits, RoleCard))
 	if err != nil {

@@ -163,9 +163,9 @@ func statementChecks() []Check {
 			WHERE CASE WHEN s.journal_id IS NULL THEN EXISTS (
 					SELECT FROM merchants c JOIN windows w ON w.calendar_id = c.calendar_id
 					WHERE c.merchant_id = m.merchant_id AND w.bucket = m.bucket AND w.business_date = m.business_date AND w.state = %d)
-				WHEN m.sale_count IS NULL THEN true
+				WHEN m.sale_count IS NULL THEN s.business_date >= %s
 				ELSE %s END`, movementsSQL("true"), statementSQL, strings.Join(told, ",\n\t\t\t\t\t"),
-			WindowClosed, strings.Join(differs, "\n\t\t\t\t\tOR "))},
+			WindowClosed, KeptFromSQL, strings.Join(differs, "\n\t\t\t\t\tOR "))},
 		{"statements follow one another", `
 			WITH chain AS (
 				SELECT bucket, merchant_id, currency, business_date, opening_payable_minor, opening_receivable_minor, opening_reserve_minor,
@@ -199,8 +199,9 @@ func sealChecks() []Check {
 			SELECT %s, 'sealed ' || s.transfer_count || ' transfers over ' || s.transfer_minor || ' (' || s.digest || '), now ' ||
 				coalesce(n.transfer_count, 0) || ' over ' || coalesce(n.transfer_minor, 0) || ' (' || coalesce(n.digest, 0) || ')'
 			FROM settlements s LEFT JOIN seals n USING (bucket, merchant_id, currency, business_date)
-			WHERE (s.transfer_count, s.transfer_minor, s.digest) IS DISTINCT FROM (n.transfer_count, n.transfer_minor, n.digest)`,
-			sealsSQL("true"), statementSQL)},
+			WHERE (s.transfer_count, s.transfer_minor, s.digest) IS DISTINCT FROM (n.transfer_count, n.transfer_minor, n.digest)
+				AND s.business_date >= %s`,
+			sealsSQL("true"), statementSQL, KeptFromSQL)},
 		{"windows are sealed as their statements", fmt.Sprintf(`
 			WITH sums AS (
 				SELECT bucket, calendar_id, business_date, count(*) AS statements,

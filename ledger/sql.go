@@ -334,25 +334,41 @@ type Position struct {
 	CreditsPendingMinor int64          `json:"credits_pending_minor"`
 }
 
-// Positions sums every transfer by account and currency: the trial balance. Transfers
-// are read once; their sums for each pair of accounts are few.
+// positionsSQL sums the transfers that the filter leaves by what else is to be told apart,
+// account and currency. Transfers are read once; their sums for each pair of accounts are few.
+func positionsSQL(keys, filter string) string {
+	return fmt.Sprintf(`
+WITH pairs AS MATERIALIZED (
+	SELECT %[1]sdebit_account, credit_account, currency, phase, sum(amount_minor) AS minor
+	FROM transfers WHERE %[2]s GROUP BY %[1]sdebit_account, credit_account, currency, phase
+)
+SELECT %[1]saccount, currency, sum(debit_posted)::bigint AS debits_posted_minor, sum(credit_posted)::bigint AS credits_posted_minor,
+	sum(debit_pending)::bigint AS debits_pending_minor, sum(credit_pending)::bigint AS credits_pending_minor
+FROM (
+	SELECT %[1]sdebit_account AS account, currency,
+		CASE WHEN phase IN (1, 3) THEN minor ELSE 0 END AS debit_posted, 0 AS credit_posted,
+		CASE phase WHEN 2 THEN minor WHEN 1 THEN 0 ELSE -minor END AS debit_pending, 0 AS credit_pending
+	FROM pairs
+	UNION ALL
+	SELECT %[1]scredit_account, currency, 0, CASE WHEN phase IN (1, 3) THEN minor ELSE 0 END,
+		0, CASE phase WHEN 2 THEN minor WHEN 1 THEN 0 ELSE -minor END
+	FROM pairs
+) legs
+GROUP BY %[1]saccount, currency`, keys, filter)
+}
+
+// Positions sums every transfer by account and currency, and what was carried forward
+// from months that were retired: the trial balance.
 func Positions(ctx context.Context, db Querier) ([]Position, error) {
 	rows, err := db.Query(ctx, `
-		WITH pairs AS MATERIALIZED (
-			SELECT debit_account, credit_account, currency, phase, sum(amount_minor) AS minor
-			FROM transfers GROUP BY debit_account, credit_account, currency, phase
-		)
-		SELECT account, currency, sum(debit_posted)::bigint, sum(credit_posted)::bigint, sum(debit_pending)::bigint, sum(credit_pending)::bigint
+		SELECT account, currency, sum(debits_posted_minor)::bigint, sum(credits_posted_minor)::bigint,
+			sum(debits_pending_minor)::bigint, sum(credits_pending_minor)::bigint
 		FROM (
-			SELECT debit_account AS account, currency,
-				CASE WHEN phase IN (1, 3) THEN minor ELSE 0 END AS debit_posted, 0 AS credit_posted,
-				CASE phase WHEN 2 THEN minor WHEN 1 THEN 0 ELSE -minor END AS debit_pending, 0 AS credit_pending
-			FROM pairs
+			SELECT account, currency, debits_posted_minor, credits_posted_minor, debits_pending_minor, credits_pending_minor
+			FROM (`+positionsSQL("", "true")+`) moved
 			UNION ALL
-			SELECT credit_account, currency, 0, CASE WHEN phase IN (1, 3) THEN minor ELSE 0 END,
-				0, CASE phase WHEN 2 THEN minor WHEN 1 THEN 0 ELSE -minor END
-			FROM pairs
-		) legs
+			SELECT account, currency, debits_posted_minor, credits_posted_minor, debits_pending_minor, credits_pending_minor FROM carried_positions
+		) parts
 		GROUP BY account, currency ORDER BY account, currency`)
 	if err != nil {
 		return nil, fmt.Errorf("sum transfers: %w", err)

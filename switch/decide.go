@@ -13,6 +13,10 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 	if stored := f.repeated(r); stored != nil {
 		return repeat(stored, r)
 	}
+	if f.isRetired(key) {
+		// What was stored under it is not known any more, so no answer could be the same.
+		return Verdict{Response: Response{Reason: RepeatDiffers, Became: r.Kind, Rule: ruleOf(r.Kind, ruleRepeat)}}
+	}
 	if f.replayed(r) {
 		// Nothing is stored: the key that it would take is its terminal's.
 		return Verdict{Response: Response{Reason: MACWrong, Became: r.Kind, Rule: ruleOf(r.Kind, RuleAdmission)}}

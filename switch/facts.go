@@ -36,6 +36,9 @@ type Facts struct {
 	pins       map[*Request]pinFact      // of requests with a PIN, but for repeats
 	counters   map[serial]counted        // of terminals whose keys are derived
 	references *Directory
+	// retired keys are of transactions in months that are not in the ledger any more, and
+	// about to be removed. Nothing can be stored under them yet.
+	retired map[Key]struct{}
 	// presumed are requests whose keys nobody looked for, in these batches (presume_load.go).
 	presumed map[*Request]int32
 	// unread: nothing was read but cards and originals, and no lock is held yet.
@@ -190,6 +193,18 @@ func (f *Facts) know(r *Record) {
 		ref := invoiceRef{r.TerminalID, r.Invoice}
 		f.byInvoice[ref] = append(f.byInvoice[ref], r)
 	}
+}
+
+func (f *Facts) retire(key Key) {
+	if f.retired == nil {
+		f.retired = map[Key]struct{}{}
+	}
+	f.retired[key] = struct{}{}
+}
+
+func (f *Facts) isRetired(key Key) bool {
+	_, is := f.retired[key]
+	return is
 }
 
 // forgetAll that was presumed, so that it is read.

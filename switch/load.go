@@ -116,7 +116,12 @@ func (l *loader) load(ctx context.Context) error {
 		}
 	}
 	for key, stored := range l.stored {
-		l.facts.keys[key] = &keyEntry{record: l.facts.records[stored.id], tombstone: stored.tombstone, unconfirmed: stored.unconfirmed}
+		record := l.facts.records[stored.id]
+		if record == nil {
+			l.facts.retire(key)
+			continue
+		}
+		l.facts.keys[key] = &keyEntry{record: record, tombstone: stored.tombstone, unconfirmed: stored.unconfirmed}
 	}
 	l.settlements()
 	if !refers {

@@ -54,6 +54,8 @@ const journalsInOrder = `
 //	transfer kinds    1 load, 2 sale, 3 cashback, 4 hold, 5 completion, 6 release, 7 expiry, 8 advice,
 //	                  9 void, 10 refund, 11 reversal, 12 adjustment, 13 reinstate,
 //	                  14 to 20 settlement at the close (package ledger checks them), 21 amount change
+//
+// What speaks of a transaction in a month that was retired is not held against it.
 var checks = []ledger.Check{
 	{Name: "approved transactions have exactly their transfers", SQL: `
 		WITH journals AS (
@@ -90,7 +92,9 @@ var checks = []ledger.Check{
 		SELECT 'journal ' || f.journal_id, 'transfers of kind ' || f.kind || ' and no transaction'
 		FROM transfers f
 		WHERE f.kind NOT IN (1, 7) AND f.kind NOT BETWEEN 14 AND 20 AND NOT EXISTS (
-			SELECT FROM transactions t WHERE t.bucket = f.bucket AND t.transaction_id = f.journal_id)`},
+			SELECT FROM transactions t WHERE t.bucket = f.bucket AND t.transaction_id = f.journal_id)
+		AND NOT EXISTS ( -- a refund that was approved in a later month than it was asked for
+			SELECT FROM reviews v WHERE v.bucket = f.bucket AND v.review_id = f.journal_id AND v.business_date < ` + ledger.KeptFromSQL + `)`},
 	{Name: "what stands equals what was moved", SQL: `
 		WITH legs AS (
 			SELECT bucket, journal_id,
@@ -107,10 +111,11 @@ var checks = []ledger.Check{
 			WHERE t.kind IN (2, 3, 4, 5, 6, 8, 17)),
 		contras AS ( -- voids, refunds, reversals and adjustments by their purchase; reversals of the others by that one's
 			SELECT c.bucket, CASE WHEN o.kind IN (5, 6, 17) THEN o.original_id ELSE c.original_id END AS subject,
+				min(CASE WHEN o.kind IN (5, 6, 17) THEN o.original_date ELSE c.original_date END) AS subject_date,
 				sum(CASE WHEN o.kind = 6 THEN c.captured - c.refunded ELSE c.captured END) AS captured,
 				sum(CASE WHEN c.kind = 6 OR o.kind = 6 THEN c.refunded ELSE 0 END) AS refunded,
 				count(*) FILTER (WHERE c.kind = 6 AND c.state IN (2, 8)) AS refunds
-			FROM moved c LEFT JOIN (SELECT bucket, business_date, transaction_id, kind, original_id FROM moved WHERE kind IN (5, 6, 17)) o
+			FROM moved c LEFT JOIN (SELECT bucket, business_date, transaction_id, kind, original_date, original_id FROM moved WHERE kind IN (5, 6, 17)) o
 				ON c.kind = 8 AND o.bucket = c.bucket AND o.business_date = c.original_date AND o.transaction_id = c.original_id
 			WHERE c.kind IN (5, 6, 8, 17) AND c.original_id IS NOT NULL
 			GROUP BY 1, 2)
@@ -121,7 +126,7 @@ var checks = []ledger.Check{
 					'; refunds ' || t.refund_count || ', those that stand or wait ' || coalesce(c.refunds, 0) END
 		FROM (SELECT bucket, transaction_id, rrn, state, captured_minor, refunded_minor, refund_count, captured FROM moved WHERE kind IN (2, 3, 4)) t
 		FULL JOIN contras c ON c.bucket = t.bucket AND c.subject = t.transaction_id
-		WHERE CASE WHEN t.transaction_id IS NULL THEN c.captured <> 0 OR c.refunded <> 0
+		WHERE CASE WHEN t.transaction_id IS NULL THEN (c.captured <> 0 OR c.refunded <> 0) AND c.subject_date >= ` + ledger.KeptFromSQL + `
 			ELSE t.captured_minor <> t.captured + coalesce(c.captured, 0) OR t.refunded_minor <> coalesce(c.refunded, 0)
 				OR t.refund_count <> coalesce(c.refunds, 0)
 				OR t.state IN (1, 4, 5, 7) AND t.captured_minor <> 0 OR t.state = 2 AND t.captured_minor = 0 END`},
@@ -129,13 +134,14 @@ var checks = []ledger.Check{
 		SELECT 'authorization ' || coalesce(t.transaction_id, h.hold_id),
 			'state ' || coalesce(t.state::text, 'missing') || ', hold ' || coalesce(h.state::text, 'missing')
 		FROM (SELECT bucket, transaction_id, state FROM transactions WHERE kind = 1 AND state > 1) t
-		FULL JOIN holds h ON h.bucket = t.bucket AND h.hold_id = t.transaction_id
+		FULL JOIN (SELECT bucket, hold_id, state FROM holds WHERE business_date >= ` + ledger.KeptFromSQL + `) h
+			ON h.bucket = t.bucket AND h.hold_id = t.transaction_id
 		WHERE CASE t.state WHEN 2 THEN 1 WHEN 3 THEN 2 WHEN 4 THEN 3 WHEN 5 THEN 3 WHEN 6 THEN 4 WHEN 7 THEN 3 ELSE 0 END
 			IS DISTINCT FROM h.state`},
 	{Name: "captured holds have their completion", SQL: `
 		SELECT 'hold ' || h.hold_id, 'captured ' || h.captured_minor || ', and no completion of that'
 		FROM holds h
-		WHERE h.state = 2 AND NOT EXISTS (
+		WHERE h.state = 2 AND h.business_date >= ` + ledger.KeptFromSQL + ` AND NOT EXISTS (
 			SELECT FROM (SELECT bucket, original_id, captured_minor, amount_minor FROM transactions WHERE kind = 3 AND state IN (2, 5, 7)) t
 			WHERE t.bucket = h.bucket AND t.original_id = h.hold_id
 				AND h.captured_minor BETWEEN t.captured_minor AND t.amount_minor)`}, // a reversal in part leaves less

@@ -1,0 +1,30 @@
+-- Months can leave the ledger: what they come to stays.
+
+-- +goose Up
+-- A month that was taken out: its partitions are tables of their own, transfers_YYYYMM and
+-- transactions_YYYYMM, until somebody drops them. Months go in order, so the last of them says
+-- from which date on everything is there.
+CREATE TABLE retired_months (
+    month          date        PRIMARY KEY CHECK (extract(day FROM month) = 1),
+    retired_at     timestamptz NOT NULL,   -- by the business clock
+    transactions   bigint      NOT NULL CHECK (transactions >= 0),
+    transfers      bigint      NOT NULL CHECK (transfers >= 0),
+    transfer_minor numeric(40) NOT NULL,   -- sum over currencies, as in a window's seal
+    digest         numeric(40) NOT NULL    -- sum over the digests of its transfers, as in a window's seal
+);
+
+-- What accounts moved in all retired months together.
+CREATE TABLE carried_positions (
+    bucket                smallint NOT NULL REFERENCES buckets,
+    account               bigint   NOT NULL,
+    currency              smallint NOT NULL,
+    debits_posted_minor   bigint   NOT NULL CHECK (debits_posted_minor >= 0),
+    credits_posted_minor  bigint   NOT NULL CHECK (credits_posted_minor >= 0),
+    debits_pending_minor  bigint   NOT NULL,
+    credits_pending_minor bigint   NOT NULL,
+    PRIMARY KEY (bucket, account, currency)
+);
+GRANT SELECT ON retired_months, carried_positions TO meridian_service;
+
+-- +goose Down
+DROP TABLE carried_positions, retired_months;
