@@ -178,7 +178,7 @@ func sandboxBooks(ctx context.Context, g *globals, url string) (*pgxpool.Pool, e
 	if err != nil {
 		return nil, err
 	}
-	return connect(ctx, loaded.Config.Database)
+	return connect(ctx, loaded.Config.Database, commandConnections)
 }
 
 // zonesOf returns the wall clocks of merchants, each zone once.

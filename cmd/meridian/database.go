@@ -95,11 +95,16 @@ const commandConnections = 2
 
 // open connects to the database with the login's own role and looks whether its schema fits this binary.
 func (d *databaseFlags) open(ctx context.Context, g *globals) (*pgxpool.Pool, error) {
+	return d.openWide(ctx, g, commandConnections)
+}
+
+// openWide is open for a command that does several things at once.
+func (d *databaseFlags) openWide(ctx context.Context, g *globals, connections int) (*pgxpool.Pool, error) {
 	loaded, err := d.load(g)
 	if err != nil {
 		return nil, err
 	}
-	pool, err := connect(ctx, loaded.Config.Database)
+	pool, err := connect(ctx, loaded.Config.Database, max(connections, commandConnections))
 	if err != nil {
 		return nil, err
 	}
@@ -115,9 +120,9 @@ func (d *databaseFlags) open(ctx context.Context, g *globals) (*pgxpool.Pool, er
 const commandPatience = 10 * time.Second
 
 // connect opens a pool and makes its first connection.
-func connect(ctx context.Context, database config.Database) (*pgxpool.Pool, error) {
+func connect(ctx context.Context, database config.Database, connections int) (*pgxpool.Pool, error) {
 	pool, err := postgres.Open(ctx, database.URL.Reveal(), postgres.Options{
-		MaxConnections: commandConnections, ConnectTimeout: max(database.ConnectTimeout, commandPatience), ApplicationName: "meridian command",
+		MaxConnections: connections, ConnectTimeout: max(database.ConnectTimeout, commandPatience), ApplicationName: "meridian command",
 	})
 	if err != nil {
 		return nil, withExit(exitConfiguration, err)

@@ -27,7 +27,7 @@ const (
 
 // examineDatabase looks at the database and what is in it. It reports whether that is a sandbox's.
 func examineDatabase(ctx context.Context, e *examination, loaded *config.Loaded, verifyTimeout time.Duration) (sandbox bool) {
-	pool, err := connect(ctx, loaded.Config.Database)
+	pool, err := connect(ctx, loaded.Config.Database, commandConnections)
 	if err != nil {
 		e.failf(exitCode(err), "database", "start Postgres, or mend database.url", "%s", err)
 		return false
@@ -105,7 +105,7 @@ func examineLocks(ctx context.Context, e *examination, pool *pgxpool.Pool) {
 
 func compareLocks(e *examination, needed, room int) {
 	if needed > room/locksShare {
-		e.warnf("locks", "raise max_locks_per_transaction, or detach months that are over",
+		e.warnf("locks", "raise max_locks_per_transaction, or retire months that are over (meridian ledger retire)",
 			"a statement over all months takes %d of the %d locks that the server has room for", needed, room)
 		return
 	}

@@ -26,6 +26,7 @@ func newLedgerCommand(g *globals) *cobra.Command {
 		newLedgerVerifyCommand(g, database),
 		newLedgerAccountsCommand(g, database),
 		newLedgerTransfersCommand(g, database),
+		newLedgerRetireCommand(g, database),
 	)
 	return command
 }
@@ -33,8 +34,20 @@ func newLedgerCommand(g *globals) *cobra.Command {
 // Connections that a verification takes at once.
 const (
 	defaultVerifyConnections = 4 // what two processors keep busy, and what a small server can spare
-	maxVerifyConnections     = 9 // one below what a command's pool has
+	maxVerifyConnections     = 9
 )
+
+func verifyConnections(command *cobra.Command, connections *int) {
+	command.Flags().IntVar(connections, "connections", defaultVerifyConnections,
+		fmt.Sprintf("database connections that verify at once, 1 to %d; 1 is the least trouble to sales", maxVerifyConnections))
+}
+
+func checkVerifyConnections(connections int) error {
+	if connections < 1 || connections > maxVerifyConnections {
+		return usagef("--connections %d: it is 1 to %d", connections, maxVerifyConnections)
+	}
+	return nil
+}
 
 func newLedgerVerifyCommand(g *globals, database *databaseFlags) *cobra.Command {
 	var connections int
@@ -46,10 +59,10 @@ windows. It may run beside working hosts, and takes a processor of the database'
 it names the rows and exits with 5.`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if connections < 1 || connections > maxVerifyConnections {
-				return usagef("--connections %d: it is 1 to %d", connections, maxVerifyConnections)
+			if err := checkVerifyConnections(connections); err != nil {
+				return err
 			}
-			pool, err := database.open(c.Context(), g)
+			pool, err := database.openWide(c.Context(), g, connections)
 			if err != nil {
 				return err
 			}
@@ -67,8 +80,7 @@ it names the rows and exits with 5.`,
 			return nil
 		},
 	}
-	command.Flags().IntVar(&connections, "connections", defaultVerifyConnections,
-		fmt.Sprintf("database connections at once, 1 to %d; 1 is the least trouble to sales", maxVerifyConnections))
+	verifyConnections(command, &connections)
 	return command
 }
 

@@ -15,7 +15,7 @@ func TestUsageErrorsSayWhatIsPossible(t *testing.T) {
 	}{
 		{"", []string{"name a command", "serve", "sandbox", "ledger", "'meridian --help' tells more"}},
 		{"srve", []string{`no command "srve"`, "did you mean serve?"}},
-		{"ledger", []string{"name a command of meridian ledger: accounts, transfers, verify"}},
+		{"ledger", []string{"name a command of meridian ledger: accounts, retire, transfers, verify"}},
 		{"ledger verfy", []string{"did you mean verify?"}},
 		{"ledger verify now", []string{`takes no argument such as "now"`}},
 		{"migrate down", []string{"there are status, up"}},

@@ -166,7 +166,7 @@ func openModule(loaded *config.Loaded, keys *vault.Vault, data *vault.DataKeys) 
 
 // refuseSandboxDatabase keeps a host from a database whose cards, keys and clock are for play.
 func refuseSandboxDatabase(ctx context.Context, loaded *config.Loaded) error {
-	pool, err := connect(ctx, loaded.Config.Database)
+	pool, err := connect(ctx, loaded.Config.Database, commandConnections)
 	if err != nil {
 		return err
 	}

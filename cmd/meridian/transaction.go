@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"meridian/internal/money"
+	"meridian/ledger"
 	"meridian/switch"
 )
 
@@ -45,6 +46,13 @@ func find(ctx context.Context, pool *pgxpool.Pool, rrn int64) ([]*switching.Insp
 		return nil, databaseError(err)
 	}
 	if len(found) == 0 {
+		kept, err := ledger.KeptFrom(ctx, pool)
+		if err != nil {
+			return nil, databaseError(err)
+		}
+		if kept != 0 {
+			return nil, fmt.Errorf("no transaction since %s has RRN %0*d; months before are retired", kept, rrnDigits, rrn)
+		}
 		return nil, fmt.Errorf("no transaction has RRN %0*d", rrnDigits, rrn)
 	}
 	return found, nil
