@@ -14,9 +14,12 @@ func LookAtStanding(ctx context.Context, db ledger.Querier, now time.Time, regis
 	return newStandingWatch(registry).look(ctx, db, now)
 }
 
-// VerifyOnce is one verification of those that a switch does beside its work.
-func (s *Switch) VerifyOnce(ctx context.Context, registry *prometheus.Registry) error {
-	return s.verifyOnce(ctx, newLedgerWatch(registry))
+// VerifyOnce is one verification of those that a switch does beside its work, with rests
+// of so many times as long as each part took, of which none may take longer than timeout.
+func (s *Switch) VerifyOnce(ctx context.Context, registry *prometheus.Registry, rests int, timeout time.Duration) {
+	w := newLedgerWatch(registry)
+	w.rests, w.timeout = rests, timeout
+	s.verifyOnce(ctx, w)
 }
 
 // AllChecks of a verification.

@@ -2,12 +2,9 @@ package switching
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"meridian/ledger"
 )
 
 // ledgerWatch verifies the ledger from time to time and shows what it found.
@@ -19,14 +16,20 @@ type ledgerWatch struct {
 	took      prometheus.Gauge
 	auditRows prometheus.Gauge
 	broken    prometheus.Gauge
+
+	// timeout of a part.
+	timeout time.Duration
+	// rests is how many times as long as a part took nothing is verified after it. The first
+	// round has none: a restore that lost something shows at once.
+	rests int
 }
 
 const (
 	// verifyFirst after the start: soon enough that a restore shows, late enough
 	// not to be in the way of terminals that reconnect.
 	verifyFirst = 15 * time.Second
-	// verifyTimeout is far above what a verification takes, and keeps a hung
-	// database from holding a connection for ever.
+	// verifyTimeout bounds each part of a verification, so that a hung database does not hold
+	// a connection for ever, nor a snapshot what vacuum could clear away.
 	verifyTimeout = 10 * time.Minute
 	// verifyShare is the part of the time that verifications may take: one in
 	// twenty leaves a large ledger's database to its terminals.
@@ -35,6 +38,7 @@ const (
 
 func newLedgerWatch(reg prometheus.Registerer) *ledgerWatch {
 	w := &ledgerWatch{
+		timeout: verifyTimeout,
 		imbalance: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "meridian_ledger_imbalance_minor_units",
 			Help: "Debits less credits over all accounts, by currency, at the last verification: cards as their balances are kept, " +
@@ -42,11 +46,11 @@ func newLedgerWatch(reg prometheus.Registerer) *ledgerWatch {
 		}, []string{"currency"}),
 		findings: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "meridian_ledger_findings",
-			Help: "Rows that the last verification found to be off: run meridian ledger verify for their names.",
+			Help: "Rows that the last verification found to be off, or the one under way so far: run meridian ledger verify for their names.",
 		}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "meridian_ledger_verification_failures_total",
-			Help: "Verifications that could not be ended: nothing is known of the ledger until the next one.",
+			Help: "Parts of verifications that could not be ended: nothing is known of what they look at until the next verification.",
 		}),
 		verified: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "meridian_ledger_verified_timestamp_seconds",
@@ -54,7 +58,7 @@ func newLedgerWatch(reg prometheus.Registerer) *ledgerWatch {
 		}),
 		took: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "meridian_ledger_verification_duration_seconds",
-			Help: "How long the last verification took. The next one comes after twenty times as long, or later.",
+			Help: "How long the parts of the last verification took together. All but a host's first are spread over twenty times as long.",
 		}),
 		auditRows: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "meridian_audit_rows",
@@ -84,43 +88,12 @@ func (s *Switch) watchLedger(ctx context.Context, w *ledgerWatch) {
 			return
 		case <-timer.C:
 		}
-		started := time.Now()
-		if err := s.verifyOnce(ctx, w); err != nil && ctx.Err() == nil {
-			w.failures.Inc()
-			s.log.Warn("cannot verify the ledger; trying again later", "error", err)
+		took := s.verifyOnce(ctx, w)
+		pause := s.opts.VerifyEvery
+		if w.rests == 0 {
+			w.rests = verifyShare - 1
+			pause = max(pause, time.Duration(w.rests)*took)
 		}
-		timer.Reset(max(s.opts.VerifyEvery, (verifyShare-1)*time.Since(started)))
+		timer.Reset(pause)
 	}
-}
-
-func (s *Switch) verifyOnce(ctx context.Context, w *ledgerWatch) error {
-	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
-	defer cancel()
-	v, err := Verify(ctx, s.pool)
-	if err != nil {
-		return err
-	}
-	imbalances, err := ledger.Imbalances(ctx, s.pool)
-	if err != nil {
-		return err
-	}
-	for _, i := range imbalances {
-		w.imbalance.WithLabelValues(i.Currency.Alpha()).Set(float64(i.Minor))
-	}
-	w.findings.Set(float64(len(v.Findings)))
-	w.took.Set(v.Took.Seconds())
-	w.verified.Set(float64(time.Now().UnixMilli()) / 1000)
-	w.auditRows.Set(float64(v.AuditRows))
-	w.broken.Set(0)
-	if slices.ContainsFunc(v.Findings, func(f ledger.Finding) bool { return f.Check == auditCheck }) {
-		w.broken.Set(1)
-	} else {
-		// Logs leave the machine: held against a head that was told there, a log that
-		// was written anew by the database's owner shows too.
-		s.log.Info("audit log verified", "rows", v.AuditRows, "sequence", v.AuditHead.Sequence, "head", v.AuditHead.Hash.String())
-	}
-	for _, f := range v.Findings {
-		s.log.Error("the ledger is off", "check", f.Check, "subject", f.Subject, "detail", f.Detail)
-	}
-	return nil
 }

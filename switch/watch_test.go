@@ -1,6 +1,7 @@
 package switching_test
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -120,7 +121,7 @@ func TestVerificationShows(t *testing.T) {
 	look := func(want map[string]float64) {
 		t.Helper()
 		registry := prometheus.NewRegistry()
-		w.must(w.sw.VerifyOnce(t.Context(), registry))
+		w.sw.VerifyOnce(t.Context(), registry, 0, time.Minute)
 		got := series(t, registry)
 		for name, v := range want {
 			if got[name] != v {
@@ -138,5 +139,52 @@ func TestVerificationShows(t *testing.T) {
 	w.must(err)
 	if len(imbalances) != 1 || imbalances[0].Currency.Alpha() != "CNY" || imbalances[0].Minor != -7 {
 		t.Errorf("imbalances %+v, want 7 minor units of CNY too much on cards", imbalances)
+	}
+}
+
+// A part that takes too long keeps nobody from seeing what the others find; what it looks at
+// is not verified, and that shows as well.
+func TestVerificationInParts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	w.sql(`UPDATE card_accounts SET balance_minor = balance_minor + 7 WHERE card_id = 2`)
+	blocker, err := w.owner().Begin(t.Context())
+	w.must(err)
+	_, err = blocker.Exec(t.Context(), `LOCK TABLE holds IN ACCESS EXCLUSIVE MODE`)
+	w.must(err)
+	look := func(rests int, timeout time.Duration) map[string]float64 {
+		t.Helper()
+		registry := prometheus.NewRegistry()
+		w.sw.VerifyOnce(t.Context(), registry, rests, timeout)
+		return series(t, registry)
+	}
+	const (
+		findings, failures = "meridian_ledger_findings", "meridian_ledger_verification_failures_total"
+		verified, took     = "meridian_ledger_verified_timestamp_seconds", "meridian_ledger_verification_duration_seconds"
+	)
+	got := look(0, time.Minute)
+	if got[findings] != 1 || got[failures] != 3 || got[verified] != 0 || got["meridian_ledger_imbalance_minor_units CNY"] != -7 {
+		t.Errorf("with three checks that wait for holds: %v", got)
+	}
+	w.must(blocker.Rollback(t.Context()))
+	began := time.Now()
+	got = look(3, time.Minute)
+	spent := time.Since(began).Seconds()
+	if got[findings] != 1 || got[failures] != 0 || got[verified] == 0 {
+		t.Errorf("without: %v", got)
+	}
+	if got[took] <= 0 || spent < 4*got[took] {
+		t.Errorf("parts took %v s in %v s, with rests of three times as long", got[took], spent)
+	}
+	if got := look(0, time.Nanosecond); got[failures] != float64(len(switching.AllChecks())+2) || got[verified] != 0 {
+		t.Errorf("without time: %v", got)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	registry := prometheus.NewRegistry()
+	w.sw.VerifyOnce(ended, registry, 0, time.Minute)
+	if got := series(t, registry); got[failures] != 0 || got[verified] != 0 {
+		t.Errorf("a host that is stopped: %v", got)
 	}
 }
