@@ -251,6 +251,30 @@ mutant 'a reversal in a batch that has ended is not counted' TestOwedAfterALateR
 mutant 'a batch that was ended before the cutoff is not counted' TestOwedOfABatchClosedBeforeTheCutoff \
   switch/owed.go 's/closed_date >= /closed_date > /'
 
+# Months that leave the ledger (switch/retire.go, ledger/retired.go):
+mutant 'what was carried before is forgotten' TestRetireMonth \
+  ledger/retired.go 's/= c\.debits_posted_minor + excluded\.debits_posted_minor/= excluded.debits_posted_minor/'
+mutant 'what is pending is not carried' TestRetireMonth \
+  ledger/retired.go 's/= c\.debits_pending_minor + excluded\.debits_pending_minor/= c.debits_pending_minor/' \
+  ledger/retired.go 's/positionsSQL("bucket, ", "business_date/positionsSQL("bucket, ", "phase IN (1, 3) AND business_date/'
+mutant 'a refund that was approved in a later month has no cause' TestRetireMonth \
+  switch/verify.go 's/ AND v\.business_date < ` + ledger\.KeptFromSQL + `)/ AND false)/'
+mutant 'contras of what has left are held against it' TestRetireMonth \
+  switch/verify.go 's/ AND c\.subject_date >= ` + ledger\.KeptFromSQL + `$//'
+mutant 'a batch is held against transactions that have left' TestRetireMonth \
+  switch/batch_verify.go 's/ >= ` + ledger\.KeptFromSQL + `$/ IS NOT NULL/'
+mutant 'a key of what has left is nobody'"'"'s' TestRetireMonth \
+  switch/load.go 's/^			l\.facts\.retire(key)$/			_ = key/'
+mutant 'a tombstone is put where a key is' TestRetireMonth \
+  switch/decide_reversal.go 's/ && !d\.facts\.isRetired(key) {/ {/'
+mutant 'what refunds may come of leaves' TestRetireObstacles \
+  switch/retire_plan.go 's/AND \$1::date + p\.refund_window_days + ` + retireMargin + `/AND $1::date/'
+mutant 'unsettled batches leave' TestRetireObstacles \
+  switch/retire_plan.go 's/WHERE b\.state < 5 AND/WHERE false AND/'
+mutant 'units of work wait behind a long reader' TestRetireBesideSales \
+  switch/retire.go 's/detachTry = 100 \* time\.Millisecond/detachTry = time.Minute/' \
+  switch/retire.go 's/^		if reader == "" {$/		if true {/'
+
 if [ "$missed" -gt 0 ]; then
   printf '%d of %d mutants missed\n' "$missed" "$planted"
   exit 1
