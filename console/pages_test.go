@@ -141,6 +141,9 @@ func TestPeoplePages(t *testing.T) {
 	decide(rrnOf(first), "reject", "too late").want(t, 409, "Decided already")
 	w.get(decide(rrnOf(second), "reject", "no receipt").want(t, 303).header.Get("Location")).want(t, 200, "was rejected")
 	w.get("/reviews?all=1").want(t, 200, "approved", "by tester: receipt <seen>", "rejected")
+	w.sql(`UPDATE reviews SET business_date = '2020-01-01' WHERE state = 3`)
+	w.get("/reviews?all=1").want(t, 200, "Refund of 4500.00 CNY", "its month was retired", "by tester: no receipt")
+	w.sql(`UPDATE reviews SET business_date = (SELECT business_date FROM transactions WHERE transaction_id = review_id)`)
 	w.get("/reviews?done=approved&rrn=visit+evil.example").want(t, 200, "RRN – was approved")
 	w.get("/transactions/"+rrnOf(first)).want(t, 200, "card:1", "refund")
 

@@ -15,6 +15,10 @@ import (
 // one behind the last month that was retired, -infinity without one.
 const KeptFromSQL = `(SELECT coalesce((max(month) + interval '1 month')::date, '-infinity') FROM retired_months)`
 
+// QuietFromSQL is the business date from which on nothing speaks of months that were
+// retired, -infinity without one.
+const QuietFromSQL = `(SELECT coalesce(max(quiet_from), '-infinity') FROM retired_months)`
+
 // KeptFrom is the first business date of which everything is in the ledger; 0 while no
 // month was retired.
 func KeptFrom(ctx context.Context, db Querier) (Date, error) {
@@ -36,7 +40,13 @@ type RetiredMonth struct {
 	Transfers     int64     `json:"transfers"`
 	TransferMinor string    `json:"transfer_minor"` // sum over all currencies
 	Digest        string    `json:"digest"`         // sum over the transfers' digests, as in a window's seal
+	CarriedDigest string    `json:"carried_digest"` // sum over the digests of all that is carried forward
+	QuietFrom     Date      `json:"quiet_from"`     // nothing of this business date or a later one speaks of it
 }
+
+// carriedDigestSQL is the digest of one row of carried_positions, as a transfer's.
+const carriedDigestSQL = `('x' || encode(substring(sha256(convert_to(concat_ws('|', bucket, account, currency,
+	debits_posted_minor, credits_posted_minor, debits_pending_minor, credits_pending_minor), 'UTF8')) FROM 1 FOR 8), 'hex'))::bit(64)::bigint`
 
 // carrySQL adds what the accounts moved from one date to another, exclusively, to what
 // they moved before.
@@ -63,19 +73,28 @@ func CarryForward(ctx context.Context, tx pgx.Tx, m *RetiredMonth) error {
 		Scan(&m.Transfers, &m.TransferMinor, &m.Digest); err != nil {
 		return fmt.Errorf("seal the month: %w", err)
 	}
+	if err := tx.QueryRow(ctx, `SELECT coalesce(sum(`+carriedDigestSQL+`), 0)::text FROM carried_positions`).Scan(&m.CarriedDigest); err != nil {
+		return fmt.Errorf("seal what is carried forward: %w", err)
+	}
 	if _, err := tx.Exec(ctx, `
-		INSERT INTO retired_months (month, retired_at, transactions, transfers, transfer_minor, digest)
-		VALUES ($1, $2, $3, $4, $5::text::numeric, $6::text::numeric)`,
-		first, m.RetiredAt, m.Transactions, m.Transfers, m.TransferMinor, m.Digest); err != nil {
+		INSERT INTO retired_months (month, retired_at, transactions, transfers, transfer_minor, digest, carried_digest, quiet_from)
+		VALUES ($1, $2, $3, $4, $5::text::numeric, $6::text::numeric, $7::text::numeric, $8)`,
+		first, m.RetiredAt, m.Transactions, m.Transfers, m.TransferMinor, m.Digest, m.CarriedDigest, m.QuietFrom.Time()); err != nil {
 		return fmt.Errorf("store the month: %w", err)
 	}
 	return nil
 }
 
-// carriedChecks hold what was carried forward against what is kept of it elsewhere: a
-// merchant's last statement before the first date that is in the ledger.
+// carriedChecks hold what was carried forward against its seal and what is kept of it
+// elsewhere: a merchant's last statement before the first date that is in the ledger.
 func carriedChecks() []Check {
-	return []Check{{"what was carried forward equals the statements", fmt.Sprintf(`
+	return []Check{{"what was carried forward is as it was sealed", `
+		WITH carried AS (SELECT coalesce(sum(` + carriedDigestSQL + `), 0) AS digest FROM carried_positions),
+		sealed AS (SELECT coalesce((SELECT carried_digest FROM retired_months ORDER BY month DESC LIMIT 1), 0) AS digest)
+		SELECT 'positions', 'sealed ' || sealed.digest || ', now ' || carried.digest
+		FROM carried, sealed WHERE sealed.digest <> carried.digest`}, {"what has left is not in the ledger", `
+		SELECT 'journal ' || journal_id, 'transfers on ' || business_date || ', and everything before ' || ` + KeptFromSQL + ` || ' has left'
+		FROM transfers WHERE business_date < ` + KeptFromSQL}, {"what was carried forward equals the statements", fmt.Sprintf(`
 		WITH carried AS (
 			SELECT bucket, (account & %[1]d)::integer AS merchant_id, currency,
 				coalesce(sum(credits_posted_minor - debits_posted_minor) FILTER (WHERE (account >> %[2]d) = %[3]d), 0) AS pending,

@@ -10,7 +10,10 @@ CREATE TABLE retired_months (
     transactions   bigint      NOT NULL CHECK (transactions >= 0),
     transfers      bigint      NOT NULL CHECK (transfers >= 0),
     transfer_minor numeric(40) NOT NULL,   -- sum over currencies, as in a window's seal
-    digest         numeric(40) NOT NULL    -- sum over the digests of its transfers, as in a window's seal
+    digest         numeric(40) NOT NULL,   -- sum over the digests of its transfers, as in a window's seal
+    carried_digest numeric(40) NOT NULL,   -- sum over the digests of carried_positions after it
+    -- From this business date on nothing speaks of it: what does is older, and sealed.
+    quiet_from     date        NOT NULL
 );
 
 -- What accounts moved in all retired months together.
@@ -27,4 +30,14 @@ CREATE TABLE carried_positions (
 GRANT SELECT ON retired_months, carried_positions TO meridian_service;
 
 -- +goose Down
+-- Without what was carried forward, the money of months that have left would be gone.
+-- +goose StatementBegin
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM retired_months) THEN
+        RAISE EXCEPTION 'months were retired: their accounts are carried forward here alone';
+    END IF;
+END
+$$;
+-- +goose StatementEnd
 DROP TABLE carried_positions, retired_months;

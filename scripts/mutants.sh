@@ -258,22 +258,41 @@ mutant 'what is pending is not carried' TestRetireMonth \
   ledger/retired.go 's/= c\.debits_pending_minor + excluded\.debits_pending_minor/= c.debits_pending_minor/' \
   ledger/retired.go 's/positionsSQL("bucket, ", "business_date/positionsSQL("bucket, ", "phase IN (1, 3) AND business_date/'
 mutant 'a refund that was approved in a later month has no cause' TestRetireMonth \
-  switch/verify.go 's/ AND v\.business_date < ` + ledger\.KeptFromSQL + `)/ AND false)/'
+  switch/verify.go 's/v\.state = 2 AND v\.business_date < ` + ledger\.KeptFromSQL + `$/false/'
+mutant 'whatever is told to be an approved refund is excused' TestRetireMonth \
+  switch/verify.go 's/ AND f\.business_date < ` + ledger\.QuietFromSQL + `)/)/'
 mutant 'contras of what has left are held against it' TestRetireMonth \
-  switch/verify.go 's/ AND c\.subject_date >= ` + ledger\.KeptFromSQL + `$//'
+  switch/verify.go 's/(c\.subject_date >= ` + ledger\.KeptFromSQL + ` OR c\.last_date >= ` + ledger\.QuietFromSQL + `)/true/'
+mutant 'new contras of what has left are not held against it' TestRetireMonth \
+  switch/verify.go 's/ OR c\.last_date >= ` + ledger\.QuietFromSQL + `)/)/'
 mutant 'a batch is held against transactions that have left' TestRetireMonth \
   switch/batch_verify.go 's/ >= ` + ledger\.KeptFromSQL + `$/ IS NOT NULL/'
+mutant 'a month is retired by the clock of the command' TestRetireWithoutRefunds \
+  switch/retire.go 's/SELECT greatest(\$1, (SELECT max(closed_at) FROM batches))/SELECT $1::timestamptz/'
 mutant 'a key of what has left is nobody'"'"'s' TestRetireMonth \
   switch/load.go 's/^			l\.facts\.retire(key)$/			_ = key/'
-mutant 'a tombstone is put where a key is' TestRetireMonth \
-  switch/decide_reversal.go 's/ && !d\.facts\.isRetired(key) {/ {/'
+mutant 'a reversal of what has left is approved' TestRetireMonth \
+  switch/decide_reversal.go 's/^	if d\.facts\.isRetired(key) {$/	if false {/'
 mutant 'what refunds may come of leaves' TestRetireObstacles \
-  switch/retire_plan.go 's/AND \$1::date + p\.refund_window_days + ` + retireMargin + `/AND $1::date/'
+  switch/retire_plan.go 's/ AND \$1::date + p\.refund_window_days > ` + quietSQL + `$/ AND false/'
+mutant 'a month leaves on its last day' TestRetireWithoutRefunds \
+  switch/retire_plan.go 's/ WHERE \$1::date > ` + quietSQL,$/ WHERE $1 IS NULL AND ` + quietSQL + ` IS NULL`,/'
 mutant 'unsettled batches leave' TestRetireObstacles \
-  switch/retire_plan.go 's/WHERE b\.state < 5 AND/WHERE false AND/'
-mutant 'units of work wait behind a long reader' TestRetireBesideSales \
+  switch/retire_plan.go 's/^	WHERE b\.state < 5 AND EXISTS (/	WHERE false AND EXISTS (/'
+mutant 'purchases of refunds that wait leave' TestRetireWaitsForWhatSpeaksOfIt \
+  switch/retire_plan.go 's/(t\.business_date < \$1 OR t\.original_date < \$1) HAVING/t.business_date < $1 HAVING/'
+mutant 'what was reversed, completed or paid back lately leaves' TestRetireWaitsForWhatSpeaksOfIt \
+  switch/retire_plan.go 's/AND (t\.original_date < \$1 OR o\.original_date < \$1 OR p\.original_date < \$1)/AND p.original_date < $1/'
+mutant 'refunds that were approved lately leave' TestRetireWaitsForWhatSpeaksOfIt \
+  switch/retire_plan.go 's/WHERE v\.state = 2 AND t\.posted_date/WHERE false AND t.posted_date/'
+mutant 'units of work wait behind who uses the tables for long' TestRetireBesideSales \
   switch/retire.go 's/detachTry = 100 \* time\.Millisecond/detachTry = time.Minute/' \
-  switch/retire.go 's/^		if reader == "" {$/		if true {/'
+  switch/retire.go 's/^		if inTheWay == "" {$/		if inTheWay != "nobody" {/'
+mutant 'units of work wait for the audit log' TestRetireBesideSales \
+  switch/retire.go 's/^				_, err := try\.Exec(ctx, statements\.String())$/				_, err := entry.At, error(nil)/' \
+  switch/retire.go 's/^				if _, err := appendAudit(ctx, try/				if _, err := try.Exec(ctx, statements.String()+"SET LOCAL lock_timeout = 0"); err != nil { return err }\n&/'
+mutant 'a verification looks first and locks then' TestVerifyWhileAMonthLeaves \
+  switch/verify_run.go '/^		"LOCK TABLE ONLY transactions/d'
 
 if [ "$missed" -gt 0 ]; then
   printf '%d of %d mutants missed\n' "$missed" "$planted"

@@ -115,7 +115,11 @@ func reversedKey(f *Facts, r *Request) Key {
 // reversalOfUnknown leaves a tombstone under the original's key: should the
 // original still come, it is declined and not posted.
 func (d *decision) reversalOfUnknown() Verdict {
-	if key := reversedKey(d.facts, d.request); d.facts.keys[key] == nil && !d.facts.isRetired(key) {
+	key := reversedKey(d.facts, d.request)
+	if d.facts.isRetired(key) {
+		return d.decline(NoAction) // it moved money, which nobody can tell any more
+	}
+	if d.facts.keys[key] == nil {
 		d.verdict.Keys = append(d.verdict.Keys, key)
 	}
 	if d.request.ApproveUnknownOriginal {

@@ -195,6 +195,9 @@ func (f *Facts) know(r *Record) {
 	}
 }
 
+// leastRetired is how old a transaction is at least whose month was retired.
+const leastRetired = 28 * 24 * time.Hour
+
 func (f *Facts) retire(key Key) {
 	if f.retired == nil {
 		f.retired = map[Key]struct{}{}

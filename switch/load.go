@@ -118,6 +118,9 @@ func (l *loader) load(ctx context.Context) error {
 	for key, stored := range l.stored {
 		record := l.facts.records[stored.id]
 		if record == nil {
+			if l.facts.Now.Sub(stored.date.Time()) < leastRetired {
+				return fmt.Errorf("the key of batch %06d and STAN %06d of terminal %d leads to no transaction", key.BatchNo, key.STAN, key.TerminalID)
+			}
 			l.facts.retire(key)
 			continue
 		}

@@ -29,18 +29,28 @@ type RetirementPlan struct {
 	// Obstacles are why they cannot all leave: what is still under way in them, or may be
 	// spoken of.
 	Obstacles []string `json:"obstacles"`
+	// QuietFrom is the business date from which on nothing speaks of them, without obstacles.
+	QuietFrom ledger.Date `json:"-"`
 }
 
-// retireMargin days after the last refund that a policy allows, reversals of refunds have come.
+// retireMargin is for how many days before the open business date nothing may have spoken of a
+// month that leaves. What came before can be settled, repeated and reversed as ever until then,
+// and the dates on which it moved money are sealed.
 const retireMargin = "31"
+
+// quietSQL is the date from which on nothing may have spoken of a month.
+const quietSQL = `(SELECT min(business_date) - ` + retireMargin + ` FROM windows WHERE state = 1)`
 
 // PlanRetirement looks at the months before a date, the first of a month.
 func PlanRetirement(ctx context.Context, db ledger.Querier, before ledger.Date) (*RetirementPlan, error) {
 	plan := &RetirementPlan{Months: []ledger.Date{}, Obstacles: []string{}}
+	// One that was retired may be there again, empty: somebody has dropped its tables and had
+	// partitions made for old dates.
 	rows, err := db.Query(ctx, `
-		SELECT to_date(right(c.relname, 6), 'YYYYMM') FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-		WHERE i.inhparent = 'transactions'::regclass AND c.relname ~ '^transactions_[0-9]{6}$' AND to_date(right(c.relname, 6), 'YYYYMM') < $1
-		ORDER BY 1`, before.Time())
+		SELECT month FROM (
+			SELECT to_date(right(c.relname, 6), 'YYYYMM') AS month FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+			WHERE i.inhparent IN ('transactions'::regclass, 'transfers'::regclass) AND c.relname ~ '^(transactions|transfers)_[0-9]{6}$') m
+		WHERE month < $1 AND month >= `+ledger.KeptFromSQL+` GROUP BY month ORDER BY month`, before.Time())
 	if err != nil {
 		return nil, fmt.Errorf("look for months: %w", err)
 	}
@@ -65,6 +75,15 @@ func PlanRetirement(ctx context.Context, db ledger.Querier, before ledger.Date) 
 		}
 		plan.Obstacles = append(plan.Obstacles, found...)
 	}
+	var quiet *time.Time
+	if err := db.QueryRow(ctx, `SELECT `+quietSQL).Scan(&quiet); err != nil {
+		return nil, fmt.Errorf("look for the open business date: %w", err)
+	}
+	if quiet == nil {
+		plan.Obstacles = append(plan.Obstacles, "no business date is open")
+		return plan, nil
+	}
+	plan.QuietFrom = ledger.DateOf(*quiet)
 	return plan, nil
 }
 
@@ -74,23 +93,43 @@ var obstacles = []string{
 	FROM windows w JOIN calendars c USING (calendar_id)
 	WHERE w.business_date < $1 AND w.state <> 3 ORDER BY w.business_date, c.name, w.bucket LIMIT 1`,
 
+	`SELECT format('its last day is not long enough ago: it can be retired from %s on', $1::date + ` + retireMargin + `) WHERE $1::date > ` + quietSQL,
+
 	`SELECT format('policy %s lets refunds of it come for %s days, and their reversals after that: it can be retired from %s on',
 		p.name, p.refund_window_days, $1::date + p.refund_window_days + ` + retireMargin + `)
 	FROM policies p
-	WHERE p.allow_refund AND EXISTS (SELECT FROM merchants m WHERE m.policy_id = p.policy_id)
-		AND $1::date + p.refund_window_days + ` + retireMargin + ` > (SELECT min(business_date) FROM windows WHERE state = 1)
+	WHERE p.allow_refund AND EXISTS (SELECT FROM merchants m WHERE m.policy_id = p.policy_id) AND $1::date + p.refund_window_days > ` + quietSQL + `
 	ORDER BY p.refund_window_days DESC LIMIT 1`,
 
 	`SELECT format('%s authorizations still reserve money, the oldest of %s: they run out, or are completed or voided', count(*), min(business_date))
 	FROM holds WHERE business_date < $1 AND state = 1 HAVING count(*) > 0`,
 
-	`SELECT format('%s refunds wait for a person, the oldest of %s: meridian review list', count(*), min(business_date))
-	FROM reviews WHERE business_date < $1 AND state = 1 HAVING count(*) > 0`,
+	// Of it, or of a refund in a later month whose purchase is of it.
+	`SELECT format('%s refunds wait for a person, the oldest of %s: meridian review list', count(*), min(v.business_date))
+	FROM reviews v JOIN transactions t ON t.bucket = v.bucket AND t.business_date = v.business_date AND t.transaction_id = v.review_id
+	WHERE v.state = 1 AND (t.business_date < $1 OR t.original_date < $1) HAVING count(*) > 0`,
 
-	`SELECT format('batch %s of terminal %s has transactions of it and is not settled: meridian batch close %s', to_char(b.batch_no, 'FM000000'), t.tid, t.tid)
+	// Whatever the batch's dates say: one that stayed empty goes on under later ones.
+	`SELECT format('%s batches have transactions of it and are not settled, such as %s of terminal %s: meridian batch close %s',
+		count(*), (array_agg(to_char(b.batch_no, 'FM000000') ORDER BY t.tid))[1], min(t.tid), min(t.tid))
 	FROM batches b JOIN terminals t USING (terminal_id)
-	WHERE b.state < 5 AND coalesce(b.opened_date, '-infinity') < $1 AND EXISTS (
+	WHERE b.state < 5 AND EXISTS (
 		SELECT FROM idempotency_keys k
 		WHERE k.bucket = b.bucket AND k.merchant_id = t.merchant_id AND k.terminal_id = b.terminal_id AND k.batch_no = b.batch_no AND k.business_date < $1)
-	ORDER BY t.tid LIMIT 10`,
+	HAVING count(*) > 0`,
+
+	// What speaks of it may be undone for as long as its own business date is open, and what was
+	// paid back of it is settled at the close. An original is followed as deep as a decision does.
+	`SELECT format('%s transactions spoke of it lately, the last on %s: it can be retired from %s on',
+		count(*), max(moved_on), max(moved_on) + ` + retireMargin + ` + 1)
+	FROM (
+		SELECT t.business_date AS moved_on FROM transactions t
+		LEFT JOIN transactions o ON o.bucket = t.bucket AND o.business_date = t.original_date AND o.transaction_id = t.original_id
+		LEFT JOIN transactions p ON p.bucket = o.bucket AND p.business_date = o.original_date AND p.transaction_id = o.original_id
+		WHERE t.business_date >= greatest($1, ` + quietSQL + `) AND t.state <> 1 AND (t.original_date < $1 OR o.original_date < $1 OR p.original_date < $1)
+		UNION ALL
+		SELECT t.posted_date FROM reviews v
+		JOIN transactions t ON t.bucket = v.bucket AND t.business_date = v.business_date AND t.transaction_id = v.review_id
+		WHERE v.state = 2 AND t.posted_date >= ` + quietSQL + ` AND (t.business_date < $1 OR t.original_date < $1)) spoken
+	HAVING count(*) > 0`,
 }

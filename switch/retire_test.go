@@ -2,6 +2,7 @@ package switching_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,7 +125,7 @@ func TestRetireMonth(t *testing.T) {
 	w.do(switching.RepeatDiffers, &again)
 	w.do(switching.OriginalNotFound, w.request(switching.KindVoid, 0, of(sale)))
 	w.do(switching.OriginalNotFound, w.request(switching.KindRefund, 1_00, of(sale)))
-	w.do(switching.Approved, w.request(switching.KindReversal, 100_00, func(r *switching.Request) {
+	w.do(switching.NoAction, w.request(switching.KindReversal, 100_00, func(r *switching.Request) {
 		r.Original = switching.Reference{STAN: first.STAN, HasSTAN: true, BatchNo: 1}
 	}))
 	removed, err := switching.RemoveRetiredKeys(ctx, w.owner())
@@ -146,7 +147,7 @@ func TestRetireMonth(t *testing.T) {
 	_, err = switching.RemoveRetiredKeys(ctx, w.owner())
 	w.must(err)
 	w.verify()
-	w.do(switching.Approved, w.request(switching.KindSale, 12_00))
+	last := w.do(switching.Approved, w.request(switching.KindSale, 12_00))
 	w.until(2026, 7, 4)
 	w.verify()
 	var entries int
@@ -155,15 +156,30 @@ func TestRetireMonth(t *testing.T) {
 		t.Errorf("%d audit rows", entries)
 	}
 
-	// What was carried forward cannot be changed unseen, not even where debits stay credits.
+	// Neither can what was carried forward be changed unseen, nor what is said of months that
+	// left; and what they excuse is old.
+	const refund = `INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor)
+		SELECT bucket, '2026-07-04', review_id, 1, 10, 1, 156, (18::bigint << 48) + 1, (16::bigint << 48) + 1, 999900 FROM reviews`
+	const sealed, figures = "what was carried forward is as it was sealed", "months that left are in the audit log"
 	for _, c := range []struct{ check, fault string }{
 		{"card balances equal the replay", `UPDATE carried_positions SET debits_posted_minor = debits_posted_minor + 1 WHERE account = (16::bigint << 48) + 1`},
 		{"what was carried forward equals the statements", `UPDATE carried_positions SET credits_posted_minor = credits_posted_minor + 1 WHERE account = (18::bigint << 48) + 1`},
 		{"what was carried forward equals the statements", `DELETE FROM carried_positions WHERE account = (18::bigint << 48) + 1`},
-		{"what was carried forward equals the statements", `UPDATE settlements SET opening_payable_minor = opening_payable_minor + 1, closing_payable_minor = closing_payable_minor + 1 WHERE merchant_id = 2 AND business_date < '2026-05-01'`},
+		{"what was carried forward equals the statements", `UPDATE settlements SET opening_payable_minor = opening_payable_minor + 1,
+			closing_payable_minor = closing_payable_minor + 1 WHERE merchant_id = 2 AND business_date < '2026-05-01'`},
 		{"trial balance", `UPDATE carried_positions SET debits_posted_minor = debits_posted_minor + 1 WHERE account = 1::bigint << 48`},
 		{"accounts are in the chart", `UPDATE carried_positions SET account = account + 100 WHERE account = (16::bigint << 48) + 1`},
-		{"every transfer has its cause", `DELETE FROM retired_months WHERE month = '2026-04-01'; DELETE FROM transactions WHERE business_date >= '2026-05-01'`},
+		{sealed, `UPDATE carried_positions SET credits_posted_minor = credits_posted_minor + 5, debits_posted_minor = debits_posted_minor + 5 WHERE account = (16::bigint << 48) + 1`},
+		{figures, `UPDATE retired_months SET digest = digest + 1`},
+		{figures, `UPDATE retired_months SET carried_digest = carried_digest + 1 WHERE month = '2026-04-01'`},
+		{figures, `UPDATE retired_months SET quiet_from = quiet_from + 100`},
+		{figures, `UPDATE retired_months SET retired_at = retired_at + interval '1 day'`},
+		{figures, `INSERT INTO retired_months SELECT '2026-05-01', retired_at, 0, 0, 0, 0, carried_digest, quiet_from FROM retired_months WHERE month = '2026-04-01'`},
+		{"what has left is not in the ledger", `UPDATE retired_months SET month = '2026-07-01' WHERE month = '2026-04-01'`},
+		{"transactions that have left are not in the ledger", `UPDATE retired_months SET month = '2026-07-01' WHERE month = '2026-04-01'`},
+		{"every transfer has its cause", refund},
+		{"what stands equals what was moved", `UPDATE transactions SET asked = 6, kind = 6, original_date = '2026-03-10', original_id = gen_random_uuid()
+			WHERE rrn = ` + strconv.FormatInt(last.RRN, 10) + `; UPDATE transfers SET kind = 10 WHERE business_date >= '2026-07-01' AND kind = 2`},
 	} {
 		if !w.findsWith(c.fault, c.check) {
 			t.Errorf("%s is not found by %q", c.fault, c.check)
@@ -214,38 +230,169 @@ func TestRetireObstacles(t *testing.T) {
 		if got := len(strings.Split(found, "\n")); found != "" && got != len(texts) || found == "" && len(texts) > 0 {
 			t.Errorf("%d are in the way, want %d:\n%s", got, len(texts), found)
 		}
-		if _, err := w.retire(before.AddDays(-1)); err == nil {
-			t.Error("retired")
+		if _, err := w.retire(before.AddDays(-1)); err == nil || !strings.Contains(err.Error(), texts[0]) {
+			t.Errorf("retired: %v", err)
 		}
 	}
-	want(april,
-		"business date 2026-03-12 of calendar china is not closed in bucket 0", "policy plain lets refunds of it come for 10 days",
-		"1 authorizations still reserve money, the oldest of 2026-03-10", "1 refunds wait for a person, the oldest of 2026-03-12",
-		"batch 000001 of terminal 10000001 has transactions of it and is not settled")
+	const margin, refunds = "its last day is not long enough ago: it can be retired from 2026-05-02 on", "it can be retired from 2026-05-12 on"
+	const holds, reviews = "1 authorizations still reserve money, the oldest of 2026-03-10", "1 refunds wait for a person, the oldest of 2026-03-12"
+	const batches = "1 batches have transactions of it and are not settled, such as 000001 of terminal 10000001: meridian batch close 10000001"
+	want(april, "business date 2026-03-12 of calendar china is not closed in bucket 0", margin, "policy plain lets refunds of it come for 10 days",
+		holds, reviews, batches)
+	w.until(2026, 5, 1)
+	want(april, margin, refunds, holds, reviews, batches)
 	w.until(2026, 5, 11)
-	const refunds = "it can be retired from 2026-05-12 on"
-	const holds, reviews, batches = "1 authorizations", "1 refunds", "batch 000001 of terminal 10000001"
 	want(april, refunds, holds, reviews, batches)
 	w.until(2026, 5, 12)
 	want(april, holds, reviews, batches)
 	w.do(switching.Approved, w.request(switching.KindVoid, 0, of(hold)))
-	want(april, reviews, batches)
+	const spoken = "1 transactions spoke of it lately, the last on 2026-05-12: it can be retired from 2026-06-13 on"
+	want(april, reviews, batches, spoken)
 	w.must(switching.DecideReview(t.Context(), w.pool, w.clock.Now(), switching.ReviewDecision{RRN: waits.RRN, Who: "Ann", Why: "no"}))
-	want(april, batches)
+	want(april, batches, spoken)
 	w.settleBatch(till)
+	w.until(2026, 6, 12)
+	want(april, spoken)
+	w.until(2026, 6, 13)
 	if found := w.plan(april); found != "" {
 		t.Errorf("in the way: %s", found)
 	}
 	// Months that are not over, and those that come.
-	want(may.AddDays(31), "business date 2026-05-12 of calendar china is not closed", "it can be retired from 2026-07-12 on")
-	if _, err := w.retire(april.AddDays(-1)); err != nil {
+	want(may.AddDays(61), "business date 2026-06-13 of calendar china is not closed", "its last day is not long enough ago", "it can be retired from 2026-08-11 on")
+	if _, err := w.retire(march); err != nil {
 		t.Error(err)
+	}
+	w.verify()
+	w.sql(`UPDATE windows SET state = 3`)
+	want(may, "spoke of it lately", "no business date is open")
+}
+
+// What spoke of a month a short while ago may be undone or settled yet: the month stays until
+// that is over, and then nothing is lost.
+func TestRetireWaitsForWhatSpeaksOfIt(t *testing.T) {
+	t.Parallel()
+	const lately = "spoke of it lately, the last on 2026-06-05: it can be retired from 2026-07-07 on"
+	for name, c := range map[string]struct {
+		speaks func(w *world, sale switching.Response) func()
+		want   string
+	}{
+		"a review that is decided late": {func(w *world, sale switching.Response) func() {
+			w.until(2026, 3, 20)
+			waits := w.do(switching.UnderReview, w.request(switching.KindRefund, 60_00, of(sale)))
+			w.settleBatch(till)
+			w.until(2026, 6, 5)
+			w.must(switching.DecideReview(t.Context(), w.pool, w.clock.Now(), switching.ReviewDecision{RRN: waits.RRN, Approve: true, Who: "Ann", Why: "seen"}))
+			return nil
+		}, lately},
+		"a refund of a later month that waits": {func(w *world, sale switching.Response) func() {
+			w.settleBatch(till)
+			w.until(2026, 4, 8)
+			waits := w.do(switching.UnderReview, w.request(switching.KindRefund, 60_00, of(sale)))
+			w.settleBatch(till)
+			w.until(2026, 6, 5)
+			return func() {
+				w.must(switching.DecideReview(t.Context(), w.pool, w.clock.Now(), switching.ReviewDecision{RRN: waits.RRN, Approve: true, Who: "Ann", Why: "seen"}))
+				if found := w.plan(april); !strings.Contains(found, lately) {
+					t.Errorf("in the way: %s", found)
+				}
+			}
+		}, "1 refunds wait for a person, the oldest of 2026-04-08"},
+		"a late reversal": {func(w *world, sale switching.Response) func() {
+			w.settleBatch(till)
+			w.until(2026, 6, 5)
+			w.do(switching.Approved, w.request(switching.KindReversal, 100_00, of(sale)))
+			return nil
+		}, lately},
+		"the reversal of a refund": {func(w *world, sale switching.Response) func() {
+			w.settleBatch(till)
+			w.until(2026, 4, 8)
+			refund := w.request(switching.KindRefund, 10_00, of(sale))
+			told := w.do(switching.Approved, refund)
+			w.settleBatch(till)
+			w.until(2026, 6, 5)
+			w.do(switching.Approved, w.request(switching.KindReversal, 10_00, of(told)))
+			return nil
+		}, lately},
+		"a completion": {func(w *world, _ switching.Response) func() {
+			hold := w.do(switching.Approved, w.request(switching.KindAuthorization, 40_00))
+			w.settleBatch(till)
+			w.until(2026, 6, 5)
+			w.do(switching.Approved, w.request(switching.KindCompletion, 35_00, of(hold)))
+			return nil
+		}, lately},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.policy("refund_window_days = 30, review_threshold_minor = 5000, hold_days = 100")
+			w.sql(`INSERT INTO discount_terms (merchant_id, valid_from, rate_millionths, fixed_minor, returns_fee) VALUES (0, '2000-01-01', 25000, 0, true)`)
+			then := c.speaks(w, w.do(switching.Approved, w.request(switching.KindSale, 100_00)))
+			if found := w.plan(april); !strings.Contains(found, c.want) {
+				t.Errorf("in the way: %s", found)
+			}
+			if then != nil {
+				then()
+			}
+			w.settleBatch(till)
+			w.until(2026, 7, 7)
+			_, err := w.retire(march)
+			w.must(err)
+			w.verify()
+			_, err = switching.RemoveRetiredKeys(t.Context(), w.owner())
+			w.must(err)
+			w.verify()
+			if list, err := switching.Reviews(t.Context(), w.pool, true); err != nil || strings.Contains(name, "waits") && len(list) != 1 {
+				t.Errorf("%d reviews are listed, %v", len(list), err)
+			}
+		})
+	}
+}
+
+// Without refunds a month has its margin, too.
+func TestRetireWithoutRefunds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.policy("allow_refund = false, auto_close_batch = true, hold_days = 3")
+	// A batch that has moved nothing goes on under later dates, and its keys with it.
+	w.do(switching.Approved, w.request(switching.KindAuthorization, 40_00))
+	w.do(switching.Approved, w.request(switching.KindSale, 1_00, at(kiosk, booth)))
+	w.until(2026, 4, 1)
+	if found := w.plan(april); !strings.Contains(found, "its last day is not long enough ago: it can be retired from 2026-05-02 on") ||
+		!strings.Contains(found, "1 batches have transactions of it and are not settled, such as 000001 of terminal 10000001") {
+		t.Errorf("in the way: %s", found)
+	}
+	w.settleBatch(till)
+	w.until(2026, 5, 2)
+	// By a clock that is behind the one by which the batch ended.
+	_, err := switching.RetireMonth(t.Context(), w.owner(), march, w.clock.Now().AddDate(0, -3, 0), switching.PolicyChange{Who: "Ann", Why: "old"})
+	w.must(err)
+	w.verify()
+}
+
+// Partitions that somebody has taken away, or made again, keep no month.
+func TestRetireWhatIsLeftOfAMonth(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.policy("refund_window_days = 10")
+	w.do(switching.Approved, w.request(switching.KindSale, 1_00))
+	w.settleBatch(till)
+	w.until(2026, 7, 12)
+	_, err := w.retire(march)
+	w.must(err)
+	w.sql(`DROP TABLE transactions_202603, transfers_202603; SELECT meridian_ensure_partitions('2026-03-31', '2026-03-31')`)
+	w.sql(`DROP TABLE transfers_202604, transactions_202605`)
+	for _, m := range []ledger.Date{april, may} {
+		month, err := w.retire(m)
+		w.must(err)
+		if len(month.Tables) != 1 {
+			t.Errorf("%s has left %v", m, month.Tables)
+		}
 	}
 	w.verify()
 }
 
-// Hosts sell and somebody reads everything while a month leaves.
-func TestRetireBesideSales(t *testing.T) {
+// A verification that waits while a month leaves looks at the moment after.
+func TestVerifyWhileAMonthLeaves(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := context.Background()
@@ -253,47 +400,108 @@ func TestRetireBesideSales(t *testing.T) {
 	w.do(switching.Approved, w.request(switching.KindSale, 1_00))
 	w.settleBatch(till)
 	w.until(2026, 6, 10)
-
-	reader, err := w.owner().Begin(ctx)
+	tx, err := w.owner().Begin(ctx)
 	w.must(err)
-	_, err = reader.Exec(ctx, `SELECT count(*) FROM transactions`)
+	_, err = tx.Exec(ctx, `LOCK TABLE ONLY transactions IN ACCESS EXCLUSIVE MODE`)
 	w.must(err)
-	time.Sleep(1100 * time.Millisecond) // from then on it is one who reads for long
-	stop := make(chan struct{})
-	var selling sync.WaitGroup
-	var sold atomic.Int64
-	selling.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if r := w.ask(w.request(switching.KindSale, 1)); r.Reason != switching.Approved {
-				t.Errorf("a sale beside it answered %s", r.Reason)
-			}
-			sold.Add(1)
-		}
-	})
-	retired := make(chan error)
+	type outcome struct {
+		v   *switching.Verification
+		err error
+	}
+	verified := make(chan outcome)
 	go func() {
-		_, err := w.retire(march)
-		retired <- err
+		v, err := switching.VerifyOn(ctx, w.owner(), 2)
+		verified <- outcome{v, err}
 	}()
-	select {
-	case err := <-retired:
-		t.Errorf("it did not wait for the reader: %v", err)
-	case <-time.After(500 * time.Millisecond):
+	for waiting := 0; waiting == 0; {
+		w.must(tx.QueryRow(ctx, `SELECT count(*) FROM pg_locks WHERE relation = 'transactions'::regclass AND NOT granted`).Scan(&waiting))
 	}
-	before := sold.Load()
-	for deadline := time.Now().Add(5 * time.Second); sold.Load() == before; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("nothing is sold while it waits for the reader")
-		}
+	_, err = switching.RetireMonth(ctx, tx, march, w.clock.Now(), switching.PolicyChange{Who: "Ann", Why: "old"})
+	w.must(err)
+	w.must(tx.Commit(ctx))
+	o := <-verified
+	w.must(o.err)
+	for _, f := range o.v.Findings {
+		t.Errorf("%+v", f)
 	}
-	w.must(reader.Rollback(ctx))
-	w.must(<-retired)
-	close(stop)
-	selling.Wait()
-	w.verify()
+}
+
+// Hosts sell while a month leaves, and while it waits for somebody.
+func TestRetireBesideSales(t *testing.T) {
+	t.Parallel()
+	for name, statement := range map[string]string{
+		"reads everything":          `SELECT count(*) FROM transactions`,
+		"vacuums a partition":       `LOCK TABLE transfers_202603_0 IN SHARE UPDATE EXCLUSIVE MODE`,
+		"appends to the audit log":  `SELECT sequence FROM audit_head FOR UPDATE`,
+		"reads what it takes along": `SELECT count(*) FROM transfers_202603`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			ctx := context.Background()
+			w.policy("refund_window_days = 10")
+			w.do(switching.Approved, w.request(switching.KindSale, 1_00))
+			w.settleBatch(till)
+			w.until(2026, 6, 10)
+			other, err := w.owner().Begin(ctx)
+			w.must(err)
+			_, err = other.Exec(ctx, statement)
+			w.must(err)
+
+			stop := make(chan struct{})
+			var selling sync.WaitGroup
+			var sold atomic.Int64
+			selling.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if r := w.ask(w.request(switching.KindSale, 1)); r.Reason != switching.Approved {
+						t.Errorf("a sale beside it answered %s", r.Reason)
+					}
+					sold.Add(1)
+				}
+			})
+			retired := make(chan error)
+			go func() {
+				_, err := w.retire(march)
+				retired <- err
+			}()
+			select {
+			case err := <-retired:
+				t.Errorf("it did not wait: %v", err)
+			case <-time.After(1500 * time.Millisecond): // it has looked, and would try
+			}
+			before := sold.Load()
+			for deadline := time.Now().Add(5 * time.Second); sold.Load() < before+10; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal("nothing is sold while it waits")
+				}
+			}
+			w.must(other.Rollback(ctx))
+			w.must(<-retired)
+			close(stop)
+			selling.Wait()
+			w.verify()
+		})
+	}
+}
+
+// A key of today that leads to nothing is no month that left, but a ledger that is off: nobody
+// says that the terminal has asked for something else before.
+func TestKeyOfNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sale := w.request(switching.KindSale, 1_00)
+	told := w.do(switching.Approved, sale)
+	w.sql(`DELETE FROM transactions WHERE rrn = $1`, told.RRN)
+	again := *sale
+	if got := w.ask(&again); got.Reason != switching.SystemMalfunction {
+		t.Errorf("a repeat answered %s", got.Reason)
+	}
+	if got := w.ask(w.request(switching.KindSale, 1_00)); got.Reason != switching.Approved {
+		t.Errorf("the next sale answered %s", got.Reason)
+	}
 }

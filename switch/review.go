@@ -56,7 +56,8 @@ func Reviews(ctx context.Context, db ledger.Querier, all bool) ([]*Review, error
 }
 
 // ListReviews returns a page of reviews. What they are of is looked up for the page
-// alone, however many there are.
+// alone, however many there are. Of one whose month was retired there is no more than
+// the review: no RRN, terminal, card or amount.
 func ListReviews(ctx context.Context, db ledger.Querier, f ReviewFilter) ([]*Review, error) {
 	chosen, order := "WHERE state = 1", "raised_at, review_id"
 	if f.All {
@@ -64,15 +65,15 @@ func ListReviews(ctx context.Context, db ledger.Querier, f ReviewFilter) ([]*Rev
 	}
 	// The limit stands in the statement: over one that it does not know, a generic plan reads every transaction.
 	rows, err := db.Query(ctx, fmt.Sprintf(`
-		SELECT v.review_id, v.bucket, lpad(t.rrn::text, 12, '0'), m.mid, te.tid, v.raised_at, v.cause,
+		SELECT v.review_id, v.bucket, coalesce(lpad(t.rrn::text, 12, '0'), ''), m.mid, coalesce(te.tid, ''), v.raised_at, v.cause,
 			CASE v.state WHEN 1 THEN 'open' WHEN 2 THEN 'approved' ELSE 'rejected' END,
-			v.decided_at, coalesce(v.decided_by, ''), coalesce(v.decided_why, ''), t.currency, t.amount_minor, coalesce(t.pan_masked, ''),
-			coalesce(lpad(o.rrn::text, 12, '0'), '')
-		FROM (SELECT bucket, business_date, review_id, raised_at, cause, state, decided_at, decided_by, decided_why
+			v.decided_at, coalesce(v.decided_by, ''), coalesce(v.decided_why, ''), coalesce(t.currency, m.currency), coalesce(t.amount_minor, 0),
+			coalesce(t.pan_masked, ''), coalesce(lpad(o.rrn::text, 12, '0'), '')
+		FROM (SELECT bucket, business_date, review_id, merchant_id, raised_at, cause, state, decided_at, decided_by, decided_why
 			FROM reviews `+chosen+` ORDER BY `+order+` LIMIT %d OFFSET $1) v
-		JOIN transactions t ON t.bucket = v.bucket AND t.business_date = v.business_date AND t.transaction_id = v.review_id
-		JOIN merchants m ON m.merchant_id = t.merchant_id
-		JOIN terminals te ON te.terminal_id = t.terminal_id
+		LEFT JOIN transactions t ON t.bucket = v.bucket AND t.business_date = v.business_date AND t.transaction_id = v.review_id
+		JOIN merchants m ON m.merchant_id = v.merchant_id
+		LEFT JOIN terminals te ON te.terminal_id = t.terminal_id
 		LEFT JOIN transactions o ON o.bucket = t.bucket AND o.business_date = t.original_date AND o.transaction_id = t.original_id
 		ORDER BY `+order, max(1, min(f.Limit, MaxListed))), max(f.Offset, 0))
 	if err != nil {

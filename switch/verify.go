@@ -55,7 +55,8 @@ const journalsInOrder = `
 //	                  9 void, 10 refund, 11 reversal, 12 adjustment, 13 reinstate,
 //	                  14 to 20 settlement at the close (package ledger checks them), 21 amount change
 //
-// What speaks of a transaction in a month that was retired is not held against it.
+// What speaks of a transaction in a month that was retired is not held against it, if
+// it is old enough to have been there when the month left: its transfers are sealed.
 var checks = []ledger.Check{
 	{Name: "approved transactions have exactly their transfers", SQL: `
 		WITH journals AS (
@@ -94,7 +95,8 @@ var checks = []ledger.Check{
 		WHERE f.kind NOT IN (1, 7) AND f.kind NOT BETWEEN 14 AND 20 AND NOT EXISTS (
 			SELECT FROM transactions t WHERE t.bucket = f.bucket AND t.transaction_id = f.journal_id)
 		AND NOT EXISTS ( -- a refund that was approved in a later month than it was asked for
-			SELECT FROM reviews v WHERE v.bucket = f.bucket AND v.review_id = f.journal_id AND v.business_date < ` + ledger.KeptFromSQL + `)`},
+			SELECT FROM reviews v WHERE v.bucket = f.bucket AND v.review_id = f.journal_id AND v.state = 2 AND v.business_date < ` + ledger.KeptFromSQL + `
+				AND f.kind = 10 AND f.phase = 1 AND f.business_date < ` + ledger.QuietFromSQL + `)`},
 	{Name: "what stands equals what was moved", SQL: `
 		WITH legs AS (
 			SELECT bucket, journal_id,
@@ -111,7 +113,8 @@ var checks = []ledger.Check{
 			WHERE t.kind IN (2, 3, 4, 5, 6, 8, 17)),
 		contras AS ( -- voids, refunds, reversals and adjustments by their purchase; reversals of the others by that one's
 			SELECT c.bucket, CASE WHEN o.kind IN (5, 6, 17) THEN o.original_id ELSE c.original_id END AS subject,
-				min(CASE WHEN o.kind IN (5, 6, 17) THEN o.original_date ELSE c.original_date END) AS subject_date,
+				max(CASE WHEN o.kind IN (5, 6, 17) THEN o.original_date ELSE c.original_date END) AS subject_date,
+				max(c.business_date) AS last_date,
 				sum(CASE WHEN o.kind = 6 THEN c.captured - c.refunded ELSE c.captured END) AS captured,
 				sum(CASE WHEN c.kind = 6 OR o.kind = 6 THEN c.refunded ELSE 0 END) AS refunded,
 				count(*) FILTER (WHERE c.kind = 6 AND c.state IN (2, 8)) AS refunds
@@ -126,7 +129,8 @@ var checks = []ledger.Check{
 					'; refunds ' || t.refund_count || ', those that stand or wait ' || coalesce(c.refunds, 0) END
 		FROM (SELECT bucket, transaction_id, rrn, state, captured_minor, refunded_minor, refund_count, captured FROM moved WHERE kind IN (2, 3, 4)) t
 		FULL JOIN contras c ON c.bucket = t.bucket AND c.subject = t.transaction_id
-		WHERE CASE WHEN t.transaction_id IS NULL THEN (c.captured <> 0 OR c.refunded <> 0) AND c.subject_date >= ` + ledger.KeptFromSQL + `
+		WHERE CASE WHEN t.transaction_id IS NULL THEN (c.captured <> 0 OR c.refunded <> 0)
+				AND (c.subject_date >= ` + ledger.KeptFromSQL + ` OR c.last_date >= ` + ledger.QuietFromSQL + `)
 			ELSE t.captured_minor <> t.captured + coalesce(c.captured, 0) OR t.refunded_minor <> coalesce(c.refunded, 0)
 				OR t.refund_count <> coalesce(c.refunds, 0)
 				OR t.state IN (1, 4, 5, 7) AND t.captured_minor <> 0 OR t.state = 2 AND t.captured_minor = 0 END`},
@@ -204,6 +208,17 @@ var checks = []ledger.Check{
 	{Name: "what the host took back was told by nobody", SQL: `
 		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'abandoned, and told by ' || cardinality(t.told_by)
 		FROM transactions t WHERE t.state = 7 AND cardinality(t.told_by) > 0`},
+	{Name: "months that left are in the audit log", SQL: `
+		SELECT 'month ' || to_char(m.month, 'YYYY-MM'), 'no row of the audit log has it with these figures'
+		FROM retired_months m
+		WHERE NOT EXISTS (
+			SELECT FROM audit_log a
+			WHERE a.kind = '` + monthRetired + `' AND a.recorded_at = m.retired_at AND a.subject = to_char(m.month, 'YYYY-MM')
+				AND a.detail LIKE ` + retiredDetailSQL + ` || '%')`},
+	{Name: "transactions that have left are not in the ledger", SQL: `
+		SELECT 'transaction ' || t.transaction_id || ' RRN ' || lpad(t.rrn::text, 12, '0'), 'of ' || t.business_date || ', and everything before ' ||
+			` + ledger.KeptFromSQL + ` || ' has left'
+		FROM transactions t WHERE t.business_date < ` + ledger.KeptFromSQL + ``},
 	{Name: "RRNs are given once", SQL: `
 		SELECT 'RRN ' || lpad(rrn::text, 12, '0'), count(*) || ' transactions'
 		FROM transactions GROUP BY rrn, accepted_at::date HAVING count(*) > 1`},

@@ -66,8 +66,12 @@ const verifyMemoryMB = 256
 // time whatever the statistics say: the bucket alone joins every row with every
 // other. Parallel workers would take processors that sales wait for, and sums of
 // millions of journals gain nothing by them.
+//
+// The locks come before the first statement that takes the snapshot. Otherwise it could be
+// of a moment before a month leaves ([RetireMonth]) and meet the tables as they are after it.
 func prepareVerification(ctx context.Context, tx pgx.Tx, connections int) error {
 	for _, setting := range []string{
+		"LOCK TABLE ONLY transactions, ONLY transfers IN ACCESS SHARE MODE",
 		fmt.Sprintf("SET LOCAL work_mem = '%dMB'", max(verifyMemoryMB/connections, 16)), "SET LOCAL plan_cache_mode = 'auto'",
 		"SET LOCAL enable_nestloop = off", "SET LOCAL enable_mergejoin = off", "SET LOCAL max_parallel_workers_per_gather = 0",
 	} {

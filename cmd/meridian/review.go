@@ -64,8 +64,12 @@ func writeReviews(w io.Writer, list []*switching.Review) {
 		if r.DecidedAt != nil {
 			decided = printable(fmt.Sprintf("%s by %s: %s", listTime(*r.DecidedAt), r.DecidedBy, r.Why))
 		}
+		amount := money.Amount{Minor: r.Amount, Currency: r.Currency}.String()
+		if r.RRN == "" { // its month was retired
+			amount = ""
+		}
 		rows = append(rows, []string{
-			r.RRN, listTime(r.RaisedAt), r.MID, r.TID, money.Amount{Minor: r.Amount, Currency: r.Currency}.String(), orDash(r.Card),
+			orDash(r.RRN), listTime(r.RaisedAt), r.MID, orDash(r.TID), orDash(amount), orDash(r.Card),
 			orDash(r.OriginalRRN), r.State, decided, printable(r.Cause),
 		})
 	}
