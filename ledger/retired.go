@@ -60,8 +60,8 @@ ON CONFLICT (bucket, account, currency) DO UPDATE SET
 	credits_pending_minor = c.credits_pending_minor + excluded.credits_pending_minor`
 
 // CarryForward keeps what the accounts moved in the month that begins on a date, of
-// which all windows are closed, and seals it in m. Whoever calls it takes the month's
-// transfers out in the same transaction.
+// which all windows are closed, and seals it in m. Whoever calls it retires the month, and takes
+// its transfers out, in the same transaction.
 func CarryForward(ctx context.Context, tx pgx.Tx, m *RetiredMonth) error {
 	first, next := m.Month.Time(), m.Month.Time().AddDate(0, 1, 0)
 	if _, err := tx.Exec(ctx, carrySQL, first, next); err != nil {
@@ -76,10 +76,15 @@ func CarryForward(ctx context.Context, tx pgx.Tx, m *RetiredMonth) error {
 	if err := tx.QueryRow(ctx, `SELECT coalesce(sum(`+carriedDigestSQL+`), 0)::text FROM carried_positions`).Scan(&m.CarriedDigest); err != nil {
 		return fmt.Errorf("seal what is carried forward: %w", err)
 	}
+	return nil
+}
+
+// RetireMonth stores that a month, which was carried forward, is not in the ledger any more.
+func RetireMonth(ctx context.Context, tx pgx.Tx, m *RetiredMonth) error {
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO retired_months (month, retired_at, transactions, transfers, transfer_minor, digest, carried_digest, quiet_from)
 		VALUES ($1, $2, $3, $4, $5::text::numeric, $6::text::numeric, $7::text::numeric, $8)`,
-		first, m.RetiredAt, m.Transactions, m.Transfers, m.TransferMinor, m.Digest, m.CarriedDigest, m.QuietFrom.Time()); err != nil {
+		m.Month.Time(), m.RetiredAt, m.Transactions, m.Transfers, m.TransferMinor, m.Digest, m.CarriedDigest, m.QuietFrom.Time()); err != nil {
 		return fmt.Errorf("store the month: %w", err)
 	}
 	return nil

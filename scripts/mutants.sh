@@ -263,6 +263,8 @@ mutant 'whatever is told to be an approved refund is excused' TestRetireMonth \
   switch/verify.go 's/ AND f\.business_date < ` + ledger\.QuietFromSQL + `)/)/'
 mutant 'contras of what has left are held against it' TestRetireMonth \
   switch/verify.go 's/(c\.subject_date >= ` + ledger\.KeptFromSQL + ` OR c\.last_date >= ` + ledger\.QuietFromSQL + `)/true/'
+mutant 'a contra that moved nothing is held against what has left' TestRetireMonth \
+  switch/verify.go 's/ FILTER (WHERE c\.captured <> 0 OR c\.refunded <> 0) AS last_date,/ AS last_date,/'
 mutant 'new contras of what has left are not held against it' TestRetireMonth \
   switch/verify.go 's/ OR c\.last_date >= ` + ledger\.QuietFromSQL + `)/)/'
 mutant 'a batch is held against transactions that have left' TestRetireMonth \
@@ -286,11 +288,15 @@ mutant 'what was reversed, completed or paid back lately leaves' TestRetireWaits
 mutant 'refunds that were approved lately leave' TestRetireWaitsForWhatSpeaksOfIt \
   switch/retire_plan.go 's/WHERE v\.state = 2 AND t\.posted_date/WHERE false AND t.posted_date/'
 mutant 'units of work wait behind who uses the tables for long' TestRetireBesideSales \
-  switch/retire.go 's/detachTry = 100 \* time\.Millisecond/detachTry = time.Minute/' \
-  switch/retire.go 's/^		if inTheWay == "" {$/		if inTheWay != "nobody" {/'
+  switch/retire_detach.go 's/detachTry = 100 \* time\.Millisecond/detachTry = time.Minute/' \
+  switch/retire_detach.go 's/^		if inTheWay == "" {$/		if inTheWay != "nobody" {/'
 mutant 'units of work wait for the audit log' TestRetireBesideSales \
-  switch/retire.go 's/^				_, err := try\.Exec(ctx, statements\.String())$/				_, err := entry.At, error(nil)/' \
-  switch/retire.go 's/^				if _, err := appendAudit(ctx, try/				if _, err := try.Exec(ctx, statements.String()+"SET LOCAL lock_timeout = 0"); err != nil { return err }\n&/'
+  switch/retire_detach.go 's/^	if _, err := appendAudit(ctx, tx, l\.entries); err != nil {$/	if _, err := tx.Exec(ctx, l.away+"SET LOCAL lock_timeout = 0"); err != nil {\n		return err\n	}\n&/' \
+  switch/retire_detach.go 's/^	if _, err := tx\.Exec(ctx, l\.away); err != nil {$/	if err := ctx.Err(); err != nil {/'
+mutant 'what came while it waited is lost' TestRetireMeetsALateReversal \
+  switch/retire_detach.go 's/^	if _, err := planned(ctx, tx, l\.months); err != nil {$/	if err := ctx.Err(); err != nil {/'
+mutant 'months leave without the next that they speak of' TestRetireMonthsTogether \
+  switch/retire_plan.go 's/ AND original_date >= \$1 AND state <> 1)/ AND false)/'
 mutant 'a verification looks first and locks then' TestVerifyWhileAMonthLeaves \
   switch/verify_run.go '/^		"LOCK TABLE ONLY transactions/d'
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"meridian/internal/postgres"
 	"meridian/ledger"
 )
 
@@ -29,19 +28,6 @@ type RetiredMonth struct {
 	Tables []string `json:"tables"`
 }
 
-const (
-	// detachTry is how long a try to detach waits for what others do with the tables, and
-	// everybody else behind it: less than Postgres waits before it looks for deadlocks.
-	detachTry = 100 * time.Millisecond
-	// detachLook tells who reads for long from who does not.
-	detachLook = time.Second
-	// detachPatience is longer than hosts' own verifications take, which read everything.
-	detachPatience = 20 * time.Minute
-	// detachIdle is how long Postgres keeps the locks of a command that does not come
-	// back to commit.
-	detachIdle = 2 * time.Second
-)
-
 // monthRetired is what happened, in the audit log.
 const monthRetired = "month_retired"
 
@@ -55,58 +41,79 @@ func retiredDetail(r *RetiredMonth) string {
 		r.Transactions, r.Transfers, r.TransferMinor, r.Digest, r.CarriedDigest, r.QuietFrom, strings.Join(r.Tables, " and "))
 }
 
-// RetireMonth takes a month out, in one transaction. The plan has found nothing in its way, and
+// RetireMonths takes months out, in one transaction: as a rule one, and several where
+// transactions of one speak of later ones in the next. The plan has found nothing in their way, and
 // that is looked at again. The login owns the schema. now is an instant of the business clock.
-func RetireMonth(ctx context.Context, db ledger.TxBeginner, first ledger.Date, now time.Time, c PolicyChange) (*RetiredMonth, error) {
-	m := monthOf(first)
-	var retired *RetiredMonth
+func RetireMonths(ctx context.Context, db ledger.TxBeginner, first []ledger.Date, now time.Time, c PolicyChange) ([]*RetiredMonth, error) {
+	months := make([]month, 0, len(first))
+	for _, d := range first {
+		months = append(months, monthOf(d))
+	}
+	var retired []*RetiredMonth
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) (err error) {
-		retired, err = retireMonth(ctx, tx, m, now, c)
+		retired, err = retireMonths(ctx, tx, months, now, c)
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("retire %s: %w", m, err)
+		return nil, fmt.Errorf("retire %s: %w", months[len(months)-1], err)
 	}
 	return retired, nil
 }
 
-func retireMonth(ctx context.Context, tx pgx.Tx, m month, now time.Time, c PolicyChange) (*RetiredMonth, error) {
-	// One at a time.
+func retireMonths(ctx context.Context, tx pgx.Tx, months []month, now time.Time, c PolicyChange) ([]*RetiredMonth, error) {
+	// One command at a time.
 	if _, err := tx.Exec(ctx, `LOCK TABLE retired_months IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 		return nil, fmt.Errorf("lock: %w", err)
 	}
-	plan, err := PlanRetirement(ctx, tx, m.last.AddDays(1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(plan.Obstacles) > 0:
-		return nil, errors.New(plan.Obstacles[0])
-	case len(plan.Months) != 1 || plan.Months[0] != m.first:
-		return nil, errors.New("it is not the oldest month that is there")
+	// As verifications do: sales want the other processors.
+	if _, err := tx.Exec(ctx, `SET LOCAL max_parallel_workers_per_gather = 0`); err != nil {
+		return nil, fmt.Errorf("prepare: %w", err)
 	}
-	r := &RetiredMonth{RetiredMonth: ledger.RetiredMonth{Month: m.first, QuietFrom: plan.QuietFrom}}
-	parents := []string{"transactions", "transfers"}
-	if r.Tables, err = partitionsOf(ctx, tx, m, parents); err != nil {
+	plan, err := planned(ctx, tx, months)
+	if err != nil {
 		return nil, err
 	}
 	// Batches that end after it are whole in the ledger; those that have ended, by a clock that
 	// may be ahead of this one, are not.
-	if err := tx.QueryRow(ctx, `SELECT greatest($1, (SELECT max(closed_at) FROM batches))`, now.Truncate(time.Microsecond)).
-		Scan(&r.RetiredAt); err != nil {
+	var at time.Time
+	if err := tx.QueryRow(ctx, `SELECT greatest($1, (SELECT max(closed_at) FROM batches))`, now.Truncate(time.Microsecond)).Scan(&at); err != nil {
 		return nil, fmt.Errorf("look for the last batch that ended: %w", err)
 	}
-	if err := tx.QueryRow(ctx, `SELECT count(*) FROM transactions WHERE business_date BETWEEN $1 AND $2`,
-		m.first.Time(), m.last.Time()).Scan(&r.Transactions); err != nil {
-		return nil, fmt.Errorf("count: %w", err)
+	retired := make([]*RetiredMonth, 0, len(months))
+	entries := make([]AuditEntry, 0, len(months))
+	for _, m := range months {
+		r := &RetiredMonth{RetiredMonth: ledger.RetiredMonth{Month: m.first, RetiredAt: at, QuietFrom: plan.QuietFrom}}
+		if r.Tables, err = partitionsOf(ctx, tx, m, []string{"transactions", "transfers"}); err != nil {
+			return nil, err
+		}
+		if err := tx.QueryRow(ctx, `SELECT count(*) FROM transactions WHERE business_date BETWEEN $1 AND $2`,
+			m.first.Time(), m.last.Time()).Scan(&r.Transactions); err != nil {
+			return nil, fmt.Errorf("count: %w", err)
+		}
+		// All of its windows are closed, so its transfers are what they will be.
+		if err := ledger.CarryForward(ctx, tx, &r.RetiredMonth); err != nil {
+			return nil, err
+		}
+		retired = append(retired, r)
+		entries = append(entries, AuditEntry{At: at, Kind: monthRetired, Subject: m.String(), Detail: retiredDetail(r) + byWhom(c.Who, c.Why)})
 	}
-	if err := ledger.CarryForward(ctx, tx, &r.RetiredMonth); err != nil {
+	return retired, newLeaving(months, retired, entries).detach(ctx, tx)
+}
+
+// planned looks whether these are the oldest months, and nothing is in their way.
+func planned(ctx context.Context, tx pgx.Tx, months []month) (*RetirementPlan, error) {
+	plan, err := PlanRetirement(ctx, tx, months[len(months)-1].last.AddDays(1))
+	switch {
+	case err != nil:
 		return nil, err
+	case plan.Split:
+		return nil, errors.New("transactions of it speak of later ones in the next month: they leave together")
+	case len(plan.Obstacles) > 0:
+		return nil, errors.New(plan.Obstacles[0])
+	case len(plan.Months) != len(months) || plan.Months[0] != months[0].first:
+		return nil, errors.New("it is not the oldest month that is there")
 	}
-	entry := AuditEntry{At: r.RetiredAt, Kind: monthRetired, Subject: m.String(), Detail: retiredDetail(r) + byWhom(c.Who, c.Why)}
-	if err := detach(ctx, tx, r.Tables, entry); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return plan, nil
 }
 
 // partitionsOf the parents for a month: both, unless somebody has taken one away.
@@ -123,97 +130,6 @@ func partitionsOf(ctx context.Context, tx pgx.Tx, m month, parents []string) ([]
 		return nil, fmt.Errorf("look for partitions: %w", err)
 	}
 	return list, nil
-}
-
-// detach the partitions, when nobody who reads or writes for long is in the way, and append
-// to the audit log, for which somebody may have to be waited for, too.
-func detach(ctx context.Context, tx pgx.Tx, tables []string, entry AuditEntry) error {
-	var statements strings.Builder
-	fmt.Fprintf(&statements, "SET LOCAL idle_in_transaction_session_timeout = %d;", detachIdle.Milliseconds())
-	for _, table := range tables { // transactions before transfers, as units of work come to them
-		parent, _, _ := strings.Cut(table, "_")
-		fmt.Fprintf(&statements, "ALTER TABLE %s DETACH PARTITION %s;", parent, table)
-	}
-	until := time.Now().Add(detachPatience)
-	for {
-		inTheWay, err := longUser(ctx, tx, tables)
-		if err != nil {
-			return err
-		}
-		if inTheWay == "" {
-			err = pgx.BeginFunc(ctx, tx, func(try pgx.Tx) error {
-				if _, err := try.Exec(ctx, fmt.Sprintf("SET LOCAL lock_timeout = %d", detachTry.Milliseconds())); err != nil {
-					return err //nolint:wrapcheck // wrapped below
-				}
-				if _, err := appendAudit(ctx, try, []AuditEntry{entry}); err != nil {
-					return err
-				}
-				// Last, and in one message: from here on to the commit everybody waits.
-				_, err := try.Exec(ctx, statements.String())
-				return err //nolint:wrapcheck // wrapped below
-			})
-			if err == nil {
-				return nil
-			}
-			if !postgres.LockNotWon(err) {
-				return fmt.Errorf("detach: %w", err)
-			}
-			inTheWay = "many who use them for a moment each"
-		}
-		if time.Now().After(until) {
-			return fmt.Errorf("its tables were in use for %s: %s", detachPatience, inTheWay)
-		}
-	}
-}
-
-// longUser says who keeps locks on the tables for longer than a moment, such as a
-// verification or a dump; empty: nobody. Waiting for them in the locks' queues would have every
-// unit of work wait behind.
-func longUser(ctx context.Context, tx pgx.Tx, tables []string) (string, error) {
-	before, err := usersOf(ctx, tx, tables)
-	if err != nil {
-		return "", err
-	}
-	select {
-	case <-ctx.Done():
-		return "", ctx.Err()
-	case <-time.After(detachLook):
-	}
-	after, err := usersOf(ctx, tx, tables)
-	if err != nil {
-		return "", err
-	}
-	for transaction, who := range after {
-		if _, still := before[transaction]; still {
-			return who, nil
-		}
-	}
-	return "", nil
-}
-
-// usersOf the tables, their partitions and their parents, by transaction. Every login may
-// see that of all others, where it may not see since when they are at it.
-func usersOf(ctx context.Context, tx pgx.Tx, tables []string) (map[string]string, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT DISTINCT l.virtualtransaction, format('process %s (%s)', l.pid, coalesce(nullif(a.application_name, ''), a.backend_type, 'unknown'))
-		FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
-		WHERE l.granted AND l.locktype = 'relation' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-			AND l.pid <> pg_backend_pid() AND l.relation IN (
-				SELECT p.relid::oid FROM unnest($1::text[]) AS t(name), pg_partition_tree(t.name::regclass) AS p
-				UNION ALL SELECT 'transactions'::regclass::oid UNION ALL SELECT 'transfers'::regclass::oid)`, tables)
-	if err != nil {
-		return nil, fmt.Errorf("look for who uses the tables: %w", err)
-	}
-	users := map[string]string{}
-	var transaction, who string
-	_, err = pgx.ForEachRow(rows, []any{&transaction, &who}, func() error {
-		users[transaction] = who
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for who uses the tables: %w", err)
-	}
-	return users, nil
 }
 
 // keyPages of the table of keys are looked through for each commit: some megabytes.

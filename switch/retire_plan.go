@@ -29,6 +29,9 @@ type RetirementPlan struct {
 	// Obstacles are why they cannot all leave: what is still under way in them, or may be
 	// spoken of.
 	Obstacles []string `json:"obstacles"`
+	// Split: transactions in these months speak of later ones behind them, because clocks of hosts
+	// differed at a cutoff. They leave with those.
+	Split bool `json:"-"`
 	// QuietFrom is the business date from which on nothing speaks of them, without obstacles.
 	QuietFrom ledger.Date `json:"-"`
 }
@@ -75,6 +78,9 @@ func PlanRetirement(ctx context.Context, db ledger.Querier, before ledger.Date) 
 		}
 		plan.Obstacles = append(plan.Obstacles, found...)
 	}
+	if err := db.QueryRow(ctx, splitSQL, before.Time()).Scan(&plan.Split); err != nil {
+		return nil, fmt.Errorf("look for what speaks of later months: %w", err)
+	}
 	var quiet *time.Time
 	if err := db.QueryRow(ctx, `SELECT `+quietSQL).Scan(&quiet); err != nil {
 		return nil, fmt.Errorf("look for the open business date: %w", err)
@@ -86,6 +92,23 @@ func PlanRetirement(ctx context.Context, db ledger.Querier, before ledger.Date) 
 	plan.QuietFrom = ledger.DateOf(*quiet)
 	return plan, nil
 }
+
+// LeaveTogether is how many of these months, the oldest of a plan, have to leave in one
+// transaction, because transactions of one speak of later ones in the next.
+func LeaveTogether(ctx context.Context, db ledger.Querier, months []ledger.Date) (int, error) {
+	for i, m := range months {
+		split := false
+		if err := db.QueryRow(ctx, splitSQL, monthOf(m).last.AddDays(1).Time()).Scan(&split); err != nil {
+			return 0, fmt.Errorf("look for what speaks of later months: %w", err)
+		}
+		if !split {
+			return i + 1, nil
+		}
+	}
+	return 0, fmt.Errorf("transactions of %s speak of later ones in the next month: retire that, too", monthOf(months[len(months)-1]))
+}
+
+const splitSQL = `SELECT EXISTS (SELECT FROM transactions WHERE business_date < $1 AND original_date >= $1 AND state <> 1)`
 
 // obstacles to having nothing before $1 in the ledger, each told in a text.
 var obstacles = []string{
@@ -124,9 +147,10 @@ var obstacles = []string{
 		count(*), max(moved_on), max(moved_on) + ` + retireMargin + ` + 1)
 	FROM (
 		SELECT t.business_date AS moved_on FROM transactions t
-		LEFT JOIN transactions o ON o.bucket = t.bucket AND o.business_date = t.original_date AND o.transaction_id = t.original_id
-		LEFT JOIN transactions p ON p.bucket = o.bucket AND p.business_date = o.original_date AND p.transaction_id = o.original_id
-		WHERE t.business_date >= greatest($1, ` + quietSQL + `) AND t.state <> 1 AND (t.original_date < $1 OR o.original_date < $1 OR p.original_date < $1)
+		LEFT JOIN transactions o ON t.kind IN (5, 8) AND o.bucket = t.bucket AND o.business_date = t.original_date AND o.transaction_id = t.original_id
+		LEFT JOIN transactions p ON o.kind IN (5, 8) AND p.bucket = o.bucket AND p.business_date = o.original_date AND p.transaction_id = o.original_id
+		WHERE t.business_date >= greatest($1, ` + quietSQL + `) AND t.state <> 1 AND t.original_id IS NOT NULL
+			AND (t.original_date < $1 OR o.original_date < $1 OR p.original_date < $1)
 		UNION ALL
 		SELECT t.posted_date FROM reviews v
 		JOIN transactions t ON t.bucket = v.bucket AND t.business_date = v.business_date AND t.transaction_id = v.review_id

@@ -2,6 +2,7 @@ package switching_test
 
 import (
 	"context"
+	"maps"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,7 +35,11 @@ func (w *world) settleBatch(tid string) {
 }
 
 func (w *world) retire(month ledger.Date) (*switching.RetiredMonth, error) {
-	return switching.RetireMonth(context.Background(), w.owner(), month, w.clock.Now(), switching.PolicyChange{Who: "Ann", Why: "old"})
+	list, err := switching.RetireMonths(context.Background(), w.owner(), []ledger.Date{month}, w.clock.Now(), switching.PolicyChange{Who: "Ann", Why: "old"})
+	if err != nil {
+		return nil, err
+	}
+	return list[0], nil
 }
 
 func (w *world) positions() map[string]ledger.Position {
@@ -74,7 +79,7 @@ func TestRetireMonth(t *testing.T) {
 	waits := w.do(switching.UnderReview, w.request(switching.KindRefund, 60_00, of(sale)))
 	w.until(2026, 4, 2)
 	w.must(switching.DecideReview(ctx, w.pool, w.clock.Now(), switching.ReviewDecision{RRN: waits.RRN, Approve: true, Who: "Ann", Why: "seen"}))
-	w.do(switching.Approved, w.request(switching.KindRefund, 10_00, of(sale)))
+	late := w.do(switching.Approved, w.request(switching.KindRefund, 10_00, of(sale)))
 	back := w.request(switching.KindRefund, 5_00, of(sale))
 	w.do(switching.Approved, back)
 	w.do(switching.Approved, w.request(switching.KindReversal, 5_00, stan(back.STAN)))
@@ -118,6 +123,9 @@ func TestRetireMonth(t *testing.T) {
 	if _, err := w.retire(march); err == nil {
 		t.Error("March is retired twice")
 	}
+
+	// What speaks of it by way of a refund that is still there moves nothing.
+	w.do(switching.NoAction, w.request(switching.KindReversal, 10_00, of(late)))
 
 	// Its keys are there until they are removed, and nobody trips over them.
 	again := *first
@@ -348,6 +356,79 @@ func TestRetireWaitsForWhatSpeaksOfIt(t *testing.T) {
 	}
 }
 
+// A late reversal that comes while a month waits to leave keeps it.
+func TestRetireMeetsALateReversal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := context.Background()
+	w.policy("refund_window_days = 10")
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 1_00))
+	w.settleBatch(till)
+	w.until(2026, 6, 10)
+	reader, err := w.owner().Begin(ctx)
+	w.must(err)
+	_, err = reader.Exec(ctx, `SELECT count(*) FROM transactions`)
+	w.must(err)
+	retired := make(chan error)
+	go func() {
+		_, err := w.retire(march)
+		retired <- err
+	}()
+	for carried := 0; carried == 0; { // it is through with its own reading, and waits
+		w.must(reader.QueryRow(ctx, `SELECT count(*) FROM pg_locks WHERE relation = 'carried_positions'::regclass AND mode = 'RowExclusiveLock'`).Scan(&carried))
+	}
+	time.Sleep(100 * time.Millisecond)
+	if got := w.ask(w.request(switching.KindReversal, 1_00, of(sale))); got.Reason != switching.Approved {
+		t.Errorf("a late reversal answered %s", got.Reason)
+	}
+	w.must(reader.Rollback(ctx))
+	if err := <-retired; err == nil || !strings.Contains(err.Error(), "spoke of it lately, the last on 2026-06-10") {
+		t.Errorf("retired: %v", err)
+	}
+	w.verify()
+	w.until(2026, 7, 12)
+	_, err = w.retire(march)
+	w.must(err)
+	w.verify()
+}
+
+// Months of which one speaks of the next leave together: a host's clock was behind another's
+// at the cutoff.
+func TestRetireMonthsTogether(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx := context.Background()
+	w.policy("refund_window_days = 10, hold_days = 20")
+	w.until(2026, 3, 31)
+	cutoff := time.Date(2026, 3, 31, 15, 0, 0, 0, time.UTC)
+	w.clock.set(cutoff.Add(time.Second))
+	hold := w.do(switching.Approved, w.request(switching.KindAuthorization, 100_00))
+	w.clock.set(cutoff.Add(-time.Second))
+	w.do(switching.Approved, w.request(switching.KindCompletion, 50_00, of(hold)))
+	w.clock.set(cutoff.Add(time.Minute))
+	w.settleBatch(till)
+	w.until(2026, 7, 12)
+	if n, err := switching.LeaveTogether(ctx, w.pool, []ledger.Date{march, april, may}); err != nil || n != 2 {
+		t.Errorf("%d months leave together, %v", n, err)
+	}
+	if _, err := switching.LeaveTogether(ctx, w.pool, []ledger.Date{march}); err == nil || !strings.Contains(err.Error(), "retire that, too") {
+		t.Error(err)
+	}
+	if _, err := w.retire(march); err == nil || !strings.Contains(err.Error(), "they leave together") {
+		t.Errorf("March alone: %v", err)
+	}
+	before := w.positions()
+	list, err := switching.RetireMonths(ctx, w.owner(), []ledger.Date{march, april}, w.clock.Now(), switching.PolicyChange{Who: "Ann", Why: "old"})
+	w.must(err)
+	if len(list) != 2 || list[0].Transactions != 1 || list[1].Transactions != 1 {
+		t.Errorf("retired %+v", list)
+	}
+	w.verify()
+	if after := w.positions(); !maps.Equal(before, after) {
+		t.Errorf("positions %+v, they were %+v", after, before)
+	}
+}
+
 // Without refunds a month has its margin, too.
 func TestRetireWithoutRefunds(t *testing.T) {
 	t.Parallel()
@@ -364,7 +445,7 @@ func TestRetireWithoutRefunds(t *testing.T) {
 	w.settleBatch(till)
 	w.until(2026, 5, 2)
 	// By a clock that is behind the one by which the batch ended.
-	_, err := switching.RetireMonth(t.Context(), w.owner(), march, w.clock.Now().AddDate(0, -3, 0), switching.PolicyChange{Who: "Ann", Why: "old"})
+	_, err := switching.RetireMonths(t.Context(), w.owner(), []ledger.Date{march}, w.clock.Now().AddDate(0, -3, 0), switching.PolicyChange{Who: "Ann", Why: "old"})
 	w.must(err)
 	w.verify()
 }
@@ -416,7 +497,7 @@ func TestVerifyWhileAMonthLeaves(t *testing.T) {
 	for waiting := 0; waiting == 0; {
 		w.must(tx.QueryRow(ctx, `SELECT count(*) FROM pg_locks WHERE relation = 'transactions'::regclass AND NOT granted`).Scan(&waiting))
 	}
-	_, err = switching.RetireMonth(ctx, tx, march, w.clock.Now(), switching.PolicyChange{Who: "Ann", Why: "old"})
+	_, err = switching.RetireMonths(ctx, tx, []ledger.Date{march}, w.clock.Now(), switching.PolicyChange{Who: "Ann", Why: "old"})
 	w.must(err)
 	w.must(tx.Commit(ctx))
 	o := <-verified

@@ -114,7 +114,7 @@ var checks = []ledger.Check{
 		contras AS ( -- voids, refunds, reversals and adjustments by their purchase; reversals of the others by that one's
 			SELECT c.bucket, CASE WHEN o.kind IN (5, 6, 17) THEN o.original_id ELSE c.original_id END AS subject,
 				max(CASE WHEN o.kind IN (5, 6, 17) THEN o.original_date ELSE c.original_date END) AS subject_date,
-				max(c.business_date) AS last_date,
+				max(c.business_date) FILTER (WHERE c.captured <> 0 OR c.refunded <> 0) AS last_date,
 				sum(CASE WHEN o.kind = 6 THEN c.captured - c.refunded ELSE c.captured END) AS captured,
 				sum(CASE WHEN c.kind = 6 OR o.kind = 6 THEN c.refunded ELSE 0 END) AS refunded,
 				count(*) FILTER (WHERE c.kind = 6 AND c.state IN (2, 8)) AS refunds

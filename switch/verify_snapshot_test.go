@@ -18,7 +18,7 @@ func TestVerificationSharesItsSnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
-	if _, err := pool.Exec(t.Context(), `CREATE TABLE rows (n integer)`); err != nil {
+	if _, err := pool.Exec(t.Context(), `CREATE TABLE rows (n integer); CREATE TABLE transactions (); CREATE TABLE transfers ()`); err != nil {
 		t.Fatal(err)
 	}
 	err = inSnapshot(t.Context(), pool, func(tx pgx.Tx) error {

@@ -20,8 +20,10 @@ type ledgerWatch struct {
 	// timeout of a part.
 	timeout time.Duration
 	// rests is how many times as long as a part took nothing is verified after it. The first
-	// round has none: a restore that lost something shows at once.
+	// whole round has none: a restore that lost something shows at once.
 	rests int
+	// found at the last look of each part.
+	found map[string]int
 }
 
 const (
@@ -38,7 +40,7 @@ const (
 
 func newLedgerWatch(reg prometheus.Registerer) *ledgerWatch {
 	w := &ledgerWatch{
-		timeout: verifyTimeout,
+		timeout: verifyTimeout, found: map[string]int{},
 		imbalance: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "meridian_ledger_imbalance_minor_units",
 			Help: "Debits less credits over all accounts, by currency, at the last verification: cards as their balances are kept, " +
@@ -46,7 +48,7 @@ func newLedgerWatch(reg prometheus.Registerer) *ledgerWatch {
 		}, []string{"currency"}),
 		findings: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "meridian_ledger_findings",
-			Help: "Rows that the last verification found to be off, or the one under way so far: run meridian ledger verify for their names.",
+			Help: "Rows that were found to be off when each check last looked: run meridian ledger verify for their names.",
 		}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "meridian_ledger_verification_failures_total",
@@ -88,11 +90,13 @@ func (s *Switch) watchLedger(ctx context.Context, w *ledgerWatch) {
 			return
 		case <-timer.C:
 		}
-		took := s.verifyOnce(ctx, w)
+		took, whole := s.verifyOnce(ctx, w)
 		pause := s.opts.VerifyEvery
 		if w.rests == 0 {
+			pause = max(pause, (verifyShare-1)*took)
+		}
+		if whole {
 			w.rests = verifyShare - 1
-			pause = max(pause, time.Duration(w.rests)*took)
 		}
 		timer.Reset(pause)
 	}

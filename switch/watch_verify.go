@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
-	"meridian/internal/postgres"
 	"meridian/ledger"
 )
 
@@ -36,10 +36,11 @@ func (s *Switch) verificationParts(w *ledgerWatch) []verificationPart {
 var errTooLong = errors.New("took too long")
 
 // verifyOnce goes through all parts of a verification, with rests between them, and shows
-// what they find as soon as they do. A part that takes or waits too long does not keep the others from
-// being looked at; whatever else fails ends it. It returns how long the parts took.
-func (s *Switch) verifyOnce(ctx context.Context, w *ledgerWatch) (took time.Duration) {
-	found, whole := 0, true
+// what they find as soon as they do. A part that the database does not end, or that takes too long,
+// does not keep the others from being looked at; without a database there is nothing to look at. It
+// returns how long the parts took, and whether all were looked at.
+func (s *Switch) verifyOnce(ctx context.Context, w *ledgerWatch) (took time.Duration, whole bool) {
+	whole = true
 	for _, part := range s.verificationParts(w) {
 		began := time.Now()
 		findings, err := s.verifyPart(ctx, w, part)
@@ -47,31 +48,39 @@ func (s *Switch) verifyOnce(ctx context.Context, w *ledgerWatch) (took time.Dura
 		took += spent
 		switch {
 		case ctx.Err() != nil:
-			return took
+			return took, false
 		case err != nil:
 			whole = false
 			w.failures.Inc()
 			s.log.Warn("cannot verify the ledger; trying again later", "part", part.name, "error", err)
-			if !errors.Is(err, errTooLong) && !postgres.LockNotWon(err) {
-				return took
+			if _, told := errors.AsType[*pgconn.PgError](err); !told && !errors.Is(err, errTooLong) {
+				return took, false
 			}
+		default:
+			w.show(part.name, len(findings))
 		}
 		for _, f := range findings {
 			s.log.Error("the ledger is off", "check", f.Check, "subject", f.Subject, "detail", f.Detail)
 		}
-		if found += len(findings); found > 0 {
-			w.findings.Set(float64(found))
-		}
 		if rest(ctx, time.Duration(w.rests)*spent) != nil {
-			return took
+			return took, false
 		}
 	}
 	if whole {
-		w.findings.Set(float64(found))
 		w.took.Set(took.Seconds())
 		w.verified.Set(float64(time.Now().UnixMilli()) / 1000)
 	}
-	return took
+	return took, whole
+}
+
+// show how many rows a part has found.
+func (w *ledgerWatch) show(part string, findings int) {
+	w.found[part] = findings
+	sum := 0
+	for _, n := range w.found {
+		sum += n
+	}
+	w.findings.Set(float64(sum))
 }
 
 func (s *Switch) verifyPart(ctx context.Context, w *ledgerWatch, part verificationPart) (findings []ledger.Finding, err error) {

@@ -113,12 +113,17 @@ func (d *databaseFlags) retire(ctx context.Context, pool *pgxpool.Pool, r *retir
 			return err
 		}
 	}
-	for _, m := range plan.Months {
-		month, err := switching.RetireMonth(ctx, pool, m, at.now, switching.PolicyChange{Who: why.by, Why: why.reason})
+	for left := plan.Months; len(left) > 0; {
+		n, err := switching.LeaveTogether(ctx, pool, left)
 		if err != nil {
 			return err
 		}
-		r.Retired = append(r.Retired, month)
+		months, err := switching.RetireMonths(ctx, pool, left[:n], at.now, switching.PolicyChange{Who: why.by, Why: why.reason})
+		if err != nil {
+			return err
+		}
+		r.Retired = append(r.Retired, months...)
+		left = left[n:]
 	}
 	if r.KeysRemoved, err = switching.RemoveRetiredKeys(ctx, pool); err != nil {
 		return err
