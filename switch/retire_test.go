@@ -168,6 +168,7 @@ func TestRetireMonth(t *testing.T) {
 	// left; and what they excuse is old.
 	const refund = `INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor)
 		SELECT bucket, '2026-07-04', review_id, 1, 10, 1, 156, (18::bigint << 48) + 1, (16::bigint << 48) + 1, 999900 FROM reviews`
+	ofLast := "rrn = " + strconv.FormatInt(last.RRN, 10)
 	const sealed, figures = "what was carried forward is as it was sealed", "months that left are in the audit log"
 	for _, c := range []struct{ check, fault string }{
 		{"card balances equal the replay", `UPDATE carried_positions SET debits_posted_minor = debits_posted_minor + 1 WHERE account = (16::bigint << 48) + 1`},
@@ -187,7 +188,7 @@ func TestRetireMonth(t *testing.T) {
 		{"transactions that have left are not in the ledger", `UPDATE retired_months SET month = '2026-07-01' WHERE month = '2026-04-01'`},
 		{"every transfer has its cause", refund},
 		{"what stands equals what was moved", `UPDATE transactions SET asked = 6, kind = 6, original_date = '2026-03-10', original_id = gen_random_uuid()
-			WHERE rrn = ` + strconv.FormatInt(last.RRN, 10) + `; UPDATE transfers SET kind = 10 WHERE business_date >= '2026-07-01' AND kind = 2`},
+			WHERE ` + ofLast + `; UPDATE transfers SET kind = 10 WHERE journal_id = (SELECT transaction_id FROM transactions WHERE ` + ofLast + `)`},
 	} {
 		if !w.findsWith(c.fault, c.check) {
 			t.Errorf("%s is not found by %q", c.fault, c.check)
