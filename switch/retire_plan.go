@@ -3,6 +3,7 @@ package switching
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,10 +40,12 @@ type RetirementPlan struct {
 // retireMargin is for how many days before the open business date nothing may have spoken of a
 // month that leaves. What came before can be settled, repeated and reversed as ever until then,
 // and the dates on which it moved money are sealed.
-const retireMargin = "31"
+const retireMargin = 31
+
+var marginText = strconv.Itoa(retireMargin)
 
 // quietSQL is the date from which on nothing may have spoken of a month.
-const quietSQL = `(SELECT min(business_date) - ` + retireMargin + ` FROM windows WHERE state = 1)`
+var quietSQL = `(SELECT min(business_date) - ` + marginText + ` FROM windows WHERE state = 1)`
 
 // PlanRetirement looks at the months before a date, the first of a month.
 func PlanRetirement(ctx context.Context, db ledger.Querier, before ledger.Date) (*RetirementPlan, error) {
@@ -116,10 +119,10 @@ var obstacles = []string{
 	FROM windows w JOIN calendars c USING (calendar_id)
 	WHERE w.business_date < $1 AND w.state <> 3 ORDER BY w.business_date, c.name, w.bucket LIMIT 1`,
 
-	`SELECT format('its last day is not long enough ago: it can be retired from %s on', $1::date + ` + retireMargin + `) WHERE $1::date > ` + quietSQL,
+	`SELECT format('its last day is not long enough ago: it can be retired from %s on', $1::date + ` + marginText + `) WHERE $1::date > ` + quietSQL,
 
 	`SELECT format('policy %s lets refunds of it come for %s days, and their reversals after that: it can be retired from %s on',
-		p.name, p.refund_window_days, $1::date + p.refund_window_days + ` + retireMargin + `)
+		p.name, p.refund_window_days, $1::date + p.refund_window_days + ` + marginText + `)
 	FROM policies p
 	WHERE p.allow_refund AND EXISTS (SELECT FROM merchants m WHERE m.policy_id = p.policy_id) AND $1::date + p.refund_window_days > ` + quietSQL + `
 	ORDER BY p.refund_window_days DESC LIMIT 1`,
@@ -144,7 +147,7 @@ var obstacles = []string{
 	// What speaks of it may be undone for as long as its own business date is open, and what was
 	// paid back of it is settled at the close. An original is followed as deep as a decision does.
 	`SELECT format('%s transactions spoke of it lately, the last on %s: it can be retired from %s on',
-		count(*), max(moved_on), max(moved_on) + ` + retireMargin + ` + 1)
+		count(*), max(moved_on), max(moved_on) + ` + marginText + ` + 1)
 	FROM (
 		SELECT t.business_date AS moved_on FROM transactions t
 		LEFT JOIN transactions o ON t.kind IN (5, 8) AND o.bucket = t.bucket AND o.business_date = t.original_date AND o.transaction_id = t.original_id
