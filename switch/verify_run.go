@@ -68,7 +68,7 @@ const verifyMemoryMB = 256
 // millions of journals gain nothing by them.
 //
 // The locks come before the first statement that takes the snapshot. Otherwise it could be
-// of a moment before a month leaves ([RetireMonth]) and meet the tables as they are after it.
+// of a moment before a month leaves ([RetireMonths]) and meet the tables as they are after it.
 func prepareVerification(ctx context.Context, tx pgx.Tx, connections int) error {
 	for _, setting := range []string{
 		"LOCK TABLE ONLY transactions, ONLY transfers IN ACCESS SHARE MODE",
