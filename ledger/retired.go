@@ -93,13 +93,16 @@ func RetireMonth(ctx context.Context, tx pgx.Tx, m *RetiredMonth) error {
 // carriedChecks hold what was carried forward against its seal and what is kept of it
 // elsewhere: a merchant's last statement before the first date that is in the ledger.
 func carriedChecks() []Check {
-	return []Check{{"what was carried forward is as it was sealed", `
+	return []Check{
+		{"what was carried forward is as it was sealed", `
 		WITH carried AS (SELECT coalesce(sum(` + carriedDigestSQL + `), 0) AS digest FROM carried_positions),
 		sealed AS (SELECT coalesce((SELECT carried_digest FROM retired_months ORDER BY month DESC LIMIT 1), 0) AS digest)
 		SELECT 'positions', 'sealed ' || sealed.digest || ', now ' || carried.digest
-		FROM carried, sealed WHERE sealed.digest <> carried.digest`}, {"what has left is not in the ledger", `
+		FROM carried, sealed WHERE sealed.digest <> carried.digest`},
+		{"what has left is not in the ledger", `
 		SELECT 'journal ' || journal_id, 'transfers on ' || business_date || ', and everything before ' || ` + KeptFromSQL + ` || ' has left'
-		FROM transfers WHERE business_date < ` + KeptFromSQL}, {"what was carried forward equals the statements", fmt.Sprintf(`
+		FROM transfers WHERE business_date < ` + KeptFromSQL},
+		{"what was carried forward equals the statements", fmt.Sprintf(`
 		WITH carried AS (
 			SELECT bucket, (account & %[1]d)::integer AS merchant_id, currency,
 				coalesce(sum(credits_posted_minor - debits_posted_minor) FILTER (WHERE (account >> %[2]d) = %[3]d), 0) AS pending,
@@ -119,5 +122,6 @@ func carriedChecks() []Check {
 		WHERE coalesce(c.pending, 0) <> 0 OR coalesce(c.payable, 0) <> coalesce(s.closing_payable_minor, 0)
 			OR coalesce(c.receivable, 0) <> coalesce(s.closing_receivable_minor, 0)
 			OR coalesce(c.reserve, 0) <> coalesce(s.closing_reserve_minor, 0)`,
-		int64(1)<<ownerBits-1, ownerBits, RoleMerchantPending, RoleMerchantPayable, RoleMerchantReceivable, RoleMerchantReserve, KeptFromSQL)}}
+			int64(1)<<ownerBits-1, ownerBits, RoleMerchantPending, RoleMerchantPayable, RoleMerchantReceivable, RoleMerchantReserve, KeptFromSQL)},
+	}
 }
