@@ -106,8 +106,6 @@ func planned(ctx context.Context, tx pgx.Tx, months []month) (*RetirementPlan, e
 	switch {
 	case err != nil:
 		return nil, err
-	case plan.Split:
-		return nil, errors.New("transactions of it speak of later ones in the next month: they leave together")
 	case len(plan.Obstacles) > 0:
 		return nil, errors.New(plan.Obstacles[0])
 	case len(plan.Months) != len(months) || plan.Months[0] != months[0].first:

@@ -30,9 +30,6 @@ type RetirementPlan struct {
 	// Obstacles are why they cannot all leave: what is still under way in them, or may be
 	// spoken of.
 	Obstacles []string `json:"obstacles"`
-	// Split: transactions in these months speak of later ones behind them, because clocks of hosts
-	// differed at a cutoff. They leave with those.
-	Split bool `json:"-"`
 	// QuietFrom is the business date from which on nothing speaks of them, without obstacles.
 	QuietFrom ledger.Date `json:"-"`
 }
@@ -81,8 +78,12 @@ func PlanRetirement(ctx context.Context, db ledger.Querier, before ledger.Date) 
 		}
 		plan.Obstacles = append(plan.Obstacles, found...)
 	}
-	if err := db.QueryRow(ctx, splitSQL, before.Time()).Scan(&plan.Split); err != nil {
+	var split bool
+	if err := db.QueryRow(ctx, splitSQL, before.Time()).Scan(&split); err != nil {
 		return nil, fmt.Errorf("look for what speaks of later months: %w", err)
+	}
+	if split {
+		plan.Obstacles = append(plan.Obstacles, "transactions of it speak of later ones in the next month: they leave together, retire that, too")
 	}
 	var quiet *time.Time
 	if err := db.QueryRow(ctx, `SELECT `+quietSQL).Scan(&quiet); err != nil {
@@ -111,6 +112,8 @@ func LeaveTogether(ctx context.Context, db ledger.Querier, months []ledger.Date)
 	return 0, fmt.Errorf("transactions of %s speak of later ones in the next month: retire that, too", monthOf(months[len(months)-1]))
 }
 
+// splitSQL finds what speaks of transactions behind a date from before it, because clocks of hosts
+// differed at a cutoff.
 const splitSQL = `SELECT EXISTS (SELECT FROM transactions WHERE business_date < $1 AND original_date >= $1 AND state <> 1)`
 
 // obstacles to having nothing before $1 in the ledger, each told in a text.

@@ -415,6 +415,9 @@ func TestRetireMonthsTogether(t *testing.T) {
 	if _, err := switching.LeaveTogether(ctx, w.pool, []ledger.Date{march}); err == nil || !strings.Contains(err.Error(), "retire that, too") {
 		t.Error(err)
 	}
+	if found := w.plan(april); !strings.Contains(found, "they leave together, retire that, too") {
+		t.Errorf("in the way: %s", found)
+	}
 	if _, err := w.retire(march); err == nil || !strings.Contains(err.Error(), "they leave together") {
 		t.Errorf("March alone: %v", err)
 	}

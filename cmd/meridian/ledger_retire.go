@@ -40,9 +40,10 @@ transactions are removed. Statements, batches, holds, exceptions and the audit l
 searches have that much less to go over from then on; a retired transaction cannot be found, refunded or reversed any more.
 
 Nothing of a month may be under way: its dates are closed, its batches settled, no hold of it is open and no refund of it is
-under review, every policy's time for refunds has passed, and for 31 days nothing has spoken of it. The ledger is verified before the first month goes and after the
-last; when something is off it names the rows and exits with 5. Hosts may work meanwhile. Whoever reads for long, such as a
-dump, is waited for. The login owns the schema. It may be interrupted, and run again.`,
+under review, every policy's time for refunds has passed, and for 31 days nothing has spoken of it. The ledger is verified
+before the first month goes and after the last; when something is off it names the rows and exits with 5. Hosts may work
+meanwhile. Whoever reads for long, such as a dump, is waited for. The login owns the schema. It may be interrupted, and run
+again.`,
 		Example: `  meridian ledger retire --before 2025-11 --dry-run
   meridian ledger retire --before 2025-11 --by "Ann Lee" --reason "kept for a year"`,
 		Args: noArguments,
