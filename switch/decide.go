@@ -52,7 +52,8 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 	case r.Kind == KindReversal:
 		return d.reversal()
 	case r.Kind.Cancels():
-		return d.cancel()
+		c := d // its rules are called out of a table, which takes what they are given to the heap
+		return c.cancel()
 	case r.Kind == KindCompletion:
 		return d.completion()
 	case r.Kind == KindAdjustment:
