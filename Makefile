@@ -74,11 +74,12 @@ test-fast: go postgres prometheus browser ## Run the tests without the race dete
 	@$(GO) test -short -timeout=5m $(PKG)
 
 .PHONY: lint
-lint: go $(TOOLS)/built ## Check format, go vet and golangci-lint
+lint: go $(TOOLS)/built ## Check format, go vet and golangci-lint, and that each fault of `make mutants` can still be planted
 	@unformatted=$$($(TOOLS)/gofumpt -l $$(scripts/go-files.sh)); \
 	if [ -n "$$unformatted" ]; then printf 'not formatted (make fmt mends it):\n%s\n' "$$unformatted" >&2; exit 1; fi
 	@$(GO) vet ./...
 	@GOLANGCI_LINT_CACHE='$(CURDIR)/.cache/golangci-lint' PATH="$$(dirname "$$(command -v $(GO))"):$$PATH" $(TOOLS)/golangci-lint run
+	@scripts/mutants.sh --plant-only
 
 .PHONY: vuln
 vuln: go $(TOOLS)/built ## Look for known vulnerabilities (needs vuln.go.dev)

@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
-# mutants.sh [REGEX] — plants faults in a copy of this tree, one at a time, and runs the test that must find it: a property
-# test of switch/model, or a test of one thing; with a REGEX only faults whose names match it. It succeeds if every one is
-# found. The copy is thrown away; the tree is not touched.
+# mutants.sh [--plant-only] [REGEX] — plants faults in a copy of this tree, one at a time, and runs the test that must find
+# it: a property test of switch/model, or a test of one thing; with a REGEX only faults whose names match it. It succeeds if
+# every one is found. With --plant-only nothing is built or run: it succeeds if each can still be planted, and its test is
+# there. The copy is thrown away; the tree is not touched.
 set -euo pipefail
 
 go=${GO:-go}
+plant_only=
+if [ "${1-}" = --plant-only ]; then
+  plant_only=yes
+  shift
+fi
 only=${1:-.}
 root=$(cd "${0%/*}/.." && pwd)
 copy=$(mktemp -d)
@@ -31,6 +37,13 @@ failed() {
 
 planted=0
 missed=0
+rotten=0
+# rot NAME WHAT — a fault that this tree has no place for any more.
+rot() {
+  printf '%s: %s, and scripts/mutants.sh must follow\n' "$1" "$2" >&2
+  [ -n "$plant_only" ] || exit 2
+  rotten=$((rotten + 1))
+}
 # mutant NAME TEST FILE SED-COMMAND [FILE SED-COMMAND]… — every command must change something.
 mutant() {
   local name=$1 test=$2 started=$SECONDS
@@ -45,17 +58,21 @@ mutant() {
     cp "$1" before
     sed "$2" before >"$1"
     if cmp -s before "$1"; then
-      printf '%s: nothing to change in %s by %s: it has been rewritten, and this script must follow\n' "$name" "$1" "$2" >&2
-      exit 2
+      rot "$name" "nothing to change in $1 by $2: it has been rewritten"
     fi
     shift 2
   done
+  planted=$((planted + 1))
+  if [ -n "$plant_only" ]; then
+    grep -q "^func $test(" switch/*_test.go || rot "$name" "no test $test"
+    for file in "${files[@]}"; do mv "$file.sound" "$file"; done
+    return
+  fi
   if ! "$go" test -count=1 -run '^$' ./switch >out 2>&1; then
     printf '%s: does not build\n' "$name" >&2
     cat out >&2
     exit 2
   fi
-  planted=$((planted + 1))
   if passes "$test" "$checks"; then
     missed=$((missed + 1))
     printf 'MISSED  %s\n' "$name"
@@ -70,7 +87,7 @@ mutant() {
 }
 
 for test in TestModel TestModelRaces 'TestPresumed.*|TestOneRoundTripInDoubt|TestOriginals.*'; do
-  if ! passes "$test" 20; then
+  if [ -z "$plant_only" ] && ! passes "$test" 20; then
     printf 'a test fails without a mutant\n' >&2
     tail -n 50 out >&2
     exit 1
@@ -107,11 +124,11 @@ mutant "a terminal's suspended right counts for nothing" TestModel \
   switch/decide_cancel.go 's/ || !t\.AllowVoid:/:/' \
   switch/cancel_rules.go 's/ && t\.AllowVoid$//'
 mutant 'voids of a day are not counted' TestModel \
-  switch/sql.go 's/^SELECT terminal_id, count(\*), coalesce(sum/SELECT terminal_id, 0, coalesce(sum/'
+  switch/sql.go 's/^SELECT t\.terminal_id, count(\*), coalesce(sum/SELECT t.terminal_id, 0, coalesce(sum/'
 mutant 'amounts of voids are not summed' TestModel \
-  switch/sql.go 's/^SELECT terminal_id, count(\*), coalesce(sum/SELECT terminal_id, count(*), coalesce(max/'
+  switch/sql.go 's/^SELECT t\.terminal_id, count(\*), coalesce(sum/SELECT t.terminal_id, count(*), coalesce(max/'
 mutant 'reversed voids are counted' TestModel \
-  switch/sql.go 's/ AND kind = 5 AND state = 2$/ AND kind = 5/'
+  switch/sql.go 's/ AND t\.kind = 5 AND t\.state = 2 AND t\.business_date/ AND t.kind = 5 AND t.business_date/'
 mutant 'voids are counted without the guard' TestModelRaces \
   switch/load.go '/^	l\.queueGuards(b)$/d'
 mutant 'the void window ends an instant early' TestModel \
@@ -300,6 +317,9 @@ mutant 'months leave without the next that they speak of' TestRetireMonthsTogeth
 mutant 'a verification looks first and locks then' TestVerifyWhileAMonthLeaves \
   switch/verify_run.go '/^		"LOCK TABLE ONLY transactions/d'
 
+if [ -n "$plant_only" ]; then
+  exit "$((rotten > 0))"
+fi
 if [ "$missed" -gt 0 ]; then
   printf '%d of %d mutants missed\n' "$missed" "$planted"
   exit 1
