@@ -316,6 +316,8 @@ mutant 'months leave without the next that they speak of' TestRetireMonthsTogeth
   switch/retire_plan.go 's/ AND original_date >= \$1 AND state <> 1)/ AND false)/'
 mutant 'a verification looks first and locks then' TestVerifyWhileAMonthLeaves \
   switch/verify_run.go '/^		"LOCK TABLE ONLY transactions/d'
+mutant 'a batch that is used again is closed as idle' TestABatchThatIsUsedAgainIsLeft \
+  switch/batch_idle.go 's/^	if used {$/	if !used \&\& used {/'
 
 if [ -n "$plant_only" ]; then
   exit "$((rotten > 0))"

@@ -41,13 +41,20 @@ func CloseBatch(ctx context.Context, db ledger.TxBeginner, now time.Time, closin
 	if err != nil {
 		return 0, err
 	}
-	t := dir.Terminal(closing.TID)
+	return dir.closeBatch(ctx, db, now, closing, nil)
+}
+
+// closeBatch closes one if what unless finds about it, when nobody can change it any more, is no error.
+func (d *Directory) closeBatch(ctx context.Context, db ledger.TxBeginner, now time.Time, closing BatchClosing,
+	unless func(tx pgx.Tx, bucket int16, t *Terminal, b *batch) error,
+) (closed int32, err error) {
+	t := d.Terminal(closing.TID)
 	if t == nil {
 		return 0, fmt.Errorf("close batch: %w: no terminal %s", ErrNoBatch, closing.TID)
 	}
-	m := dir.Merchant(t.MID)
+	m := d.Merchant(t.MID)
 	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		facts := newFacts(m.Bucket, now, dir, 1)
+		facts := newFacts(m.Bucket, now, d, 1)
 		list, err := lockBatches(ctx, tx, facts, []int16{m.CalendarID}, []int32{t.ID})
 		if err != nil {
 			return err
@@ -56,6 +63,11 @@ func CloseBatch(ctx context.Context, db ledger.TxBeginner, now time.Time, closin
 			return ErrNoBatch
 		}
 		b := facts.batches[t.ID]
+		if unless != nil {
+			if err := unless(tx, m.Bucket, t, b); err != nil {
+				return err
+			}
+		}
 		if closing.Next != 0 {
 			b.next = closing.Next
 			if err := numberIsFree(ctx, tx, m.Bucket, t.ID, closing.Next); err != nil {

@@ -139,8 +139,9 @@ var obstacles = []string{
 	WHERE v.state = 1 AND (t.business_date < $1 OR t.original_date < $1) HAVING count(*) > 0`,
 
 	// Whatever the batch's dates say: one that stayed empty goes on under later ones.
-	`SELECT format('%s batches have transactions of it and are not settled, such as %s of terminal %s: meridian batch close %s',
-		count(*), (array_agg(to_char(b.batch_no, 'FM000000') ORDER BY t.tid))[1], min(t.tid), min(t.tid))
+	`SELECT format('%s batches have transactions of it and are not settled, such as %s of terminal %s: meridian batch close %s,'
+		' or all that nobody has used since: meridian batch close-idle --before %s',
+		count(*), (array_agg(to_char(b.batch_no, 'FM000000') ORDER BY t.tid))[1], min(t.tid), min(t.tid), $1::date)
 	FROM batches b JOIN terminals t USING (terminal_id)
 	WHERE b.state < 5 AND EXISTS (
 		SELECT FROM idempotency_keys k

@@ -25,6 +25,7 @@ the host has others it is answered 95 and uploads its transactions, and what dif
 		newBatchListCommand(g, database),
 		newBatchShowCommand(g, database),
 		newBatchCloseCommand(g, database),
+		newBatchCloseIdleCommand(g, database),
 	)
 	return command
 }
