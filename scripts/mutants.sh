@@ -131,7 +131,7 @@ mutant 'reversed voids are counted' TestModel \
   switch/sql.go 's/ AND t\.kind = 5 AND t\.state = 2 AND t\.business_date/ AND t.kind = 5 AND t.business_date/'
 mutant 'voids are counted without the guard' TestModelRaces \
   switch/load.go '/^	l\.queueGuards(b)$/d'
-mutant 'the void window ends an instant early' TestModel \
+mutant 'the void window ends an instant early' TestLimitsOfVoids \
   switch/decide_cancel.go 's/Sub(c\.original\.AcceptedAt) > p\.VoidWindow/Sub(c.original.AcceptedAt) >= p.VoidWindow/'
 mutant 'the minimum balance is ignored' TestModel \
   switch/cancel_rules.go 's/declineIf(limited && balance/declineIf(false \&\& limited \&\& balance/'
