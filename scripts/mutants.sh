@@ -170,7 +170,7 @@ mutant 'a batch is closed while sales get into it' TestModelRaces \
 # Settlement.
 mutant 'cash handed out is charged for' TestModel \
   ledger/cutover_close.go 's/(sum(net) - sum(cashback))::bigint/sum(net)::bigint/'
-mutant 'a discount comes back by the terms of the refund' TestModel \
+mutant 'a discount comes back by the terms of the refund' TestRefundsReturnTheFeeWhereTermsSaySo \
   ledger/cutover_return.go 's/cl\.terms\.Network(bin), DateOf(of))/cl.terms.Network(bin), cl.window.date)/' \
   ledger/cutover_return.go 's/^	var of time\.Time$/	var of time.Time; _ = of/'
 mutant 'halves are rounded up' TestModel \
