@@ -93,8 +93,8 @@ const (
 )
 
 // Send sends everything and waits until all of it is done, or nothing is. The
-// server's error is a [pgconn.PgError]; with any other one the connection is
-// closed, and whether the commit was done is not known.
+// server's error is a [pgconn.PgError]; with any other one whether the commit was done
+// is not known. A connection on which the server has not told its end is closed.
 func (w *Writes) Send(ctx context.Context) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -102,11 +102,12 @@ func (w *Writes) Send(ctx context.Context) error {
 	}
 	pgConn := w.conn.PgConn()
 	err := pgConn.Conn().SetDeadline(deadline)
+	ended := false
 	if err == nil {
-		err = w.exchange(pgConn)
+		ended, err = w.exchange(pgConn)
 	}
-	if _, told := errors.AsType[*pgconn.PgError](err); err != nil && (!told || pgConn.TxStatus() == 'T') {
-		// In the middle of something: nobody else may use it.
+	if !ended {
+		// In the middle of something: nobody else may use it, who would take what is still to come for his own.
 		_ = pgConn.Conn().SetDeadline(time.Now().Add(time.Second))
 		_ = w.conn.Close(context.Background())
 		return err
@@ -117,15 +118,17 @@ func (w *Writes) Send(ctx context.Context) error {
 	return err
 }
 
-func (w *Writes) exchange(pgConn *pgconn.PgConn) error {
+// exchange sends the pipeline and receives what comes of it; ended tells that all of that
+// has come, up to the server's being ready for the next.
+func (w *Writes) exchange(pgConn *pgconn.PgConn) (ended bool, err error) {
 	pipeline, err := w.appendTo(pipelines.get(0))
 	if err != nil {
-		return err
+		return false, err
 	}
 	_, err = pgConn.Conn().Write(pipeline)
 	pipelines.put(pipeline)
 	if err != nil {
-		return lost("send", err)
+		return false, lost("send", err)
 	}
 	var failed error
 	for {
@@ -133,9 +136,9 @@ func (w *Writes) exchange(pgConn *pgconn.PgConn) error {
 		m, err := pgConn.ReceiveMessage(context.Background())
 		if err != nil {
 			if failed != nil {
-				return failed
+				return false, failed
 			}
-			return lost("receive", err)
+			return false, lost("receive", err)
 		}
 		switch m := m.(type) {
 		case *pgproto3.ErrorResponse:
@@ -143,7 +146,7 @@ func (w *Writes) exchange(pgConn *pgconn.PgConn) error {
 				failed = pgconn.ErrorResponseToPgError(m)
 			}
 		case *pgproto3.ReadyForQuery:
-			return failed //nolint:wrapcheck // wrapped by what stores
+			return true, failed //nolint:wrapcheck // wrapped by what stores
 		}
 	}
 }

@@ -2,8 +2,11 @@ package postgres_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -216,6 +219,72 @@ func TestWritesWaitUntilTheirDeadline(t *testing.T) {
 	if got := postgres.Classify(err, true); err == nil || got != postgres.Unknown || !c.IsClosed() {
 		t.Errorf("%v is %s, closed %t", err, got, c.IsClosed())
 	}
+}
+
+// A server's error comes before its end, and may be all that comes in time. What comes late is
+// nobody's answer: the next unit would take it for a commit of its own.
+func TestWritesWhoseEndIsLate(t *testing.T) {
+	t.Parallel()
+	config, err := pgx.ParseConfig(pgtest.Database(t, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.TLSConfig, config.Fallbacks = nil, nil
+	late := &lateConn{}
+	config.DialFunc = func(ctx context.Context, network, address string) (_ net.Conn, err error) {
+		late.Conn, err = new(net.Dialer).DialContext(ctx, network, address)
+		return late, err
+	}
+	c, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background()) //nolint:errcheck // it is closed
+	b := &pgx.Batch{}
+	b.Queue("BEGIN")
+	b.Queue("SELECT 1 / $1::int", 0)
+	b.Queue("COMMIT")
+	w, err := postgres.Prepare(t.Context(), c, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late.holds.Store(true)
+	err = w.Send(t.Context())
+	if told, ok := errors.AsType[*pgconn.PgError](err); !ok || told.Code != "22012" {
+		t.Errorf("sent: %v", err)
+	}
+	if !c.IsClosed() {
+		t.Error("the connection is left for others")
+	}
+}
+
+// lateConn times out between a server's error and what comes after it, once it is told to.
+type lateConn struct {
+	net.Conn
+	holds   atomic.Bool
+	kind    byte
+	pending []byte
+}
+
+func (c *lateConn) Read(p []byte) (int, error) {
+	if len(c.pending) == 0 {
+		if c.kind == 'E' && c.holds.Load() {
+			return 0, os.ErrDeadlineExceeded
+		}
+		// One message: its type, and its length with that of the length.
+		head := make([]byte, 5)
+		if _, err := io.ReadFull(c.Conn, head); err != nil {
+			return 0, err
+		}
+		c.kind = head[0]
+		c.pending = append(head, make([]byte, binary.BigEndian.Uint32(head[1:])-4)...)
+		if _, err := io.ReadFull(c.Conn, c.pending[5:]); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, c.pending)
+	c.pending = c.pending[n:]
+	return n, nil
 }
 
 // What cannot be sent at all says so before anything is.
