@@ -46,6 +46,11 @@ func Classify(err error, commitSent bool) Outcome {
 		lost = Unknown
 	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
+		if severity := pgErr.SeverityUnlocalized; severity == "PANIC" || severity == "FATAL" && commitSent {
+			// The backend dies, whatever of: with a log that could not be flushed (58030, 53100), the
+			// record of the commit may have been written all the same, and recovery finds it.
+			return lost
+		}
 		switch pgErr.Code {
 		case "40001", // serialization failure
 			"40P01", // deadlock detected

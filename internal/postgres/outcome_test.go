@@ -17,6 +17,9 @@ import (
 
 func TestClassify(t *testing.T) {
 	code := func(c string) error { return fmt.Errorf("store: %w", &pgconn.PgError{Code: c}) }
+	dying := func(severity, c string) error {
+		return &pgconn.PgError{Severity: "ERREUR", SeverityUnlocalized: severity, Code: c}
+	}
 	tests := []struct {
 		name   string
 		err    error
@@ -28,6 +31,10 @@ func TestClassify(t *testing.T) {
 		{"key taken", code("23505"), postgres.NotCommitted, postgres.NotCommitted},
 		{"lock not won", code("55P03"), postgres.NotCommitted, postgres.NotCommitted},
 		{"disk full", code("53100"), postgres.NotCommitted, postgres.NotCommitted},
+		{"log that cannot be flushed", dying("PANIC", "58030"), postgres.NotCommitted, postgres.Unknown},
+		{"log without room", dying("PANIC", "53100"), postgres.NotCommitted, postgres.Unknown},
+		{"idle for too long in a transaction", dying("FATAL", "25P03"), postgres.Permanent, postgres.Unknown},
+		{"wrong password", dying("FATAL", "28P01"), postgres.Permanent, postgres.Unknown},
 		{"starting up", code("57P03"), postgres.NotCommitted, postgres.NotCommitted},
 		{
 			"column of another type", &pgconn.PgError{Code: "0A000", Routine: "RevalidateCachedQuery"},
