@@ -221,6 +221,8 @@ func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (
 		// A moment more, so that one late request does not cost the others
 		// their attempt: it is dropped in the decision.
 		until = until.Add(l.sw.opts.StoreTimeout / 10)
+	} else {
+		until = answerInTime(until, time.Now(), jobs)
 	}
 	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
@@ -255,6 +257,24 @@ func (l *lane) try(ctx context.Context, bucket int16, jobs []*job, doubt bool) (
 			return outcome, err
 		}
 	}
+}
+
+// leastTry is what a try has although somebody is to be answered before: less would
+// end what a database that works has nearly done.
+const leastTry = 100 * time.Millisecond
+
+// answerInTime brings a deadline forward to when the first of the jobs that still wait is
+// to be answered, whatever is known by then. What was answered can wait.
+func answerInTime(until, now time.Time, jobs []*job) time.Time {
+	for _, j := range jobs {
+		if !j.answered && j.answerBy.Before(until) {
+			until = j.answerBy
+		}
+	}
+	if least := now.Add(leastTry); until.Before(least) {
+		return least
+	}
+	return until
 }
 
 // each runs the jobs of a unit that failed for good one by one: what is wrong

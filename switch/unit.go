@@ -73,7 +73,8 @@ func (u *unit) run(ctx context.Context) (outcome postgres.Outcome, err error) {
 	facts.proveRecords()
 	decided := time.Now()
 	// Once COMMIT is on its way, waiting for its answer beats not knowing it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), u.sw.opts.AnswerTimeout)
+	until := answerInTime(decided.Add(u.sw.opts.AnswerTimeout), decided, u.jobs)
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), until)
 	defer cancel()
 	if err := u.store(ctx, conn.Conn(), facts); err != nil {
 		return 0, err
