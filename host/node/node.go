@@ -152,9 +152,11 @@ func (n *Node) connect(ctx context.Context) error {
 		lanes = switching.DefaultLanes()
 	}
 	beside := 6 // the audit log, housekeeping, verification, sign-on, health, and one spare
-	if n.cfg.MaxDatabaseConnections > 0 {
-		beside = max(n.cfg.MaxDatabaseConnections-lanes, 2)
+	if most := n.cfg.MaxDatabaseConnections; most > 0 {
+		lanes = max(min(lanes, most-2), 1) // a machine of many processors would have more lanes than that
+		beside = max(most-lanes, 2)
 	}
+	n.cfg.Switch.Lanes = lanes
 	o := postgres.Options{
 		Role: migrations.ServiceRole, MaxConnections: beside, ConnectTimeout: n.cfg.ConnectTimeout,
 		LockTimeout: lockTimeout, ApplicationName: "meridian",
