@@ -81,15 +81,16 @@ func (c *cancelCase) counterfactual(outcome ruleOutcome) string {
 	}
 	other := *c.facts
 	other.windows = map[int16]ledger.Window{}
+	calendarID, cutoff := c.request.merchant.CalendarID, c.facts.cutoffOf(o)
 	var when string
 	if c.settledNow {
-		other.Now = o.WindowClosesAt.Add(-time.Nanosecond)
-		other.windows[o.CalendarID] = openWindow(o.CalendarID, o.BusinessDate, o.WindowClosesAt)
-		when = "before the cutoff at " + o.WindowClosesAt.UTC().Format(time.RFC3339)
+		other.Now = cutoff.Add(-time.Nanosecond)
+		other.windows[calendarID] = openWindow(calendarID, o.BusinessDate, cutoff)
+		when = "before the cutoff at " + cutoff.UTC().Format(time.RFC3339)
 	} else {
-		other.Now = o.WindowClosesAt
-		other.windows[o.CalendarID] = openWindow(o.CalendarID, o.BusinessDate.AddDays(1), o.WindowClosesAt.AddDate(0, 0, 1))
-		when = "from the cutoff at " + o.WindowClosesAt.UTC().Format(time.RFC3339) + " on"
+		other.Now = cutoff
+		other.windows[calendarID] = openWindow(calendarID, o.BusinessDate.AddDays(1), cutoff.AddDate(0, 0, 1))
+		when = "from the cutoff at " + cutoff.UTC().Format(time.RFC3339) + " on"
 	}
 	var d decision
 	d.begin(&other, c.request, Identity{}, Key{BatchNo: c.verdict.Record.BatchNo})

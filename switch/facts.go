@@ -256,6 +256,15 @@ func (f *Facts) windowOf(r *Record) ledger.Window {
 	return f.windows[r.CalendarID]
 }
 
+// cutoffOf an original is its date's: of the calendar that its merchant has now while the date goes
+// on, and of the one that it came in under when it is over.
+func (f *Facts) cutoffOf(o *Record) time.Time {
+	if w := f.windowOf(o); w.Date == o.BusinessDate {
+		return w.ClosesAt
+	}
+	return o.WindowClosesAt
+}
+
 // originals that a request may mean: what the first reference given finds, as
 // far as it agrees with what the request says of it besides.
 func (f *Facts) originals(r *Request) []*Record {

@@ -141,7 +141,7 @@ func explain(f *Facts, r *Request, v *Verdict) *CancelPreview {
 
 // voidableUntil is when an original that can be voided now no longer can.
 func (f *Facts) voidableUntil(o *Record, policy *Policy) time.Time {
-	until := o.WindowClosesAt
+	until := f.cutoffOf(o)
 	if hold := f.holds[o.ID]; o.Kind == KindAuthorization && hold != nil {
 		until = hold.ExpiresAt // a hold outlives cutoffs
 	}

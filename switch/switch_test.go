@@ -244,6 +244,15 @@ func TestPreviewOfACancel(t *testing.T) {
 		after.Counterfactual != "before the cutoff at 2026-03-10T15:00:00Z: VOID R16" {
 		t.Fatalf("from the cutoff on: %+v", after)
 	}
+	// Of a merchant that has another calendar since, whose date ends an hour before.
+	auditTwoCalendars(w)
+	w.sql(`UPDATE merchants SET calendar_id = 2 WHERE merchant_id = 1`)
+	moved, err := switching.PreviewCancel(t.Context(), w.pool, w.clock.Now(), sale.RRN)
+	w.must(err)
+	if moved.Verdict != "VOID" || moved.Rule != 16 || moved.VoidableUntil == nil || !moved.VoidableUntil.Equal(cutoff.Add(-time.Hour)) ||
+		moved.Counterfactual != "from the cutoff at 2026-03-10T14:00:00Z on: REFUND R29" {
+		t.Fatalf("with another calendar: %+v", moved)
+	}
 	w.wantAvailable(10_00) // nothing was done
 	w.verify()
 }
