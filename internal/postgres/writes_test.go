@@ -239,7 +239,7 @@ func TestWritesWhoseEndIsLate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close(context.Background()) //nolint:errcheck // it is closed
+	defer c.Close(context.Background())
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
 	b.Queue("SELECT 1 / $1::int", 0)
@@ -277,8 +277,8 @@ func (c *lateConn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		c.kind = head[0]
-		c.pending = append(head, make([]byte, binary.BigEndian.Uint32(head[1:])-4)...)
-		if _, err := io.ReadFull(c.Conn, c.pending[5:]); err != nil {
+		c.pending = make([]byte, 1+binary.BigEndian.Uint32(head[1:]))
+		if _, err := io.ReadFull(c.Conn, c.pending[copy(c.pending, head):]); err != nil {
 			return 0, err
 		}
 	}
