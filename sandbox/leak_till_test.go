@@ -190,7 +190,7 @@ func (tr *traffic) till(x *till, turn int) {
 // freeText has card data where it does not belong, as careless terminals do.
 func freeText(dialect string, c Card) map[int]string {
 	track1 := "B" + c.PAN + "^LIN/MEI^" + strings.Split(c.Track2, "=")[1]
-	fields := map[int]string{45: track1, 48: "card " + c.PAN, 61: c.Track2, 63: c.PAN}
+	fields := map[int]string{45: track1, 48: "card " + c.PAN, 61: c.Track2, 62: c.PAN, 63: c.PAN}
 	if dialect == listenerASCII {
 		fields[43] = fmt.Sprintf("%-40s", "SHOP "+c.PAN)
 		fields[104] = c.Track2

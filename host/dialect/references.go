@@ -37,6 +37,9 @@ func (d *iso87) invoice(m *wire.Message, r *switching.Request) *Refusal {
 	if strings.ContainsFunc(invoice, func(c rune) bool { return c < ' ' || c > '~' }) {
 		return malformed(62, "not an invoice number: characters that cannot be printed")
 	}
+	if !isInvoice(invoice) {
+		return nil // terminals put whatever they like there, cards' data, too: none of it is kept
+	}
 	switch {
 	case r.Kind.Cancels():
 		r.Original.Invoice = invoice
@@ -44,6 +47,16 @@ func (d *iso87) invoice(m *wire.Message, r *switching.Request) *Refusal {
 		r.Invoice = invoice
 	}
 	return nil
+}
+
+// maxInvoice is one character fewer than the shortest card number has.
+const maxInvoice = 11
+
+// isInvoice tells what may be a number that a terminal counts its receipts by.
+func isInvoice(s string) bool {
+	return len(s) <= maxInvoice && !strings.ContainsFunc(s, func(c rune) bool {
+		return (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && c != '-' && c != '/'
+	})
 }
 
 // byRRN is F37. Spaces or zeros are none; what the host never gave out is -1.

@@ -220,6 +220,11 @@ func TestInvoice(t *testing.T) {
 				request(t, d, mti, withCard.but(fields{62: "000009"}), asked(d, kind, cardOf(t, "3012"),
 					func(r *switching.Request) { r.Invoice = invoice }))
 			}
+			// What is no invoice is not kept, whatever it is.
+			for _, other := range []string{"9999990000000007", "9999990000000007=30122014648350505", "CARD 9999 99", "123456789012", "number 9"} {
+				request(t, d, "0200", withCard.but(fields{62: other}), asked(d, switching.KindSale, cardOf(t, "3012")))
+				request(t, d, "0200", withCard.but(fields{3: "020000", 62: other}), asked(d, switching.KindVoid, cardOf(t, "3012")))
+			}
 			// What a sale carries in F37, F60 and F90 refers to nothing.
 			request(t, d, "0200", withCard.but(fields{37: "606900000042", 60: "000003000042", 90: strings.Repeat("1", 42)}),
 				asked(d, switching.KindSale, cardOf(t, "3012")))
