@@ -1,6 +1,7 @@
 package host
 
 import (
+	"context"
 	"testing"
 
 	"meridian/host/wire"
@@ -72,21 +73,29 @@ func TestWrongHeaderIsDropped(t *testing.T) {
 	}
 }
 
-// A peer that sends nothing else is sent away; one good frame makes it a terminal
-// again.
+// A peer that sends nothing else is sent away; one message that has an answer makes it a
+// terminal again, and a frame that has none does not.
 func TestTooManyWrongHeaders(t *testing.T) {
-	r, addr := start(t, echo, withHeader)
+	r, addr := start(t, func(ctx context.Context, m *Message, answer func(Answer)) {
+		if string(m.Payload) == "nothing" {
+			answer(Answer{})
+			return
+		}
+		echo(ctx, m, answer)
+	}, withHeader)
 	p := dialWithHeader(t, addr)
 	for _, payload := range []string{"one", "two"} {
 		for range maxDroppedInRow - 1 {
 			p.sendRaw(wrongUse)
 		}
 		p.send(payload)
+		p.expect(payload)
 	}
-	for range maxDroppedInRow {
+	for range maxDroppedInRow - 1 {
 		p.sendRaw(wrongUse)
 	}
-	p.expect("one", "two")
+	p.send("nothing")
+	p.sendRaw(wrongUse)
 	p.expectEnd()
 	_ = p.conn.Close()
 	if line := r.closedWith(CloseBadFrame); line["error"] != "frame: use type of the application header is not 60 to 69" {

@@ -73,7 +73,7 @@ func NewPipeline(o PipelineOptions) *Pipeline {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Pipeline{o: o, log: o.Logger, lines: newLines(o.Logger), metrics: newPipelineMetrics(o.Registerer, maps.Keys(o.Dialects))}
+	return &Pipeline{o: o, log: o.Logger, lines: newLines(o.Logger, messageLines), metrics: newPipelineMetrics(o.Registerer, maps.Keys(o.Dialects))}
 }
 
 // pages are what a message and its answer are read from and written on. They serve

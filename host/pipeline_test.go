@@ -551,7 +551,7 @@ func TestPipelineUnparsable(t *testing.T) {
 			spec := r.spec(listener)
 			sawField, sawMAC := false, false
 			for end := range whole {
-				r.pipeline.lines = newLines(r.pipeline.log) // every line is looked at
+				r.pipeline.lines = newLines(r.pipeline.log, messageLines) // every line is looked at
 				answers := r.handle(listener, bytes.Clone(whole[:end]))
 				if len(answers) != 1 {
 					t.Fatalf("cut at %d: %d answers", end, len(answers))

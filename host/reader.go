@@ -2,6 +2,7 @@ package host
 
 import (
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -15,8 +16,8 @@ import (
 const warmWait = time.Second
 
 // maxDroppedInRow bounds the frames with wrong headers that a connection may send
-// one after the other. A terminal with a wrong setting sends a few and gives up; a
-// peer that goes on is not one of ours, and each of its frames is a line in the log.
+// without an answer to anything between them. A terminal with a wrong setting sends a
+// few and gives up; a peer that goes on is not one of ours.
 const maxDroppedInRow = 16
 
 // readFrames reads frames and hands them over until the session stops. The
@@ -51,10 +52,16 @@ func (s *session) drop(err error) bool {
 	if !errors.As(err, &wrong) {
 		return false
 	}
+	s.mu.Lock()
+	sent := s.framesSent
+	s.mu.Unlock()
+	if sent != s.sentBefore {
+		s.sentBefore, s.droppedInRow = sent, 0
+	}
 	s.framesDropped++
 	s.droppedInRow++
 	s.listener.metrics.framesDropped.WithLabelValues(string(wrong.Reason)).Inc()
-	s.server.logger.Warn("frame dropped", "listener", s.listener.Name, "conn", s.id, "remote", s.remote.String(),
+	s.server.lines.write(slog.LevelWarn, &Message{Listener: s.listener.Name, Remote: s.remote, Conn: s.id}, "frame dropped",
 		"reason", string(wrong.Reason))
 	return s.droppedInRow < maxDroppedInRow
 }
@@ -169,7 +176,6 @@ func (s *session) readFrame() (*place, error) {
 	}
 	*buffer = frame.Payload[:0]
 	s.framesReceived++
-	s.droppedInRow = 0
 	s.listener.metrics.framesReceived.Inc()
 	received := s.server.now()
 	return &place{

@@ -43,6 +43,9 @@ type Server struct {
 	admission admission
 	lastConn  atomic.Uint64
 
+	lines    *lines // about single frames
+	closings *lines // about connections that end
+
 	// base is the parent of every session's context: it ends with the cut-off.
 	base    context.Context //nolint:containedctx // the sessions' lifetime, not a call's
 	cutBase context.CancelFunc
@@ -88,6 +91,8 @@ func NewServer(o Options) *Server {
 		cutBase:   cut,
 		stopping:  make(chan struct{}),
 		sessions:  make(map[*session]struct{}),
+		lines:     newLines(o.Logger, messageLines),
+		closings:  newLines(o.Logger, Rate{closingsPerSecond, closingBurst}),
 	}
 }
 

@@ -84,8 +84,9 @@ type session struct {
 	readDeadline time.Time // as last set
 
 	framesReceived, framesSent uint64
-	framesDropped              uint64 // belongs to the reader, as droppedInRow does
+	framesDropped              uint64 // belongs to the reader, as the next two do
 	droppedInRow               int
+	sentBefore                 uint64 // framesSent when the last one was dropped
 	bytesReceived, bytesSent   uint64 // bytesReceived belongs to the reader
 }
 
@@ -297,6 +298,11 @@ func (s *session) closed() {
 	if reason.expected() {
 		level = slog.LevelInfo
 	}
+	suppressed, written := s.server.closings.take(lineKey{s.listener.Name, string(reason)})
+	if !written {
+		s.server.forget(s)
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("listener", s.listener.Name),
 		slog.Uint64("conn", s.id),
@@ -311,6 +317,9 @@ func (s *session) closed() {
 	}
 	if cause != nil {
 		attrs = append(attrs, slog.String("error", cause.Error()))
+	}
+	if suppressed > 0 {
+		attrs = append(attrs, slog.Int("suppressed", suppressed))
 	}
 	s.server.logger.LogAttrs(s.ctx, level, "connection closed", attrs...)
 	s.server.forget(s)
