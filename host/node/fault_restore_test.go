@@ -4,6 +4,7 @@ package node_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -99,7 +100,7 @@ func (r *restoration) run(language, naming string, here ...string) {
 	r.t.Helper()
 	commands := strings.NewReplacer(append(here, pageBackup, r.dir)...).Replace(r.block(language, naming))
 	command := exec.CommandContext(r.t.Context(), "bash", "-c", "set -euo pipefail\n"+commands)
-	command.Env = append(os.Environ(), "PATH="+r.path, "MERIDIAN_DATABASE_URL="+r.url)
+	command.Env = append(os.Environ(), "PATH="+r.path, "BACKUP_URL="+r.url, "MERIDIAN_DATABASE_URL="+r.url)
 	if output, err := command.CombinedOutput(); err != nil {
 		r.t.Fatalf("%v\n%s\nsaid:\n%s", err, commands, output)
 	}
@@ -209,6 +210,11 @@ func TestFaultDatabaseLost(t *testing.T) {
 	r.wantServing(beforeMoment)
 	r.wantAbsent("the moment", mistake, lost)
 	r.must(server.Destroy(context.Background()))
+	// A base backup that was taken after a restore to a moment has that moment in its settings.
+	settings, err := os.OpenFile(filepath.Join(r.dir, "base", "postgresql.auto.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	r.must(err)
+	_, err = fmt.Fprintf(settings, "recovery_target_time = '%s'\n", moment)
+	r.must(errors.Join(err, settings.Close()))
 
 	server = r.restored(func(string) {})
 	r.wantServing(archived)
