@@ -11,6 +11,9 @@ type AdmissionLimits struct {
 	// PerTerminal is what one terminal may send, once its MAC was right, and as much
 	// of what needs none.
 	PerTerminal Rate
+	// Settlements is what one terminal may send of 05xx, which carries no MAC: its units of
+	// work hold their bucket's gate alone.
+	Settlements Rate
 	// PerAddress is what one IPv4 address or IPv6 /64 may send, whatever it says.
 	PerAddress Rate
 	// Refusals are the answers to unknown and to locked terminals, per address and

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +29,7 @@ type Sentry struct {
 	metrics *sentryMetrics
 
 	terminals *limiter[terminalKey]
+	settling  *limiter[int32] // by terminal
 	addresses *limiter[netip.Prefix]
 	refusals  *limiter[refusalKey]
 	total     *limiter[struct{}]
@@ -70,6 +72,7 @@ type terminalKey struct {
 func NewSentry(o SentryOptions) *Sentry {
 	s := &Sentry{o: o, limits: o.Limits.withDefaults(), metrics: newSentryMetrics(o.Registerer, o.Listeners)}
 	s.terminals = newLimiter[terminalKey](s.limits.PerTerminal, limiterEntries)
+	s.settling = newLimiter[int32](s.limits.Settlements, limiterEntries)
 	s.addresses = newLimiter[netip.Prefix](s.limits.PerAddress, limiterEntries)
 	s.refusals = newLimiter[refusalKey](s.limits.Refusals, limiterEntries)
 	s.total = newLimiter[struct{}](s.limits.RefusalsTotal, 1)
@@ -130,6 +133,11 @@ func (s *Sentry) Verified(a Attempt, mac bool) Verdict {
 	}
 	if !s.limits.concentrates(a.Remote) && !s.terminals.take(terminalKey{a.Terminal.ID, mac}, s.o.Real()) {
 		s.sum(&a, "terminal_limit")
+		return Busy
+	}
+	// Wherever it comes from: a concentrator's address makes no terminal settle more often.
+	if strings.HasPrefix(a.MTI, "05") && !s.settling.take(a.Terminal.ID, s.o.Real()) {
+		s.sum(&a, "settlement_limit")
 		return Busy
 	}
 	return Pass

@@ -272,6 +272,41 @@ func TestUnknownTerminalsGetFewAnswers(t *testing.T) {
 	}
 }
 
+// What settles has a limit of its own, which sales do not use up and concentrators have, too.
+func TestLimitOfSettlements(t *testing.T) {
+	w := newWatch(t, AdmissionLimits{
+		Settlements:   Rate{PerSecond: 1, Burst: 3},
+		Concentrators: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")},
+	})
+	send := func(id int32, mti string) Verdict {
+		a := attempt(till(id), "203.0.113.9")
+		a.MTI = mti
+		return w.Verified(a, mti == "0200")
+	}
+	for range 10 {
+		if got := send(1, "0200"); got != Pass {
+			t.Fatalf("a sale: %d", got)
+		}
+	}
+	for i, want := range []Verdict{Pass, Pass, Pass, Busy, Busy} {
+		if got := send(1, "0500"); got != want {
+			t.Errorf("settlement %d: %d", i, got)
+		}
+	}
+	for _, other := range []struct {
+		id  int32
+		mti string
+	}{{1, "0200"}, {1, "0320"}, {2, "0500"}} {
+		if got := send(other.id, other.mti); got != Pass {
+			t.Errorf("%s of terminal %d: %d", other.mti, other.id, got)
+		}
+	}
+	w.writeSums()
+	if n := w.kinds()["denied_settlement_limit"]; n != 1 {
+		t.Errorf("%d sums", n)
+	}
+}
+
 func TestLimitsOfAddressesAndTerminals(t *testing.T) {
 	w := newWatch(t, AdmissionLimits{
 		PerAddress: Rate{PerSecond: 1, Burst: 20}, PerTerminal: Rate{PerSecond: 1, Burst: 5},

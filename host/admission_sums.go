@@ -55,7 +55,7 @@ func newSentryMetrics(reg prometheus.Registerer, listeners []string) *sentryMetr
 	m := &sentryMetrics{
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "meridian_denied_messages_total",
-			Help: "Messages whose sender was not let in, by reason; address_limit and terminal_limit are senders of too much. " +
+			Help: "Messages whose sender was not let in, by reason; address_limit, terminal_limit and settlement_limit are senders of too much. " +
 				"The audit log names them (meridian audit list).",
 		}, []string{"listener", "reason"}),
 		locked: prometheus.NewCounter(prometheus.CounterOpts{

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"time"
 
 	"meridian/host"
 	"meridian/host/node"
@@ -62,7 +63,7 @@ func nodeConfig(loaded *config.Loaded, log *slog.Logger) (node.Config, error) {
 			StoreTimeout:  c.Switch.StoreTimeout,
 			AnswerTimeout: c.Switch.ReplyTimeout,
 		},
-		DrainTimeout: c.Shutdown.DrainTimeout,
+		DrainTimeout: max(c.Shutdown.DrainTimeout, time.Nanosecond), // who sets 0 waits for nothing
 		Logger:       log,
 		Version:      version,
 	}
@@ -76,7 +77,7 @@ func nodeConfig(loaded *config.Loaded, log *slog.Logger) (node.Config, error) {
 	return settings, nil
 }
 
-// admissionLimits are the limits of a configuration. Over all senders refusals come in no larger bursts than a second's.
+// admissionLimits are the limits of a configuration. Over all senders refusals come in no larger bursts than a second's, or than one sender's.
 func admissionLimits(a config.Admission) host.AdmissionLimits {
 	rate := func(perSecond, burst int) host.Rate { return host.Rate{PerSecond: float64(perSecond), Burst: burst} }
 	lockAfter := a.LockAfter
@@ -84,7 +85,7 @@ func admissionLimits(a config.Admission) host.AdmissionLimits {
 		lockAfter = -1
 	}
 	return host.AdmissionLimits{
-		PerTerminal: rate(a.TerminalRate, a.TerminalBurst), PerAddress: rate(a.AddressRate, a.AddressBurst),
+		PerTerminal: rate(a.TerminalRate, a.TerminalBurst), Settlements: rate(a.SettlementRate, a.SettlementBurst), PerAddress: rate(a.AddressRate, a.AddressBurst),
 		Refusals: rate(a.RefusalRate, a.RefusalBurst), RefusalsTotal: rate(a.TotalRefusalRate, max(a.TotalRefusalRate, a.RefusalBurst)),
 		Concentrators: a.Concentrators, LockAfter: lockAfter, LockWithin: a.LockWithin, LockFor: a.LockFor,
 	}

@@ -391,7 +391,7 @@ func TestNodeConfigTakesEverySetting(t *testing.T) {
 	path := write(t, "meridian.yaml", `
 database: {url: 'postgres://db/x', max_connections: 21, connect_timeout: 3s}
 limits: {max_in_flight: 2000, max_connections: 8000}
-admission: {terminal_rate: 1, terminal_burst: 2, address_rate: 3, address_burst: 4, refusal_rate: 5, refusal_burst: 6, total_refusal_rate: 7,
+admission: {terminal_rate: 1, terminal_burst: 2, settlement_rate: 8, settlement_burst: 9, address_rate: 3, address_burst: 4, refusal_rate: 5, refusal_burst: 6, total_refusal_rate: 7,
   concentrators: [192.0.2.0/24], lock_after: 8, lock_within: 9s, lock_for: 10s}
 switch: {reply_timeout: 20s, store_timeout: 4s, max_batch: 128, queue: 512}
 ops: {address: '127.0.0.1:9000', pprof: true}
@@ -416,7 +416,7 @@ listeners:
 		t.Errorf("got %+v", c)
 	}
 	want := host.AdmissionLimits{
-		PerTerminal: host.Rate{PerSecond: 1, Burst: 2}, PerAddress: host.Rate{PerSecond: 3, Burst: 4},
+		PerTerminal: host.Rate{PerSecond: 1, Burst: 2}, Settlements: host.Rate{PerSecond: 8, Burst: 9}, PerAddress: host.Rate{PerSecond: 3, Burst: 4},
 		Refusals: host.Rate{PerSecond: 5, Burst: 6}, RefusalsTotal: host.Rate{PerSecond: 7, Burst: 7},
 		Concentrators: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, LockAfter: 8, LockWithin: 9 * time.Second, LockFor: 10 * time.Second,
 	}

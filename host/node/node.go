@@ -64,8 +64,9 @@ type Config struct {
 	Admission host.AdmissionLimits
 	// Switch carries the bounds of lanes and timeouts; the rest is set here.
 	Switch switching.Options
-	// DrainTimeout bounds a shutdown; 0 takes 20 s, below the 30 s that
-	// orchestrators commonly grant.
+	// DrainTimeout is how long requests in flight may take to finish at a shutdown; 0 takes
+	// 20 s, below the 30 s that orchestrators commonly grant. What is written down after
+	// that (sums, audit rows) has bounds of its own.
 	DrainTimeout time.Duration
 	// Tap shows messages to people; nil shows none.
 	Tap *host.Tap
@@ -99,7 +100,7 @@ type Node struct {
 }
 
 // lockTimeout is how long a unit of work waits for a row: a cutover holds its
-// window for less, and a request's own deadline is three times as long.
+// window for less, and a request's own deadline is longer.
 const lockTimeout = time.Second
 
 // ErrUnreachable: the database cannot be reached.

@@ -26,9 +26,6 @@ func (t *Terminal) Address() string { return t.address }
 // Spec is the field table of the terminal's dialect.
 func (t *Terminal) Spec() *wire.Spec { return t.spec }
 
-// Framing is how its messages travel.
-func (t *Terminal) Framing() wire.Framing { return t.framing }
-
 // Compose builds a request and returns its whole frame, from the length on. It takes
 // a STAN, and nothing is remembered: what is never sent cannot be reversed.
 func (t *Terminal) Compose(r Request) ([]byte, error) {

@@ -39,7 +39,7 @@ type Database struct {
 	URL DatabaseURL `yaml:"url"`
 	// URLFile is read for URL: the way to keep a password out of the environment and of the file.
 	URLFile string `path:"file" yaml:"url_file"`
-	// MaxConnections bounds the pool of one host.
+	// MaxConnections bounds the connections of one host.
 	MaxConnections int `range:"2..1000" yaml:"max_connections"`
 	// ConnectTimeout bounds one attempt to connect.
 	ConnectTimeout time.Duration `range:"100ms..1m" yaml:"connect_timeout"`
@@ -141,6 +141,9 @@ type Admission struct {
 	// TerminalRate is how many messages a second one terminal may send, TerminalBurst how many at once.
 	TerminalRate  int `range:"0..1000000" yaml:"terminal_rate"`
 	TerminalBurst int `range:"1..1000000" yaml:"terminal_burst"`
+	// SettlementRate and SettlementBurst are the same of what settles (05xx), which carries no MAC and has its merchants' sales wait.
+	SettlementRate  int `range:"0..1000000" yaml:"settlement_rate"`
+	SettlementBurst int `range:"1..1000000" yaml:"settlement_burst"`
 	// AddressRate and AddressBurst are the same of one IPv4 address or IPv6 /64.
 	AddressRate  int `range:"0..1000000" yaml:"address_rate"`
 	AddressBurst int `range:"1..1000000" yaml:"address_burst"`
@@ -159,9 +162,9 @@ type Admission struct {
 
 // Switch bounds the way of a request from its terminal to the ledger and back.
 type Switch struct {
-	// ReplyTimeout is when a request that still waits is given up: from then on it is not approved.
+	// ReplyTimeout is when a request is answered at the latest, also where it is not known whether its commit was done.
 	ReplyTimeout time.Duration `range:"100ms..2m" yaml:"reply_timeout"`
-	// StoreTimeout bounds one unit of work in the database.
+	// StoreTimeout is when a request that still waits is given up: from then on it is not approved.
 	StoreTimeout time.Duration `range:"100ms..1m" yaml:"store_timeout"`
 	// MaxBatch bounds the requests of one unit of work.
 	MaxBatch int `range:"1..10000" yaml:"max_batch"`

@@ -6,8 +6,8 @@ import "time"
 func Default() Config {
 	return Config{
 		Database: Database{
-			// Two for each of the four lanes of a small machine, so that one prepares while the other commits, and the
-			// rest for housekeeping and people. Postgres allows 100 by default: six hosts of this size share it.
+			// One for each lane, of which there are as many as processors and two at least, and the rest for housekeeping.
+			// Postgres allows 100 by default: six hosts of this size share it.
 			MaxConnections: 16,
 			// Shorter than a terminal's patience, so that a terminal is told within it that the database is away.
 			ConnectTimeout: 2 * time.Second,
@@ -24,6 +24,9 @@ func Default() Config {
 			// A terminal sends a message every few seconds, and some 50 a second while it uploads a batch over the internet;
 			// the burst is a whole batch next door.
 			TerminalRate: 200, TerminalBurst: 1000,
+			// Two for a settlement, and their repeats. Each holds up the sales of its merchant's bucket for a moment, and anybody
+			// can send it in a terminal's name.
+			SettlementRate: 2, SettlementBurst: 60,
 			// Some thousand terminals behind one carrier's address in their busiest second. A single peer that is taken for
 			// that many still leaves most of a small machine to the others.
 			AddressRate: 2000, AddressBurst: 4000,

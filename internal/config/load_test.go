@@ -99,7 +99,7 @@ func TestFullFile(t *testing.T) {
 		Listeners: []Listener{pos, ascii},
 		Limits:    Limits{MaxInFlight: 2000, MaxConnections: 8000},
 		Admission: Admission{
-			TerminalRate: 11, TerminalBurst: 12, AddressRate: 13, AddressBurst: 14, RefusalRate: 15, RefusalBurst: 16, TotalRefusalRate: 17,
+			TerminalRate: 11, TerminalBurst: 12, SettlementRate: 18, SettlementBurst: 19, AddressRate: 13, AddressBurst: 14, RefusalRate: 15, RefusalBurst: 16, TotalRefusalRate: 17,
 			Concentrators: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, LockAfter: 3, LockWithin: 4 * time.Minute, LockFor: 5 * time.Minute,
 		},
 		Switch:   Switch{ReplyTimeout: 20 * time.Second, StoreTimeout: 4 * time.Second, MaxBatch: 128, Queue: 512},
