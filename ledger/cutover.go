@@ -61,8 +61,8 @@ const (
 	// dueMax bounds a run: a year of one calendar in five buckets. The next run
 	// takes what is left.
 	dueMax = 2000
-	// inFlightPatience is longer than any unit of work may take (its store
-	// timeout is 3 s). A window that is still held after it is tried at the next run.
+	// inFlightPatience is longer than units of work take, but for those that wait for a
+	// database that hangs. A window that is still held after it is tried at the next run.
 	inFlightPatience = 10 * time.Second
 )
 

@@ -155,10 +155,6 @@ func (s *Statement) Figures() []Figure {
 	return list
 }
 
-// NetMinor is what the date adds to what the merchant is owed; negative when it
-// takes away.
-func (s *Statement) NetMinor() int64 { return s.Closing.PayableMinor - s.Opening.PayableMinor }
-
 // StatementFilter says which statements are wanted; zero values want all.
 type StatementFilter struct {
 	MID string

@@ -313,13 +313,12 @@ func (f *Facts) acrossRollover(r *Request, class Class, within time.Duration) *k
 
 // Difference names of an upload.
 const (
-	amountDiffers       = "amount_differs"
-	cardDiffers         = "card_differs"
-	kindDiffers         = "kind_differs"
-	rrnDiffers          = "rrn_differs"
-	notStanding         = "not_standing"
-	unknownToHost       = "unknown_to_host"
-	missingFromTerminal = "missing_from_terminal"
+	amountDiffers = "amount_differs"
+	cardDiffers   = "card_differs"
+	kindDiffers   = "kind_differs"
+	rrnDiffers    = "rrn_differs"
+	notStanding   = "not_standing"
+	unknownToHost = "unknown_to_host"
 )
 
 func (k batchKey) String() string { return fmt.Sprintf("%06d of terminal %d", k.batchNo, k.terminalID) }

@@ -233,10 +233,6 @@ func (s *Switch) Submit(r *Request, done func(Response)) {
 	}
 }
 
-// Merchant that an admitted request belongs to; nil before Submit or for a
-// refused one. The dialect shows local time by it.
-func (r *Request) Merchant() *Merchant { return r.merchant }
-
 func (s *Switch) laneOf(bucket int16) *lane { return s.lanes[int(bucket)%len(s.lanes)] }
 
 // answer calls a job's done, with the time as the merchant's clocks show it,
