@@ -77,14 +77,24 @@ func TestPresumedNoTombstoneOfTheBatchBefore(t *testing.T) {
 	s.want(switching.Approved, copyOf(other, func(r *switching.Request) { r.AmountMinor = 11_00 }))
 	// Together with what is read.
 	s.knows()
-	void := s.want(switching.Approved, w.request(switching.KindSale, 5_00))
+	s.want(switching.Approved, w.request(switching.KindSale, 5_00, invoice("000001")))
 	beside := w.request(switching.KindSale, 10_00)
 	reverse(beside)
-	answers, _ := s.together(w.request(switching.KindVoid, 0, of(void)), copyOf(beside))
+	answers, _ := s.together(w.request(switching.KindVoid, 0, ofInvoice("000001")), copyOf(beside))
 	if !answers[0].Approved() || answers[1].Reason != switching.ReversedBefore {
 		t.Errorf("a void and a sale that was reversed were answered %s and %s", answers[0].Reason, answers[1].Reason)
 	}
 	w.verify()
+}
+
+// invoice of a sale, and ofInvoice of its cancel: a reference that only the database can
+// resolve, so that its unit reads.
+func invoice(number string) func(*switching.Request) {
+	return func(r *switching.Request) { r.Invoice = number }
+}
+
+func ofInvoice(number string) func(*switching.Request) {
+	return func(r *switching.Request) { r.Original = switching.Reference{Invoice: number} }
 }
 
 // A unit that reads presumes the keys of its sales all the same; where it finds the
@@ -93,14 +103,14 @@ func TestPresumedNewInABatchThatHasEnded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := w.patient()
-	void := s.want(switching.Approved, w.request(switching.KindSale, 5_00))
+	s.want(switching.Approved, w.request(switching.KindSale, 5_00, invoice("000001")))
 	s.knows()
 	repeated := w.request(switching.KindSale, 10_00)
 	first := w.do(switching.Approved, repeated)
 	w.must(w.close(till, 0))
 	s.wantWrongly("beside a void", func() {
 		w.wantTransfers(2, func() { // of the void, and of the sale that held the lane up
-			answers, _ := s.together(w.request(switching.KindVoid, 0, of(void)), copyOf(repeated))
+			answers, _ := s.together(w.request(switching.KindVoid, 0, ofInvoice("000001")), copyOf(repeated))
 			if !answers[0].Approved() {
 				t.Errorf("the void was answered %s", answers[0].Reason)
 			}
