@@ -155,6 +155,10 @@ func (s *Statement) Figures() []Figure {
 	return list
 }
 
+// NetMinor is what the date adds to what the merchant is owed; negative when it
+// takes away. The console's page shows it.
+func (s *Statement) NetMinor() int64 { return s.Closing.PayableMinor - s.Opening.PayableMinor }
+
 // StatementFilter says which statements are wanted; zero values want all.
 type StatementFilter struct {
 	MID string
