@@ -44,9 +44,10 @@ func CloseBatch(ctx context.Context, db ledger.TxBeginner, now time.Time, closin
 	return dir.closeBatch(ctx, db, now, closing, nil)
 }
 
-// closeBatch closes one if what unless finds about it, when nobody can change it any more, is no error.
+// closeBatch closes one, unless a last look at it, which may be nil and is taken when nobody can
+// change the batch any more, gives an error.
 func (d *Directory) closeBatch(ctx context.Context, db ledger.TxBeginner, now time.Time, closing BatchClosing,
-	unless func(tx pgx.Tx, bucket int16, t *Terminal, b *batch) error,
+	look func(tx pgx.Tx, bucket int16, t *Terminal, b *batch) error,
 ) (closed int32, err error) {
 	t := d.Terminal(closing.TID)
 	if t == nil {
@@ -63,8 +64,8 @@ func (d *Directory) closeBatch(ctx context.Context, db ledger.TxBeginner, now ti
 			return ErrNoBatch
 		}
 		b := facts.batches[t.ID]
-		if unless != nil {
-			if err := unless(tx, m.Bucket, t, b); err != nil {
+		if look != nil {
+			if err := look(tx, m.Bucket, t, b); err != nil {
 				return err
 			}
 		}
