@@ -163,7 +163,19 @@ mutant 'a batch that ended settles nothing' TestModel \
 mutant 'a batch without transactions is closed at the cutoff' TestModel \
   switch/batch.go 's/if b\.totals\.empty() {/if false {/'
 mutant 'a repeat after the cutoff closed its batch is decided again' TestModel \
-  switch/batch.go '/case entry\.unconfirmed:/{n;s/return entry/return nil/}'
+  switch/batch.go 's/return e\.unconfirmed || /return /'
+mutant 'only the batch before is looked at' TestRepeatsBehindManyBatches \
+  switch/batch_sql.go 's/WHERE s\.steps < 2000/WHERE s.steps < 1/'
+mutant 'batches without transactions push others out of sight' TestBatchesWithoutTransactions \
+  switch/batch.go 's/^	if b\.filled {$/	if true {/'
+mutant 'batches of an older version end the chain' TestRepeatsBehindManyBatches \
+  switch/batch_sql.go 's/SELECT coalesce(e\.filled_no, e\.previous_no)/SELECT e.filled_no/'
+mutant 'a refund is paid once in each batch' TestRefundIsPaidOnce \
+  switch/decide_paid.go 's/^	return (r\.Kind == KindRefund/	return false \&\& (r.Kind == KindRefund/'
+mutant 'a refund is paid once a day' TestRefundIsPaidOnce \
+  switch/load.go 's/time\.Time{}, l\.exclusive/l.facts.Now.Add(-rolloverReversal), l.exclusive/'
+mutant 'a refund is presumed to be new' TestRefundIsPaidOnce \
+  switch/presume_load.go 's/if r\.paysAgain() \&\& s\.batch\.filledBefore != 0 {/if false {/'
 mutant 'a batch is closed while sales get into it' TestModelRaces \
   switch/batch_sql.go 's/FOR NO KEY UPDATE`/FOR SHARE`/'
 
@@ -216,9 +228,9 @@ mutant 'a key that is stored is presumed to be new again' TestPresumedKey \
 mutant 'a key is presumed in a batch that has ended' TestPresumedNewInABatchThatHasEnded \
   switch/unit.go 's/^		if !facts\.proves(j\.request, key) {$/		if false {/'
 mutant 'a reversal that named the batch before is not looked for' TestPresumedNoTombstoneOfTheBatchBefore \
-  switch/presume_load.go '/^		l\.facts\.unreversed = append(/d'
+  switch/presume_load.go '/^			l\.facts\.unreversed = append(/s/.*/			_ = number/'
 mutant 'a unit that reads does not look for one either' TestPresumedNoTombstoneOfTheBatchBefore \
-  switch/presume_load.go 's/^		if !l\.facts\.unread {$/		if false {/'
+  switch/presume_load.go 's/^		if !l\.facts\.unread || /		if /'
 mutant 'a repeat of the batch before is presumed to be new' TestPresumedNewAcrossARollover \
   switch/presume.go 's/^			s\.from = until$/			_ = until/'
 mutant 'a repeat of the batch before is presumed to be new, when the clock went back' TestPresumedNewAfterTheClockWentBack \

@@ -113,9 +113,16 @@ func batchAfter(n int32) int32 { return n%maxBatchNo + 1 }
 
 // batch is a terminal's batch as a unit of work sees it.
 type batch struct {
-	number   int32
-	previous int32 // the one before it, while that is recent; 0 otherwise
-	state    BatchState
+	number int32
+	state  BatchState
+	// recent are those before it that a request may still be of, the latest first: the
+	// one before, and of the others those with transactions. None where that one ended
+	// longer ago than [rolloverReversal].
+	recent []int32
+	// filled tells that it has transactions, and filledBefore is the last one before it
+	// that has; 0 for none. filled is loaded where the unit settles, and kept current.
+	filled       bool
+	filledBefore int32
 	// openedAt is known of current ones.
 	openedAt time.Time
 	// openedDate is the business date it takes transactions from; 0 in rows of
@@ -230,7 +237,7 @@ func (f *Facts) change(b *batch, terminalID int32, change batchChange, settlemen
 	ended := *b
 	ended.state, ended.closedBy, ended.stated, ended.settlement = BatchClosed, change.by, change.stated, settlement
 	f.ended[batchKey{terminalID, b.number}] = &ended
-	write.next = &batch{number: b.next, previous: b.number, state: BatchOpen, openedAt: f.Now, openedDate: date, next: batchAfter(b.next)}
+	write.next = b.successor(f.Now, date)
 	opened := *write.next
 	f.batches[terminalID] = &opened
 	f.changes.batches = append(f.changes.batches, write)
@@ -242,6 +249,28 @@ func (f *Facts) change(b *batch, terminalID int32, change batchChange, settlemen
 			entry.unconfirmed = true
 		}
 	}
+}
+
+// successor is the batch that follows when this one ends now.
+func (b *batch) successor(now time.Time, date ledger.Date) *batch {
+	next := &batch{number: b.next, state: BatchOpen, openedAt: now, openedDate: date, next: batchAfter(b.next), filledBefore: b.filledBefore}
+	if b.filled {
+		next.filledBefore = b.number
+	}
+	before := b.recent
+	if len(before) > 0 && before[0] != b.filledBefore {
+		before = before[1:] // empty, and not the one before any more
+	}
+	next.recent = append([]int32{b.number}, before...)
+	return next
+}
+
+// previous is the one before it while that is recent, 0 otherwise.
+func (b *batch) previous() int32 {
+	if len(b.recent) == 0 {
+		return 0
+	}
+	return b.recent[0]
 }
 
 // rollOver closes, with the host's totals, the batches of terminals whose
@@ -272,8 +301,8 @@ type dueTerminal struct {
 }
 
 const (
-	// rolloverRepeat is how long after it was accepted a transaction of the
-	// previous batch is still taken for what a repeat repeats: terminals try for
+	// rolloverRepeat is how long after it was accepted a transaction of a batch
+	// that has ended is still taken for what a repeat repeats: terminals try for
 	// some minutes. Longer, and a STAN that began anew could meet an old one.
 	rolloverRepeat = 15 * time.Minute
 	// rolloverReversal is the same for its reversal. A terminal that lost power
@@ -283,7 +312,9 @@ const (
 )
 
 // acrossRollover finds the stored key that a request without a stated batch
-// repeats although its batch has ended meanwhile.
+// repeats although its batch has ended meanwhile, of those that are meant: the
+// latest, in however many batches have ended since. (Nothing proves who ends one:
+// see docs/explanation/security.md.)
 //
 // A terminal that settled with totals which agreed, or that uploaded a
 // transaction, has had its answer: the same STAN is a new transaction then,
@@ -291,24 +322,23 @@ const (
 // answer for is in a batch that the host closed by itself, was missing from the
 // upload, is marked by its sender as a repeat, or is an advice, which terminals
 // count before they are answered. Settlements and uploads are what ends a batch.
-func (f *Facts) acrossRollover(r *Request, class Class, within time.Duration) *keyEntry {
+func (f *Facts) acrossRollover(r *Request, class Class, within time.Duration, meant func(*keyEntry) bool) *keyEntry {
 	b := f.batches[r.terminal.ID]
-	if r.BatchNo != 0 || b == nil || b.previous == 0 {
+	if r.BatchNo != 0 || b == nil {
 		return nil
 	}
-	entry := f.keys[Key{r.merchant.ID, r.terminal.ID, b.previous, r.STAN, class}]
-	switch {
-	case entry == nil, f.Now.Sub(entry.record.AcceptedAt) >= within:
-		return nil
-	case entry.unconfirmed:
-		return entry
-	case entry.tombstone:
-		return nil
-	case r.Repeat, r.Kind == KindAdvice, class == ClassSettlement, class == ClassUpload:
-		return entry
-	default:
-		return nil
+	for _, number := range b.recent {
+		entry := f.keys[Key{r.merchant.ID, r.terminal.ID, number, r.STAN, class}]
+		if entry != nil && f.Now.Sub(entry.record.AcceptedAt) < within && entry.open(r, class) && meant(entry) {
+			return entry
+		}
 	}
+	return nil
+}
+
+// open tells whether the terminal may not have had its answer, in a batch that has ended.
+func (e *keyEntry) open(r *Request, class Class) bool {
+	return e.unconfirmed || !e.tombstone && (r.Repeat || r.Kind == KindAdvice || class == ClassSettlement || class == ClassUpload)
 }
 
 // Difference names of an upload.

@@ -47,7 +47,7 @@ func (d *decision) settle() Verdict {
 	case r.BatchNo == 0 && b.totals.empty():
 		// Without a number, totals that were answered before are a repeat of
 		// that, when nothing has happened since.
-		if before := d.facts.ended[batchKey{r.terminal.ID, b.previous}]; r.Stated != nil && r.Stated.counts() > 0 && before.settledWith(r.Stated) {
+		if before := d.facts.ended[batchKey{r.terminal.ID, b.previous()}]; r.Stated != nil && r.Stated.counts() > 0 && before.settledWith(r.Stated) {
 			return answeredBefore(before)
 		}
 	}
@@ -128,12 +128,15 @@ func (d *decision) upload() Verdict {
 }
 
 // uploaded is the host's record of the transaction: in the current batch, or in
-// the one that was closed before its terminal had settled it.
+// one that was closed before its terminal had settled it.
 func (d *decision) uploaded(b *batch) *Record {
 	r := d.request
-	for _, number := range []int32{b.number, b.previous} {
-		entry := d.facts.keys[Key{r.merchant.ID, r.terminal.ID, number, r.Original.STAN, ClassFinancial}]
-		if entry != nil && !entry.tombstone && (number == b.number || entry.unconfirmed) {
+	key := Key{r.merchant.ID, r.terminal.ID, b.number, r.Original.STAN, ClassFinancial}
+	if entry := d.facts.keys[key]; entry != nil && !entry.tombstone {
+		return entry.record
+	}
+	for _, key.BatchNo = range b.recent {
+		if entry := d.facts.keys[key]; entry != nil && !entry.tombstone && entry.unconfirmed {
 			return entry.record
 		}
 	}

@@ -37,11 +37,26 @@ func queueGate(b *pgx.Batch, bucket int16, alone bool, passed func()) {
 	})
 }
 
+// recentSQL lists the batches before c, the current one, of which the oldest ended
+// no earlier than $3, the latest first: NULL for none. No more than 2,000, which is a
+// quarter of an hour of batches that somebody ends as fast as a terminal may.
+const recentSQL = `CASE WHEN c.opened_at > $3 AND c.previous_no IS NOT NULL THEN
+	CASE WHEN c.filled_no <> c.previous_no THEN ARRAY[c.previous_no] ELSE '{}' END || (
+	WITH RECURSIVE earlier AS (
+		SELECT coalesce(c.filled_no, c.previous_no) AS batch_no, 1 AS steps
+		UNION ALL
+		SELECT e.batch_no, s.steps + 1 FROM earlier s CROSS JOIN LATERAL (
+			SELECT coalesce(e.filled_no, e.previous_no) AS batch_no FROM batches e
+			WHERE e.bucket = $1 AND e.terminal_id = c.terminal_id AND e.batch_no = s.batch_no AND e.opened_at > $3
+			OFFSET 0) e
+		WHERE s.steps < 2000)
+	SELECT array_agg(batch_no ORDER BY steps) FILTER (WHERE batch_no > 0) FROM earlier) END`
+
 const currentBatchesSQL = `
-SELECT b.terminal_id, b.batch_no, b.state, b.opened_at, b.opened_date, b.previous_no
+SELECT b.terminal_id, b.batch_no, b.state, b.opened_at, b.opened_date, b.filled_no, b.recent
 FROM unnest($2::int[]) AS u(terminal_id)
 CROSS JOIN LATERAL (
-	SELECT c.terminal_id, c.batch_no, c.state, c.opened_at, c.opened_date, CASE WHEN c.opened_at > $3 THEN coalesce(c.previous_no, 0) ELSE 0 END AS previous_no
+	SELECT c.terminal_id, c.batch_no, c.state, c.opened_at, c.opened_date, coalesce(c.filled_no, c.previous_no, 0) AS filled_no, ` + recentSQL + ` AS recent
 	FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5 OFFSET 0) b`
 
 func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, now time.Time, found func(terminalID int32, one *batch)) {
@@ -49,13 +64,13 @@ func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, now time.Time, 
 		var terminalID int32
 		var one batch
 		var opened *time.Time
-		_, err := pgx.ForEachRow(rows, []any{&terminalID, &one.number, &one.state, &one.openedAt, &opened, &one.previous}, func() error {
+		_, err := pgx.ForEachRow(rows, []any{&terminalID, &one.number, &one.state, &one.openedAt, &opened, &one.filledBefore, &one.recent}, func() error {
 			current := one
 			if opened != nil {
 				current.openedDate = ledger.DateOf(*opened)
 			}
 			current.next = batchAfter(current.number)
-			opened = nil
+			opened, one.recent = nil, nil
 			found(terminalID, &current)
 			return nil
 		})
@@ -66,8 +81,8 @@ func queueBatches(b *pgx.Batch, bucket int16, terminals []int32, now time.Time, 
 // Totals of current batches, gross, and the number that follows each: a number
 // is used once, so after 999999 the first free one is taken. A voided sale is
 // found by its void, which has its amount; the sale's own row has nothing left.
-// A batch's transactions are found by their keys. (NOT EXISTS for the number would be
-// looked up in a table of all batches of the bucket, read for the purpose.)
+// A batch's transactions are found by their keys. (EXISTS, for the number or the
+// keys, would be looked up in a table of all of the bucket's, read for the purpose.)
 const batchTotalsSQL = `
 SELECT c.terminal_id, c.batch_no, c.stated_form, coalesce(c.stated_sale_count, 0), coalesce(c.stated_sale_minor, 0),
 	coalesce(c.stated_refund_count, 0), coalesce(c.stated_refund_minor, 0), s.sale_count, s.sale_minor, s.void_count, s.void_minor, s.refund_count, s.refund_minor,
@@ -75,7 +90,10 @@ SELECT c.terminal_id, c.batch_no, c.stated_form, coalesce(c.stated_sale_count, 0
 		THEN c.batch_no % 999999 + 1
 		ELSE (SELECT min(f.batch_no) + 1 FROM batches f
 			WHERE f.bucket = $1 AND f.terminal_id = c.terminal_id AND f.batch_no > c.batch_no % 999999 AND NOT EXISTS (
-				SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = f.terminal_id AND n.batch_no = f.batch_no + 1)) END
+				SELECT FROM batches n WHERE n.bucket = $1 AND n.terminal_id = f.terminal_id AND n.batch_no = f.batch_no + 1)) END,
+	(SELECT k.class FROM idempotency_keys k
+		WHERE k.bucket = $1 AND k.merchant_id = c.merchant_id AND k.terminal_id = c.terminal_id AND k.batch_no = c.batch_no AND k.class = 1
+		LIMIT 1) IS NOT NULL
 FROM unnest($2::int[]) AS u(terminal_id)
 CROSS JOIN LATERAL (
 	SELECT b.terminal_id, (SELECT e.merchant_id FROM terminals e WHERE e.terminal_id = b.terminal_id) AS merchant_id, b.batch_no,
@@ -111,6 +129,7 @@ type batchSums struct {
 	totals              Totals
 	stated              *StatedTotals
 	next                int32
+	filled              bool
 }
 
 func queueBatchTotals(b *pgx.Batch, bucket int16, terminals []int32, found func(*batchSums)) {
@@ -125,7 +144,7 @@ func queueBatchTotals(b *pgx.Batch, bucket int16, terminals []int32, found func(
 			t := &s.totals
 			if err := rows.Scan(&s.terminalID, &s.batchNo,
 				&form, &stated.SaleCount, &stated.SaleMinor, &stated.RefundCount, &stated.RefundMinor,
-				&t.SaleCount, &t.SaleMinor, &t.VoidCount, &t.VoidMinor, &t.RefundCount, &t.RefundMinor, &s.next); err != nil {
+				&t.SaleCount, &t.SaleMinor, &t.VoidCount, &t.VoidMinor, &t.RefundCount, &t.RefundMinor, &s.next, &s.filled); err != nil {
 				return fmt.Errorf("scan totals: %w", err)
 			}
 			if form != nil {
@@ -142,6 +161,7 @@ func queueBatchTotals(b *pgx.Batch, bucket int16, terminals []int32, found func(
 func (f *Facts) addSums(s *batchSums) {
 	if current := f.batches[s.terminalID]; current != nil && current.number == s.batchNo {
 		current.totals, current.stated, current.next = s.totals, s.stated, s.next
+		current.filled = s.filled
 	}
 }
 
@@ -197,7 +217,7 @@ func queueEndedBatches(b *pgx.Batch, bucket int16, terminals, numbers []int32, f
 }
 
 // Keys of the batches that a request means: the stated one; or (0) the current
-// one, for a day the one before it, and, where this unit may begin it ($4), the
+// one, those of the day before it, and, where this unit may begin it ($4), the
 // one after it, which a reversal may have named already. Each number is looked up
 // by itself: with batch_no = ANY(…) Postgres may read all of the terminal's keys,
 // and filter them.
@@ -205,7 +225,7 @@ const keysSQL = `
 SELECT u.merchant_id, u.terminal_id, k.batch_no, u.stan, u.class, k.tombstone, k.business_date, k.transaction_id
 FROM unnest($2::key_probe[]) AS u
 CROSS JOIN LATERAL unnest(CASE WHEN u.batch_no > 0 THEN ARRAY[u.batch_no] ELSE (
-	SELECT ARRAY[c.batch_no, CASE WHEN c.opened_at > $3 THEN c.previous_no END, CASE WHEN $4 THEN c.batch_no % 999999 + 1 END]
+	SELECT ARRAY[c.batch_no, CASE WHEN $4 THEN c.batch_no % 999999 + 1 END] || ` + recentSQL + `
 	FROM batches c WHERE c.bucket = $1 AND c.terminal_id = u.terminal_id AND c.state < 5) END) AS n(batch_no)
 CROSS JOIN LATERAL (
 	SELECT i.batch_no, i.tombstone, i.business_date, i.transaction_id
@@ -281,8 +301,8 @@ UPDATE batches SET state = 5, closed_at = $4, closed_date = $5, closed_by = $6, 
 WHERE bucket = $1 AND terminal_id = $2 AND batch_no = $3`
 
 	openNextBatchSQL = `
-INSERT INTO batches (bucket, terminal_id, batch_no, opened_at, opened_date, previous_no)
-SELECT b.bucket, $2, $3, $4, $5, $6 FROM buckets b WHERE b.bucket = $1`
+INSERT INTO batches (bucket, terminal_id, batch_no, opened_at, opened_date, previous_no, filled_no)
+SELECT b.bucket, $2, $3, $4, $5, $6, $7 FROM buckets b WHERE b.bucket = $1`
 
 	// Once an upload has ended: what stands with the host and was not shown. A
 	// void is missing where its sale was shown or lies in another batch: a
@@ -357,7 +377,7 @@ func queueClose(b *pgx.Batch, bucket int16, w *batchWrite, now time.Time) {
 		bucket, w.terminalID, w.batchNo, now, w.closedDate.Time(), int16(w.change.by), settledOn, settledBy,
 		t.SaleCount, t.SaleMinor, t.VoidCount, t.VoidMinor, t.RefundCount, t.RefundMinor,
 	}, w.change.stated.columns()...)...)
-	b.Queue(openNextBatchSQL, bucket, w.terminalID, w.next.number, now, w.next.openedDate.Time(), w.batchNo)
+	b.Queue(openNextBatchSQL, bucket, w.terminalID, w.next.number, now, w.next.openedDate.Time(), w.batchNo, w.next.filledBefore)
 	if w.change.upload {
 		b.Queue(missingSQL, bucket, w.terminalID, w.batchNo, now)
 	}

@@ -21,10 +21,12 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 		// Nothing is stored: the key that it would take is its terminal's.
 		return Verdict{Response: Response{Reason: MACWrong, Became: r.Kind, Rule: ruleOf(r.Kind, RuleAdmission)}}
 	}
-	before := f.acrossRollover(r, key.Class, rolloverRepeat)
+	if f.paidBefore(r, key) {
+		return Verdict{Response: Response{Reason: PaidBefore, Became: r.Kind, Rule: ruleOf(r.Kind, ruleRepeat)}}
+	}
 	var d decision
 	d.begin(f, r, id, key)
-	if f.keys[key] != nil || before != nil && before.tombstone && before.record.AmountMinor == r.AmountMinor {
+	if f.keys[key] != nil || f.reversedBefore(r, key.Class) {
 		d.verdict.Record.Rule = ruleOf(r.Kind, ruleRepeat)
 		return d.decline(ReversedBefore)
 	}
@@ -71,11 +73,26 @@ func (f *Facts) repeated(r *Request) *Record {
 	if entry := f.keys[key]; entry != nil && !entry.tombstone {
 		return entry.record
 	}
-	before := f.acrossRollover(r, key.Class, rolloverRepeat)
-	if before != nil && !before.tombstone && before.record.Digest == r.digest() {
+	if before := f.repeatedAcrossRollover(r, key.Class); before != nil {
 		return before.record
 	}
 	return nil
+}
+
+// repeatedAcrossRollover is the stored key of what a request repeats from a batch that has
+// ended since; nil for none.
+func (f *Facts) repeatedAcrossRollover(r *Request, class Class) *keyEntry {
+	return f.acrossRollover(r, class, rolloverRepeat, func(entry *keyEntry) bool {
+		return !entry.tombstone && entry.record.Digest == r.digest()
+	})
+}
+
+// reversedBefore tells whether the request's reversal was here before it, in a batch that
+// has ended since.
+func (f *Facts) reversedBefore(r *Request, class Class) bool {
+	return f.acrossRollover(r, class, rolloverRepeat, func(entry *keyEntry) bool {
+		return entry.tombstone && entry.record.AmountMinor == r.AmountMinor
+	}) != nil
 }
 
 // repeat answers a key that is stored.

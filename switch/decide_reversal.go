@@ -77,7 +77,7 @@ func repairs(r *Request, o *Record) bool {
 	return o.TerminalID == r.terminal.ID && o.MerchantID == r.merchant.ID && o.Kind.Class() == ClassFinancial
 }
 
-// reversedAcrossRollover finds the original in the batch that ended meanwhile,
+// reversedAcrossRollover finds the original in a batch that has ended meanwhile,
 // when the terminal may not have had its answer, and what is given of amount and
 // card is its.
 func (d *decision) reversedAcrossRollover() []*Record {
@@ -89,11 +89,11 @@ func (d *decision) reversedAcrossRollover() []*Record {
 	if original.Original.HasSTAN {
 		original.STAN = original.Original.STAN
 	}
-	entry := d.facts.acrossRollover(&original, ClassFinancial, rolloverReversal)
-	if entry == nil || entry.tombstone {
-		return nil
-	}
-	if _, wrong := d.mismatch(entry.record); wrong {
+	entry := d.facts.acrossRollover(&original, ClassFinancial, rolloverReversal, func(entry *keyEntry) bool {
+		_, wrong := d.mismatch(entry.record)
+		return !entry.tombstone && !wrong
+	})
+	if entry == nil {
 		return nil
 	}
 	return []*Record{entry.record}

@@ -362,18 +362,13 @@ func (f *Facts) apply(v *Verdict) {
 	f.know(v.Record)
 	c.records = append(c.records, v.Record)
 	c.isNew[v.Record] = struct{}{}
-	for _, k := range v.Keys {
-		entry := f.keys[k]
-		tombstone := k.Class == ClassFinancial && v.Record.Asked.Class() == ClassReversal
-		c.keys = append(c.keys, keyChange{key: k, record: v.Record, tombstone: tombstone, replaces: entry != nil})
-		f.keys[k] = &keyEntry{record: v.Record, tombstone: tombstone}
-	}
 	if v.NewBatch {
 		opened := f.batch(v.Record.TerminalID)
 		opened.openedDate = v.WindowDate
 		f.batches[v.Record.TerminalID] = opened
 		c.newBatches[v.Record.TerminalID] = newBatch{opened.number, v.WindowDate}
 	}
+	f.applyKeys(v)
 	c.transfers = append(c.transfers, v.Journal.Transfers...)
 	for _, h := range v.Holds {
 		if have, ok := f.holds[h.ID]; ok {
@@ -422,6 +417,19 @@ func (f *Facts) apply(v *Verdict) {
 		f.voids[v.Record.TerminalID] = voidsToday{today.count + 1, today.minor + v.VoidedMinor}
 	}
 	f.owe(v.Journal.Transfers)
+}
+
+// applyKeys has a verdict's record under its keys.
+func (f *Facts) applyKeys(v *Verdict) {
+	for _, k := range v.Keys {
+		entry := f.keys[k]
+		tombstone := k.Class == ClassFinancial && v.Record.Asked.Class() == ClassReversal
+		f.changes.keys = append(f.changes.keys, keyChange{key: k, record: v.Record, tombstone: tombstone, replaces: entry != nil})
+		f.keys[k] = &keyEntry{record: v.Record, tombstone: tombstone}
+		if b := f.batches[k.TerminalID]; b != nil && k.Class == ClassFinancial && k.BatchNo == b.number {
+			b.filled = true
+		}
+	}
 }
 
 func (f *Facts) touch(dirty map[*ledger.Hold]struct{}, h *ledger.Hold) {

@@ -247,8 +247,13 @@ func (l *loader) tokens() (withPIN, others [][16]byte) {
 	return withPIN, others
 }
 
-// anyBatch as the batch of a probe: the reference names none.
-const anyBatch = -1
+// Batches of a probe that are no number; 0 is the current one and the recent ones before it.
+const (
+	// anyBatch that the terminal has had: the reference names none.
+	anyBatch = -1
+	// filledBatches are all that it has had with transactions, and the current one.
+	filledBatches = -2
+)
 
 type probe struct {
 	merchant, terminal, stan, batch int32
@@ -259,20 +264,28 @@ type probe struct {
 // that requests mean by STAN. Which batch is the current one is read in the
 // same pipeline, so the statement finds it itself.
 func (l *loader) queueKeys(b *pgx.Batch) {
-	for _, list := range []struct {
-		sql    string
-		probes []probe
-	}{{keysSQL, l.probes(false)}, {keysInAnyBatchSQL, l.probes(true)}} {
-		if len(list.probes) == 0 {
-			continue
+	var recent, filled, every []probe
+	for _, p := range l.probes() {
+		switch p.batch {
+		case filledBatches:
+			filled = append(filled, p)
+		case anyBatch:
+			every = append(every, p)
+		default:
+			recent = append(recent, p)
 		}
-		rows := probeRows(list.probes)
-		arguments := []any{rows.Known(), l.facts.Bucket, rows}
-		if list.probes[0].batch != anyBatch {
-			arguments = append(arguments, l.facts.Now.Add(-rolloverReversal), l.exclusive)
-		}
-		b.Queue(list.sql, arguments...).Query(func(rows pgx.Rows) error { return l.collectKeys(rows, list.probes[0].batch != anyBatch) })
 	}
+	look := func(sql string, probes []probe, mayBeUnconfirmed bool, more ...any) {
+		if len(probes) == 0 {
+			return
+		}
+		rows := probeRows(probes)
+		b.Queue(sql, append([]any{rows.Known(), l.facts.Bucket, rows}, more...)...).
+			Query(func(rows pgx.Rows) error { return l.collectKeys(rows, mayBeUnconfirmed) })
+	}
+	look(keysSQL, recent, true, l.facts.Now.Add(-rolloverReversal), l.exclusive)
+	look(keysSQL, filled, true, time.Time{}, l.exclusive)
+	look(keysInAnyBatchSQL, every, false)
 }
 
 func probeRows(probes []probe) *postgres.Rows {
@@ -295,12 +308,12 @@ func keyProbe() *postgres.RowType {
 	}}
 }
 
-// probes lists the keys to look for: in a stated or the current batch, or in any.
-func (l *loader) probes(inAny bool) []probe {
+// probes lists the keys to look for, each once.
+func (l *loader) probes() []probe {
 	var list []probe
 	seen := map[probe]bool{}
 	want := func(p probe) {
-		if !seen[p] && (p.batch == anyBatch) == inAny {
+		if !seen[p] {
 			seen[p] = true
 			list = append(list, p)
 		}
@@ -309,7 +322,11 @@ func (l *loader) probes(inAny bool) []probe {
 		r := j.request
 		own := probe{r.merchant.ID, r.terminal.ID, r.STAN, r.BatchNo, r.Kind.Class()}
 		if !l.presumeNew(r, l.streak(r)) {
+			if r.paysAgain() {
+				own.batch = filledBatches
+			}
 			want(own)
+			own.batch = r.BatchNo
 		}
 		for _, m := range j.toTakeBack() {
 			want(probe{r.merchant.ID, r.terminal.ID, r.STAN, m.batchNo, ClassHostReversal})

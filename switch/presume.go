@@ -136,7 +136,7 @@ func (p *presumption) learn(f *Facts) {
 			p.streaks[key.TerminalID] = s
 		}
 		*s = streak{batch: *b, stan: key.STAN, from: f.Now}
-		if until := b.openedAt.Add(rolloverRepeat); b.previous != 0 && until.After(f.Now) {
+		if until := b.openedAt.Add(rolloverRepeat); len(b.recent) > 0 && until.After(f.Now) {
 			s.from = until
 		}
 	}

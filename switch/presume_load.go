@@ -8,10 +8,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// reversible tells whether a reversal may have named the batch before: its terminal
+// reversible tells whether a reversal may have named a batch before: its terminal
 // may believe that to be the current one, and means this one's sale by it.
 func (s *streak) reversible(r *Request, now time.Time) bool {
-	return r.BatchNo == 0 && s.batch.previous != 0 && now.Before(s.batch.openedAt.Add(rolloverReversal))
+	return r.BatchNo == 0 && len(s.batch.recent) > 0 && now.Before(s.batch.openedAt.Add(rolloverReversal))
 }
 
 // streak of the request's terminal, nil where there is none to presume.
@@ -25,20 +25,29 @@ func (l *loader) streak(r *Request) *streak {
 // presumeNew tells whether the request's key need not be looked for: its STAN goes on
 // where the last one of its terminal was. What says of itself
 // that it is a repeat is no new request, and what can be one of a batch that has just
-// ended is looked for; so is, by a unit that reads, a tombstone of the batch before.
+// ended is looked for; so is, by a unit that reads, a tombstone of a batch before.
 func (l *loader) presumeNew(r *Request, s *streak) bool {
 	if s == nil || !presumable(r) || r.STAN <= s.stan || !s.takes(r, l.facts.Now) {
 		return false
 	}
+	if r.paysAgain() && s.batch.filledBefore != 0 {
+		return false
+	}
 	if s.reversible(r, l.facts.Now) {
-		if !l.facts.unread {
+		if !l.facts.unread || len(s.batch.recent) > unreversedMax {
 			return false
 		}
-		l.facts.unreversed = append(l.facts.unreversed, probe{r.merchant.ID, r.terminal.ID, r.STAN, s.batch.previous, ClassFinancial})
+		for _, number := range s.batch.recent {
+			l.facts.unreversed = append(l.facts.unreversed, probe{r.merchant.ID, r.terminal.ID, r.STAN, number, ClassFinancial})
+		}
 	}
 	l.facts.presumed[r] = s.batch.number
 	return true
 }
+
+// unreversedMax is in how many batches tombstones are looked for behind a presumption:
+// a day's, of a terminal that settles more often than most. Past it a unit reads.
+const unreversedMax = 16
 
 // presumable tells whether a request of its own STAN may be presumed to be new.
 func presumable(r *Request) bool {

@@ -59,6 +59,7 @@ const (
 	TerminalLocked         Reason = 60 // after wrong MACs
 	RateLimited            Reason = 61
 	ScenarioDecided        Reason = 62 // a sandbox was asked to say no
+	PaidBefore             Reason = 63 // this very refund was given, in a batch that is over
 )
 
 var reasonNames = [...]string{
@@ -81,7 +82,7 @@ var reasonNames = [...]string{
 	NotCurrentBatch: "not_current_batch", IncorrectPIN: "incorrect_pin", PINTriesExceeded: "pin_tries_exceeded",
 	PINFormat: "pin_format", PINMissing: "pin_missing", SignInRequired: "sign_in_required", MACWrong: "mac_wrong",
 	TerminalLocked: "terminal_locked", RateLimited: "rate_limited",
-	ScenarioDecided: "scenario",
+	ScenarioDecided: "scenario", PaidBefore: "paid_before",
 }
 
 // Reasons lists every reason, for tables that must have an entry for each.

@@ -49,7 +49,7 @@ func (r Reason) Class() ResponseClass {
 		CardMismatch, OperatorNotSignedOn, OperatorNotAllowed, WrongOperatorPassword, OperatorLocked, UnderReview, ReviewRejected,
 		BatchOutOfBalance, BatchInUpload, UnknownBatch, NotCurrentBatch:
 		return ResponseRefused
-	case UnknownMerchant, UnknownTerminal, TerminalNotOfMerchant, TerminalInactive, FormatError, SecurityViolation, RepeatDiffers,
+	case UnknownMerchant, UnknownTerminal, TerminalNotOfMerchant, TerminalInactive, FormatError, SecurityViolation, RepeatDiffers, PaidBefore,
 		PINFormat, PINMissing, SignInRequired, MACWrong, TerminalLocked, RateLimited:
 		return ResponseRejected
 	case SystemMalfunction, StoreUnavailable, CutoffInProgress:

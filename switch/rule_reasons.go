@@ -10,7 +10,7 @@ var ruleReasons = map[Rule][]Reason{
 		UnknownMerchant, UnknownTerminal, TerminalNotOfMerchant, TerminalInactive, SecurityViolation,
 		IncorrectPIN, PINTriesExceeded, PINFormat, PINMissing, SignInRequired, MACWrong, TerminalLocked, RateLimited,
 	},
-	ruleRepeat:     {RepeatDiffers, ReversedBefore},
+	ruleRepeat:     {RepeatDiffers, ReversedBefore, PaidBefore},
 	ruleBatch:      {BatchInUpload, NotCurrentBatch},
 	ruleOperator:   {OperatorNotSignedOn, OperatorNotAllowed},
 	rulePermission: {NotPermittedToTerminal},

@@ -135,7 +135,7 @@ func (u *unit) decideOne(facts *Facts, j *job) (err error) {
 	key := facts.keyOf(j.request)
 	entry := facts.keys[key]
 	if entry == nil && u.doubt {
-		entry = facts.acrossRollover(j.request, key.Class, rolloverRepeat)
+		entry = facts.repeatedAcrossRollover(j.request, key.Class)
 	}
 	switch {
 	case !late, u.doubt && j.request.Kind == KindReversal:

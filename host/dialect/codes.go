@@ -40,6 +40,7 @@ var iso87Codes = map[switching.Reason]string{
 	switching.CutoffInProgress:       "90",
 	switching.StoreUnavailable:       "91",
 	switching.RepeatDiffers:          "94",
+	switching.PaidBefore:             "94",
 	switching.SystemMalfunction:      "96",
 	switching.OperatorNotSignedOn:    "58",
 	switching.OperatorNotAllowed:     "58",

@@ -134,11 +134,18 @@ func (w *World) Ask(r Request) Answer {
 	if seen && !have.tombstone {
 		return w.again(r, have)
 	}
-	before, missed := w.acrossBatches(r, r.Kind.class(), repeatPatience)
-	if missed && !before.tombstone && before.content == r.content() {
+	if before, missed := w.acrossBatches(r, r.Kind.class(), repeatPatience, func(before taken) bool {
+		return !before.tombstone && before.content == r.content()
+	}); missed {
 		return w.again(r, before)
 	}
-	if seen || missed && before.tombstone && w.Transactions[before.transaction].AmountMinor == r.AmountMinor {
+	if w.paidBefore(r) {
+		return Answer{Reason: PaidBefore, Became: r.Kind, Rule: ruleOf(r, rRepeat), Transaction: -1}
+	}
+	_, reversed := w.acrossBatches(r, r.Kind.class(), repeatPatience, func(before taken) bool {
+		return before.tombstone && w.Transactions[before.transaction].AmountMinor == r.AmountMinor
+	})
+	if seen || reversed {
 		// Its reversal was here before it.
 		return w.decline(r, ReversedBefore, ruleOf(r, rRepeat))
 	}

@@ -152,29 +152,70 @@ func (w *World) batchRefuses(r Request) Reason {
 	}
 }
 
-// acrossBatches finds in the batch before the current one what a request
-// repeats whose terminal may not have had the answer: the host closed that batch
+// lately lists the batches that a request may still be of, the latest first: the one
+// before the current one, and of the others those with transactions, back to the first
+// of them that is followed by one of longer ago than a day.
+func (w *World) lately(terminal int) []*Batch {
+	at := &w.Terminals[terminal]
+	var list []*Batch
+	followedBy := &at.Batch
+	for i := len(at.Ended) - 1; i >= 0 && followedBy.OpenedAt.After(kept(w.Now.Add(-reversalPatience))); i-- {
+		switch ended := &at.Ended[i]; {
+		case w.filled(terminal, ended.Number):
+			list = append(list, ended)
+			followedBy = ended
+		case ended.Number == at.Batch.Previous:
+			list = append(list, ended)
+		}
+	}
+	return list
+}
+
+// filled tells whether a batch has transactions, or what a reversal left in the place of one.
+func (w *World) filled(terminal, number int) bool {
+	for k := range w.keys {
+		if k.terminal == terminal && k.batch == number && k.class == financial {
+			return true
+		}
+	}
+	return false
+}
+
+// acrossBatches finds in the batches that have ended lately what a request
+// repeats whose terminal may not have had the answer: the host closed the batch
 // by itself, the upload did not show it, the sender says that it repeats, or it
-// is counted before it is answered.
-func (w *World) acrossBatches(r Request, c class, patience time.Duration) (taken, bool) {
-	before := w.justEnded(r.Terminal)
-	if r.Batch != 0 || before == nil {
+// is counted before it is answered. Of several it is the latest that is meant.
+func (w *World) acrossBatches(r Request, c class, patience time.Duration, meant func(taken) bool) (taken, bool) {
+	if r.Batch != 0 {
 		return taken{}, false
 	}
-	have, seen := w.keys[key{r.Merchant, r.Terminal, before.Number, r.STAN, c}]
-	if !seen || w.Now.Sub(w.Transactions[have.transaction].AcceptedAt) >= patience {
-		return taken{}, false
+	for _, before := range w.lately(r.Terminal) {
+		have, seen := w.keys[key{r.Merchant, r.Terminal, before.Number, r.STAN, c}]
+		if !seen || w.Now.Sub(w.Transactions[have.transaction].AcceptedAt) >= patience || !meant(have) {
+			continue
+		}
+		says := r.Repeat || r.Kind == Advice || c == settling || c == uploading
+		if w.unconfirmed(r.Terminal, before, r.STAN) || says && !have.tombstone {
+			return have, true
+		}
 	}
-	switch {
-	case w.unconfirmed(r.Terminal, before, r.STAN):
-		return have, true
-	case have.tombstone:
-		return taken{}, false
-	case r.Repeat, r.Kind == Advice, c == settling, c == uploading:
-		return have, true
-	default:
-		return taken{}, false
+	return taken{}, false
+}
+
+// paidBefore tells whether the terminal was given this very refund under the same STAN in
+// another batch, however long ago. It is not in the documents: its bytes may be a recording.
+func (w *World) paidBefore(r Request) bool {
+	if r.Kind != Refund && r.Kind != Cancel || r.Batch != 0 {
+		return false
 	}
+	for k, have := range w.keys {
+		t := &w.Transactions[have.transaction]
+		if k.merchant == r.Merchant && k.terminal == r.Terminal && k.stan == r.STAN && k.class == financial && k.batch != w.batchOf(r) &&
+			!have.tombstone && t.Kind == Refund && t.State != StateDeclined && have.content == r.content() {
+			return true
+		}
+	}
+	return false
 }
 
 // unconfirmed: the batch has ended without a word of its terminal's, or without

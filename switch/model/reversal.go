@@ -51,7 +51,7 @@ func (w *World) reverse(r Request) Answer {
 
 // reversed finds what a reversal means: by RRN, if that is one of the
 // terminal's own; else by STAN, in a stated or the current batch, for it carries
-// its original's unless it names another; else in the batch that ended without
+// its original's unless it names another; else in a batch that ended without
 // its terminal's word, if what is given of amount and card fits. An invoice is no
 // name: it comes with every copy.
 func (w *World) reversed(r Request) (id int, known bool) {
@@ -70,11 +70,10 @@ func (w *World) reversed(r Request) (id int, known bool) {
 	original := r
 	original.Repeat = false // of the reversal: it says nothing of its original
 	original.STAN = w.reversedKey(r).stan
-	before, missed := w.acrossBatches(original, financial, reversalPatience)
-	if !missed || before.tombstone || w.cannotMean(r, &w.Transactions[before.transaction]) != Approved {
-		return -1, false
-	}
-	return before.transaction, true
+	before, missed := w.acrossBatches(original, financial, reversalPatience, func(before taken) bool {
+		return !before.tombstone && w.cannotMean(r, &w.Transactions[before.transaction]) == Approved
+	})
+	return before.transaction, missed
 }
 
 func (w *World) reversedKey(r Request) key {

@@ -96,13 +96,11 @@ func (w *World) uploaded(r Request) int {
 	if have, seen := w.keys[k]; seen && !have.tombstone {
 		return have.transaction
 	}
-	before := w.justEnded(r.Terminal)
-	if before == nil || !w.unconfirmed(r.Terminal, before, r.Original.STAN) {
-		return -1
-	}
-	k.batch = before.Number
-	if have, seen := w.keys[k]; seen && !have.tombstone {
-		return have.transaction
+	for _, before := range w.lately(r.Terminal) {
+		k.batch = before.Number
+		if have, seen := w.keys[k]; seen && !have.tombstone && w.unconfirmed(r.Terminal, before, r.Original.STAN) {
+			return have.transaction
+		}
 	}
 	return -1
 }

@@ -98,6 +98,7 @@ const (
 	ExceedsCountLimit      Reason = "exceeds_count_limit"
 	NotAllowedNow          Reason = "not_allowed_now"
 	RepeatDiffers          Reason = "repeat_differs"
+	PaidBefore             Reason = "paid_before"
 	CurrencyMismatch       Reason = "currency_mismatch"
 	ReversedBefore         Reason = "reversed_before"
 	WrongTerminal          Reason = "wrong_terminal"

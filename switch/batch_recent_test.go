@@ -1,0 +1,148 @@
+package switching_test
+
+import (
+	"testing"
+	"time"
+
+	"meridian/switch"
+)
+
+// Nothing proves who ends a batch: however many have ended since, what a terminal
+// repeats is found, and what it is given once it is given once.
+func TestRepeatsBehindManyBatches(t *testing.T) {
+	for name, end := range map[string]func(w *world){
+		"empty ones": func(w *world) {
+			w.do(switching.Approved, w.settlement(0, nil, trailer))
+		},
+		"one with a sale": func(w *world) {
+			w.do(switching.Approved, w.request(switching.KindSale, 1))
+			w.do(switching.Approved, w.settlement(0, nil, trailer))
+		},
+		"one with what moved nothing": func(w *world) {
+			w.do(switching.InvalidCard, w.request(switching.KindSale, 1, withCard(77)))
+			w.do(switching.Approved, w.settlement(0, nil, trailer))
+		},
+		"of a version that kept no more than the one before": func(w *world) {
+			w.do(switching.Approved, w.request(switching.KindSale, 1))
+			w.do(switching.Approved, w.settlement(0, nil, trailer))
+			w.sql(`UPDATE batches SET filled_no = NULL`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			missing, shown, reversed, late := w.request(switching.KindSale, 10_00), w.request(switching.KindSale, 20_00),
+				w.request(switching.KindSale, 30_00), w.request(switching.KindSale, 40_00)
+			first, second := w.do(switching.Approved, missing), w.do(switching.Approved, shown)
+			w.do(switching.Approved, reversed)
+			w.do(switching.Approved, w.request(switching.KindReversal, 40_00, stan(late.STAN)))
+			w.do(switching.Approved, w.upload(shown))
+			w.do(switching.Approved, w.settlement(0, nil, trailer)) // by whom, nobody knows
+			w.must(w.close(till, 0))
+			for range 4 {
+				end(w)
+				w.clock.advance(time.Minute)
+			}
+			w.wantTransfers(0, func() {
+				w.sameAnswer(first, w.do(switching.Approved, copyOf(missing)))
+				w.sameAnswer(second, w.do(switching.Approved, copyOf(shown, func(r *switching.Request) { r.Repeat = true })))
+			})
+			w.wantTransfers(1, func() { w.do(switching.Approved, w.request(switching.KindReversal, 30_00, stan(reversed.STAN))) })
+			w.wantTransfers(0, func() { w.do(switching.Approved, w.request(switching.KindReversal, 30_00, stan(reversed.STAN))) })
+			w.do(switching.Approved, w.upload(missing))
+			if differing := w.current().Differing; len(differing) != 0 {
+				t.Errorf("shown again, it differs: %+v", differing)
+			}
+			w.verify()
+		})
+	}
+}
+
+// The bytes of a refund are good for ever under keys that stay, and pay once.
+func TestRefundIsPaidOnce(t *testing.T) {
+	w := newWorld(t)
+	s := w.patient()
+	sold := w.do(switching.Approved, w.request(switching.KindSale, 100_00))
+	w.clock.advance(24 * time.Hour)
+	w.must(w.sw.CatchUp(t.Context()))
+	// Above whatever a host that serves the terminal presumes it to have used.
+	refund, cancel := w.request(switching.KindRefund, 25_00, of(sold), stan(800_001)), w.request(switching.KindCancel, 10_00, of(sold), stan(800_002))
+	for _, r := range []*switching.Request{refund, cancel} {
+		if got := w.do(switching.Approved, r); got.Became != switching.KindRefund {
+			t.Fatalf("%s became %s", r.Kind, got.Became)
+		}
+	}
+	again := func(host *switching.Switch) {
+		t.Helper()
+		for _, r := range []*switching.Request{refund, cancel} {
+			got, err := askOf(t.Context(), host, copyOf(r))
+			w.must(err)
+			if got.Reason != switching.PaidBefore {
+				t.Errorf("the same %s again: %s", r.Kind, got.Reason)
+			}
+		}
+	}
+	for _, wait := range []time.Duration{time.Second, time.Minute, time.Hour, 30 * 24 * time.Hour} {
+		// Shown, so that its terminal has had the answer, and ended: by whom, nobody knows.
+		w.do(switching.Approved, w.upload(refund))
+		w.do(switching.Approved, w.upload(cancel, func(r *switching.Request) { r.UploadedKind = 0 }))
+		w.do(switching.Approved, w.settlement(0, nil, trailer))
+		w.do(switching.Approved, w.settlement(0, nil, trailer))
+		w.clock.advance(wait)
+		w.must(w.sw.CatchUp(t.Context()))
+		w.wantTransfers(0, func() { again(w.sw) })
+		if wait > 15*time.Minute {
+			s.knows() // and so does not ask whether its sales are new
+			w.wantTransfers(0, func() { again(s.sw) })
+		}
+	}
+	// Under another STAN, or of another amount, it is another refund.
+	w.do(switching.Approved, copyOf(refund, stan(800_003)))
+	w.do(switching.Approved, copyOf(refund, func(r *switching.Request) { r.AmountMinor = 24_00 }))
+	w.verify()
+}
+
+// A refund that was declined may be asked for again, and so may one under a STAN that
+// a sale had.
+func TestRefundThatWasNotPaid(t *testing.T) {
+	w := newWorld(t)
+	sold := w.do(switching.Approved, w.request(switching.KindSale, 100_00))
+	w.clock.advance(24 * time.Hour)
+	w.must(w.sw.CatchUp(t.Context()))
+	w.sql(`UPDATE merchants SET allow_refund = false`)
+	w.policy("allow_refund = false")
+	refund := w.request(switching.KindRefund, 25_00, of(sold))
+	w.do(switching.NotPermittedToTerminal, refund)
+	w.sql(`UPDATE merchants SET allow_refund = true`)
+	w.policy("allow_refund = true")
+	w.do(switching.Approved, w.settlement(0, nil, trailer))
+	w.do(switching.Approved, copyOf(refund))
+	w.verify()
+}
+
+// Batches without transactions are stepped over, so that no number of them pushes one with
+// transactions out of sight: an echo, a logon or an upload puts none into its batch.
+func TestBatchesWithoutTransactions(t *testing.T) {
+	w := newWorld(t)
+	want := func(filled int32) {
+		t.Helper()
+		for range 2 {
+			w.do(switching.Approved, w.settlement(0, nil, trailer))
+			var before int32
+			w.must(w.pool.QueryRow(t.Context(), `SELECT coalesce(filled_no, 0) FROM batches WHERE state < 5`).Scan(&before))
+			if before != filled {
+				t.Fatalf("the last batch with transactions is %d, want %d", before, filled)
+			}
+		}
+	}
+	want(0)
+	sale := w.request(switching.KindSale, 10_00)
+	w.do(switching.Approved, sale)
+	want(3)
+	w.do(switching.Approved, w.upload(sale))
+	want(3)
+	w.do(switching.InvalidCard, w.request(switching.KindSale, 1, withCard(77)))
+	want(7)
+	w.do(switching.Approved, w.request(switching.KindReversal, 40_00, stan(900))) // of what has not come
+	want(9)
+}
