@@ -71,10 +71,15 @@ func passwordMatches(phc, password string) bool {
 // signOn signs an operator on at a terminal. It runs beside the lanes: checking
 // a password takes longer than a unit of work.
 func (s *Switch) signOn(j *job) {
-	s.signOns <- struct{}{}
-	defer func() { <-s.signOns }()
 	ctx, cancel := context.WithDeadline(context.Background(), j.storeBy)
 	defer cancel()
+	select {
+	case s.signOns <- struct{}{}:
+		defer func() { <-s.signOns }()
+	case <-ctx.Done():
+		s.answer(j, Response{Reason: StoreUnavailable, Became: j.request.Kind})
+		return
+	}
 	reason, err := s.checkOperator(ctx, j.request)
 	if err != nil {
 		s.log.Warn("cannot sign an operator on", "tid", j.request.TID, "error", err)

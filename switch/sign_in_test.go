@@ -251,6 +251,32 @@ func (w *vaulted) awaitUsed(tid string, generation int) {
 	})
 }
 
+// Sign-ins in a terminal's name that are held up keep neither its sales out nor other
+// terminals' sign-ins: those that are too many are answered at once.
+func TestSignInsHeldUp(t *testing.T) {
+	w := newVaulted(t)
+	signedIn := openedKeys(t, w.ask(signIn(signing)))
+	if _, ok := verified(t, w.sw, signing, nil, signedIn.mac); !ok {
+		t.Fatal("a message under the new key is not taken")
+	}
+	held := w.hold(`LOCK TABLE working_keys IN EXCLUSIVE MODE`)
+	const sent = 20
+	answers := make(chan switching.Response, sent)
+	for range sent {
+		w.sw.Submit(signIn(signing), func(r switching.Response) { answers <- r })
+	}
+	for range sent - 4 { // which wait
+		if r := <-answers; r.Reason != switching.StoreUnavailable {
+			t.Fatalf("a sign-in that is too many was answered %s", r.Reason)
+		}
+	}
+	w.do(switching.Approved, w.request(switching.KindSale, 1_00))
+	w.must(held.Rollback(t.Context()))
+	for range 4 {
+		openedKeys(t, <-answers)
+	}
+}
+
 // A module that does not answer is an outage, and nothing is stored.
 func TestSignInWithoutTheModule(t *testing.T) {
 	w := newVaulted(t)

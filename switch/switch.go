@@ -122,6 +122,7 @@ type Switch struct {
 	oldCards chan struct{} // holds one token: the shelf was cleared
 	turns    *cardTurns
 	signIns  chan struct{} // bounds sign-ins under way
+	beside   beside
 	signRRNs signInRRNs
 }
 
@@ -203,11 +204,11 @@ func (s *Switch) Submit(r *Request, done func(Response)) {
 		return
 	}
 	if r.Kind == KindLogon && r.WorkingKeys != 0 || r.Kind == KindSignOff {
-		s.keepers.Go(func() { s.signInOrOff(j) })
+		s.besides(j, s.signInOrOff)
 		return
 	}
 	if r.Kind == KindLogon && r.OperatorNo != "" {
-		s.keepers.Go(func() { s.signOn(j) })
+		s.besides(j, s.signOn)
 		return
 	}
 	if r.Kind == KindEcho || r.Kind == KindLogon {
@@ -219,8 +220,7 @@ func (s *Switch) Submit(r *Request, done func(Response)) {
 		s.answer(j, s.catalogued(r))
 		return
 	case KindDownloadEnd:
-		// Requests under way are bounded by the sessions, statements by the pool.
-		s.keepers.Go(func() { s.downloaded(j) })
+		s.besides(j, s.downloaded) // whose statements the pool bounds
 		return
 	default:
 	}
