@@ -176,6 +176,8 @@ mutant 'a refund is paid once a day' TestRefundIsPaidOnce \
   switch/load.go 's/time\.Time{}, l\.exclusive/l.facts.Now.Add(-rolloverReversal), l.exclusive/'
 mutant 'a refund is presumed to be new' TestRefundIsPaidOnce \
   switch/presume_load.go 's/if r\.paysAgain() \&\& s\.batch\.filledBefore != 0 {/if false {/'
+mutant 'a reversal pays back whatever its age' TestModel \
+  switch/decide_reversal.go 's/<= d\.policy\.ReversalWindowDays {/<= 3650 {/'
 mutant 'a batch is closed while sales get into it' TestModelRaces \
   switch/batch_sql.go 's/FOR NO KEY UPDATE`/FOR SHARE`/'
 

@@ -174,6 +174,9 @@ func (d *decision) reverseAuthorization(o *Record) Verdict {
 // reverseCapture undoes what a sale, completion or advice moved: a contra in
 // its own window while that is open, a correction in today's after.
 func (d *decision) reverseCapture(o *Record) Verdict {
+	if d.afterReversals(o) {
+		return d.decline(InvalidTransaction)
+	}
 	if o.RefundedMinor > 0 || o.ReviewedMinor > 0 {
 		d.except("reversal_after_refund", "a reversal came for a transaction that was refunded in part: nothing was posted")
 		return d.decline(InvalidTransaction)
@@ -201,6 +204,17 @@ func (d *decision) reverseCapture(o *Record) Verdict {
 		changed.State = StateReversed
 	}
 	return d.approve()
+}
+
+// afterReversals tells whether a reversal comes so long after its original that it is no
+// repair of a transmission any more, and has a person look at it. It asks for no right, so
+// it would pay back where refunds are not permitted.
+func (d *decision) afterReversals(o *Record) bool {
+	if int(d.window.Date-o.BusinessDate) <= d.policy.ReversalWindowDays {
+		return false
+	}
+	d.except("reversal_too_late", "a reversal came longer after its original than the policy has them posted: nothing was posted")
+	return true
 }
 
 // reverseVoid lets stand again what a void had undone, while its window is
@@ -263,6 +277,9 @@ func (d *decision) reverseRefund(v *Record) Verdict {
 	if o == nil {
 		d.except("refund_reversal_without_original", "the reversal of a refund found no original: nothing was posted")
 		return d.decline(NoAction)
+	}
+	if d.afterReversals(v) {
+		return d.decline(InvalidTransaction)
 	}
 	d.verdict.Journal.Post(ledger.KindReversal, cardAccount(v.CardID), d.payable(), v.AmountMinor)
 	d.moveCard(v.CardID, -v.AmountMinor, 0)

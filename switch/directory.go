@@ -97,6 +97,7 @@ type Policy struct {
 	AllowVoid          bool
 	AllowRefund        bool
 	RefundWindowDays   int
+	ReversalWindowDays int
 	MaxRefunds         int
 
 	// VoidWindow after the original's acceptance; 0 is until the cutoff.

@@ -86,7 +86,7 @@ func readPolicies(ctx context.Context, tx pgx.Tx, into map[int32]*Policy) error 
 	rows, err := tx.Query(ctx, `
 		SELECT policy_id, name, cancel_mode, coalesce(max_amount_minor, 0), coalesce(max_cashback_minor, 0),
 			completion_percent, hold_days, allow_authorization, allow_cashback, allow_offline_advice,
-			allow_void, allow_refund, refund_window_days, max_refunds,
+			allow_void, allow_refund, refund_window_days, max_refunds, reversal_window_days,
 			coalesce(void_window_minutes, 0), coalesce(max_voids_per_day, -1), coalesce(max_void_minor_per_day, -1),
 			review_threshold_minor, allow_unreferenced_refund, coalesce(max_unreferenced_minor, 0), min_balance_minor,
 			require_operator, supervisor_for_void, supervisor_for_refund, refund_to_lost, refund_to_frozen, refund_to_closed,
@@ -101,7 +101,7 @@ func readPolicies(ctx context.Context, tx pgx.Tx, into map[int32]*Policy) error 
 	_, err = pgx.ForEachRow(rows, []any{
 		&id, &p.Name, &p.CancelMode, &p.MaxAmountMinor, &p.MaxCashbackMinor,
 		&p.CompletionPercent, &p.HoldDays, &p.AllowAuthorization, &p.AllowCashback, &p.AllowOfflineAdvice,
-		&p.AllowVoid, &p.AllowRefund, &p.RefundWindowDays, &p.MaxRefunds,
+		&p.AllowVoid, &p.AllowRefund, &p.RefundWindowDays, &p.MaxRefunds, &p.ReversalWindowDays,
 		&voidMinutes, &p.MaxVoidsPerDay, &p.MaxVoidMinorPerDay,
 		&p.ReviewThresholdMinor, &p.AllowUnreferencedRefund, &p.MaxUnreferencedMinor, &p.MinBalanceMinor,
 		&p.RequireOperator, &p.SupervisorForVoid, &p.SupervisorForRefund, &p.RefundToLost, &p.RefundToFrozen, &p.RefundToClosed,

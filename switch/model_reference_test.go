@@ -19,7 +19,8 @@ UPDATE policies SET cancel_mode = $2, max_amount_minor = nullif($3::bigint, 0), 
 	void_window_minutes = nullif($14::int, 0), max_voids_per_day = nullif($15::int, -1), max_void_minor_per_day = nullif($16::bigint, -1),
 	review_threshold_minor = nullif($17::bigint, -1), allow_unreferenced_refund = $18, max_unreferenced_minor = nullif($19::bigint, 0),
 	min_balance_minor = CASE WHEN $20 THEN $21::bigint END, require_operator = $22, supervisor_for_void = $23, supervisor_for_refund = $24,
-	refund_to_lost = $25, refund_to_frozen = $26, refund_to_closed = $27, settled_by_batch = $28, auto_close_batch = $29
+	refund_to_lost = $25, refund_to_frozen = $26, refund_to_closed = $27, settled_by_batch = $28, auto_close_batch = $29,
+	reversal_window_days = $30
 WHERE policy_id = $1`
 
 // publish lets the database and the hosts have the model's reference data.
@@ -33,7 +34,7 @@ func (tw *twins) publish() {
 			p.AllowCashback, p.AllowOfflineAdvice, p.AllowVoid, p.AllowRefund, p.RefundWindowDays, p.MaxRefunds,
 			int(p.VoidWindow.Minutes()), p.MaxVoidsPerDay, p.MaxVoidMinorPerDay, p.ReviewThresholdMinor, p.AllowUnreferencedRefund,
 			p.MaxUnreferencedMinor, p.HasMinBalance, p.MinBalanceMinor, p.RequireOperator, p.SupervisorForVoid, p.SupervisorForRefund,
-			string(p.RefundToLost), string(p.RefundToFrozen), string(p.RefundToClosed), p.SettledByBatch, p.AutoCloseBatch)
+			string(p.RefundToLost), string(p.RefundToFrozen), string(p.RefundToClosed), p.SettledByBatch, p.AutoCloseBatch, p.ReversalWindowDays)
 		b.Queue(`UPDATE merchants SET active = $2, allow_void = $3, allow_refund = $4, review_refunds = $5 WHERE merchant_id = $1`,
 			i+1, m.Active, m.AllowVoid, m.AllowRefund, m.ReviewRefunds)
 	}

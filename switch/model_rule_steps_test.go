@@ -54,6 +54,7 @@ func (s *machine) amend(t *rapid.T, p *model.Policy, rules []string) {
 		p.AllowVoid, p.AllowRefund = allowed == "void" || allowed == "both", allowed == "refund" || allowed == "both"
 	case "window":
 		p.RefundWindowDays = draw(t, "days", 1, 3, 30)
+		p.ReversalWindowDays = draw(t, "days of a reversal", 1, 3, 30)
 	case "count":
 		p.MaxRefunds = draw(t, "refunds", 1, 2, 3)
 	case "limit":

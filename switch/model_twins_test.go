@@ -77,7 +77,7 @@ func twinPolicy() model.Policy {
 	return model.Policy{
 		Mode: model.Auto, MaxAmountMinor: 50_000, MaxCashbackMinor: 10_000, CompletionPercent: 115, HoldDays: 7,
 		AllowAuthorization: true, AllowCashback: true, AllowOfflineAdvice: true, AllowVoid: true, AllowRefund: true,
-		RefundWindowDays: 30, MaxRefunds: 3,
+		RefundWindowDays: 30, ReversalWindowDays: 30, MaxRefunds: 3,
 		MaxVoidsPerDay: model.NoLimit, MaxVoidMinorPerDay: model.NoLimit, ReviewThresholdMinor: model.NoLimit,
 		RefundToLost: model.CardAllow, RefundToFrozen: model.CardAllow, RefundToClosed: model.CardAllow,
 	}

@@ -49,6 +49,7 @@ var policySettings = []PolicySetting{
 	{"allow_refund", yesOrNo, "refunds are permitted", false, "boolean"},
 	{"refund_window_days", "1 to 3650", "how long after a transaction it may be refunded", false, "smallint"},
 	{"max_refunds", "1 to 1000", "refunds of one transaction", false, "smallint"},
+	{"reversal_window_days", "1 to 3650", "how long after a transaction its reversal is posted; later, a person decides", false, "smallint"},
 	{"review_threshold_minor", minorOrNone, "a refund over it is left to a person", true, "bigint"},
 	{"allow_unreferenced_refund", yesOrNo, "refunds without an original are taken, and reviewed", false, "boolean"},
 	{"max_unreferenced_minor", minorOrNone, "most that a refund without an original may be", true, "bigint"},

@@ -362,7 +362,7 @@ func TestRetireMeetsALateReversal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ctx := context.Background()
-	w.policy("refund_window_days = 10")
+	w.policy("refund_window_days = 10, reversal_window_days = 100")
 	sale := w.do(switching.Approved, w.request(switching.KindSale, 1_00))
 	w.settleBatch(till)
 	w.until(2026, 6, 10)

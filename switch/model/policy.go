@@ -19,6 +19,7 @@ type Policy struct {
 	AllowVoid          bool
 	AllowRefund        bool
 	RefundWindowDays   int
+	ReversalWindowDays int
 	MaxRefunds         int
 
 	VoidWindow              time.Duration

@@ -3,6 +3,7 @@ package model
 // The exceptions that reversals leave for people.
 const (
 	ExceptionLateReversal     = "late_reversal"
+	ExceptionTooLateReversal  = "too_late_reversal"
 	ExceptionLateVoidReversal = "late_void_reversal"
 	ExceptionRefundReversal   = "refund_reversal"
 )
@@ -159,6 +160,9 @@ func (w *World) reverseAuthorization(r Request, id int) Answer {
 // window while that is open, as an adjustment in today's when it is not.
 func (w *World) reverseCapture(r Request, id int) Answer {
 	o := &w.Transactions[id]
+	if w.afterReversals(r, o) {
+		return w.tooLate(r, id)
+	}
 	if o.RefundedMinor > 0 || o.ReviewedMinor > 0 {
 		// Not in the documents: what was paid back to the cardholder cannot be
 		// given back by a reversal, too.
@@ -196,6 +200,18 @@ func (w *World) reverseCapture(r Request, id int) Answer {
 	} else {
 		w.Transactions[answer.Transaction].UndoneMinor = gone
 	}
+	return answer
+}
+
+// afterReversals: a reversal that comes longer after its original than the policy allows
+// is for a person. It is not in the documents.
+func (w *World) afterReversals(r Request, o *Transaction) bool {
+	return int(w.today(r.Merchant)-o.Date) > w.Merchants[r.Merchant].Policy.ReversalWindowDays
+}
+
+func (w *World) tooLate(r Request, id int) Answer {
+	answer := w.declineOf(r, id, InvalidTransaction, 0)
+	w.except(answer.Transaction, ExceptionTooLateReversal)
 	return answer
 }
 
@@ -261,6 +277,9 @@ func (w *World) reverseRefund(r Request, id int) Answer {
 		answer := w.declineOf(r, id, NoAction, 0)
 		w.except(answer.Transaction, ExceptionRefundReversal)
 		return answer
+	}
+	if w.afterReversals(r, f) {
+		return w.tooLate(r, id)
 	}
 	o := &w.Transactions[f.Original]
 	date := w.today(r.Merchant)
