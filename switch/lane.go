@@ -28,7 +28,7 @@ type job struct {
 	marks []mark
 }
 
-// lane runs the units of work of its buckets, one at a time: a merchant's
+// lane runs the units of work of its buckets, one at a time: a terminal's
 // requests keep their order. It gathers what comes while a unit commits, and for a
 // moment more where that is much (pace.go).
 type lane struct {
@@ -40,9 +40,13 @@ type lane struct {
 	queues map[int16][]*job
 	order  []int16
 	length int
-	closed bool
-	wake   chan struct{} // holds one token: there is work, or the lane is closed
-	enough chan struct{} // holds one token: so many requests wait that a unit is not waited for
+	// settlements are how many of them may end a batch, and settled is where the last
+	// unit was one.
+	settlements int
+	settled     map[int16]bool
+	closed      bool
+	wake        chan struct{} // holds one token: there is work, or the lane is closed
+	enough      chan struct{} // holds one token: so many requests wait that a unit is not waited for
 
 	caution  caution
 	presumes presumption
@@ -50,16 +54,20 @@ type lane struct {
 
 func newLane(sw *Switch) *lane {
 	return &lane{
-		sw: sw, queues: map[int16][]*job{}, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1),
+		sw: sw, queues: map[int16][]*job{}, settled: map[int16]bool{}, wake: make(chan struct{}, 1), enough: make(chan struct{}, 1),
 		presumes: newPresumption(sw.cards, sw.opts.Lanes),
 	}
 }
+
+// settlementShare of what waits in a lane may be settlements, which carry no MAC and take
+// a unit each: what is sold finds room beside them.
+const settlementShare = 4
 
 // add queues a job; false means that the lane is full or closed.
 func (l *lane) add(bucket int16, j *job) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed || l.length >= l.sw.opts.Queue {
+	if l.closed || l.length >= l.sw.opts.Queue || j.settles() && l.settlements >= max(1, l.sw.opts.Queue/settlementShare) {
 		return false
 	}
 	if len(l.queues[bucket]) == 0 {
@@ -67,6 +75,9 @@ func (l *lane) add(bucket int16, j *job) bool {
 	}
 	l.queues[bucket] = append(l.queues[bucket], j)
 	l.length++
+	if j.settles() {
+		l.settlements++
+	}
 	l.signal()
 	if l.length == paceEnough {
 		select {
@@ -98,7 +109,7 @@ func (l *lane) depth() int {
 	return l.length
 }
 
-// take removes up to MaxBatch jobs of the bucket whose turn it is.
+// take removes the jobs of the next unit of the bucket whose turn it is.
 func (l *lane) take() (bucket int16, jobs []*job, closed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -107,28 +118,19 @@ func (l *lane) take() (bucket int16, jobs []*job, closed bool) {
 	}
 	bucket = l.order[0]
 	l.order = l.order[1:]
-	queue := l.queues[bucket]
-	n := unitEnd(queue[:min(len(queue), l.sw.opts.MaxBatch)])
-	jobs = queue[:n:n]
-	l.queues[bucket] = queue[n:]
-	if len(queue) > n {
+	jobs, rest := unitOf(l.queues[bucket], l.sw.opts.MaxBatch, l.settled[bucket])
+	l.settled[bucket] = jobs[0].settles()
+	if len(rest) > 0 {
+		l.queues[bucket] = rest
 		l.order = append(l.order, bucket)
 	} else {
 		delete(l.queues, bucket)
 	}
-	l.length -= n
-	return bucket, jobs, false
-}
-
-// unitEnd is behind the first request that may end a batch: what it leaves to be
-// looked at is read out of the database after it, where nothing later may be yet.
-func unitEnd(jobs []*job) int {
-	for i, j := range jobs {
-		if j.request.Kind.Class() == ClassSettlement {
-			return i + 1
-		}
+	l.length -= len(jobs)
+	if l.settled[bucket] {
+		l.settlements--
 	}
-	return len(jobs)
+	return bucket, jobs, false
 }
 
 // run works until the lane is closed and empty, or ctx ends.
