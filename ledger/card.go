@@ -1,6 +1,11 @@
 package ledger
 
-import "meridian/internal/money"
+import (
+	"fmt"
+	"slices"
+
+	"meridian/internal/money"
+)
 
 // CardStatus is what an on-us card may be used for.
 type CardStatus uint8
@@ -19,6 +24,31 @@ const (
 	// CardClosed has ended.
 	CardClosed CardStatus = 6
 )
+
+var cardStatusNames = [...]string{
+	CardActive: "active", CardBlocked: "blocked", CardLost: "lost", CardStolen: "stolen", CardFrozen: "frozen", CardClosed: "closed",
+}
+
+// String names the status.
+func (s CardStatus) String() string {
+	if int(s) < len(cardStatusNames) && cardStatusNames[s] != "" {
+		return cardStatusNames[s]
+	}
+	return "unknown"
+}
+
+// MarshalText names the status.
+func (s CardStatus) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads a name.
+func (s *CardStatus) UnmarshalText(text []byte) error {
+	i := slices.Index(cardStatusNames[:], string(text))
+	if i < int(CardActive) {
+		return fmt.Errorf("%q is no status of a card", text)
+	}
+	*s = CardStatus(i)
+	return nil
+}
 
 // Expiry is the last month in which a card may be used: YYMM, ISO 8583 field 14.
 type Expiry [4]byte

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -134,4 +135,29 @@ func cardStep() *postgres.RowType {
 func CardsMoved(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pgErr.ConstraintName == "card_accounts_unmoved"
+}
+
+const (
+	insertCardsSQL = `
+INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, status, balance_minor)
+SELECT u.card_id, u.pan_token, u.pan_masked, u.expiry, u.currency, u.status, u.balance_minor
+FROM unnest($1::bigint[], $2::bytea[], $3::text[], $4::text[], $5::smallint[], $6::smallint[], $7::bigint[])
+	AS u(card_id, pan_token, pan_masked, expiry, currency, status, balance_minor)
+ON CONFLICT DO NOTHING RETURNING card_id`
+	insertLoadsSQL = `
+INSERT INTO card_loads (card_id, reference, amount_minor, bucket, business_date, journal_id, loaded_at)
+SELECT u.card_id, u.reference, u.amount_minor, $4, $5, u.journal_id, $7
+FROM unnest($1::bigint[], $2::text[], $3::bigint[], $6::uuid[]) AS u(card_id, reference, amount_minor, journal_id)`
+	findLoadSQL  = `SELECT amount_minor, business_date, loaded_at FROM card_loads WHERE card_id = $1 AND reference = $2`
+	lockCardSQL  = `SELECT FROM card_accounts WHERE card_id = $1 FOR NO KEY UPDATE`
+	addToCardSQL = `UPDATE card_accounts SET balance_minor = balance_minor + $2 WHERE card_id = $1 AND currency = $3`
+)
+
+func findLoad(ctx context.Context, tx pgx.Tx, cardID int64, reference string) (l StoredLoad, err error) {
+	var date time.Time
+	if err := tx.QueryRow(ctx, findLoadSQL, cardID, reference).Scan(&l.AmountMinor, &date, &l.LoadedAt); err != nil {
+		return l, fmt.Errorf("look for the reference: %w", err)
+	}
+	l.BusinessDate, l.LoadedAt = DateOf(date), l.LoadedAt.UTC()
+	return l, nil
 }

@@ -18,7 +18,8 @@
 //     is its pending transfers less what posted or voided them.
 //   - The only kept balance is a card's. Every other position is a sum over
 //     transfers, so that no row is hot at authorization.
-//   - A card is changed only where it is still as the decision over it saw it.
+//   - A card is changed only where it is still as the decision over it saw it, and
+//     loaded once for each reference, however long ago that was.
 //   - A business date is the half-open [opens_at, closes_at) of its calendar.
 //     Its instants are rows, computed once.
 //   - A bucket's business dates close one after the other: cut, settled, sealed.

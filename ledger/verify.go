@@ -51,7 +51,7 @@ func RunChecks(ctx context.Context, tx Querier, checks []Check) ([]Finding, erro
 
 // Checks recompute from transfers what the ledger keeps or promises.
 func Checks() []Check {
-	return slices.Concat(accountChecks(), carriedChecks(), SettlementChecks())
+	return slices.Concat(accountChecks(), loadChecks(), carriedChecks(), SettlementChecks())
 }
 
 func accountChecks() []Check {

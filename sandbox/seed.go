@@ -280,7 +280,7 @@ func (s *seeder) cardsOf(ctx context.Context, m *merchant) error {
 	if err != nil {
 		return err
 	}
-	opened := make([]testCard, 0, len(list))
+	made := make([]ledger.NewCard, 0, len(list))
 	b := &pgx.Batch{}
 	for _, c := range list {
 		if c.id == 0 {
@@ -291,50 +291,17 @@ func (s *seeder) cardsOf(ctx context.Context, m *merchant) error {
 		if err != nil {
 			return fmt.Errorf("PIN: %w", err)
 		}
-		b.Queue(insertCardSQL, c.id, token[:], c.pan.Masked(), c.expiry, m.currency, c.status, c.balance).
-			Exec(func(tag commandTag) error {
-				if tag.RowsAffected() > 0 {
-					opened = append(opened, c)
-				}
-				return nil
-			})
+		made = append(made, ledger.NewCard{
+			ID: c.id, Token: token, Masked: c.pan.Masked(), Expiry: ledger.Expiry([]byte(c.expiry)), Currency: m.currency, Status: c.status,
+			OpeningMinor: c.balance, OpeningID: loadID(c.id),
+		})
 		s.queue(b, setPINSQL, c.id, token[:], reference)
 	}
+	if _, err := ledger.OpenCards(ctx, s.tx, int16(m.id), s.now, made); err != nil {
+		return err
+	}
 	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
-		return fmt.Errorf("open accounts: %w", err)
-	}
-	if len(opened) == 0 {
-		return nil
-	}
-	return s.load(ctx, m, opened)
-}
-
-// loadBucket takes the loads: a card belongs to no merchant, and so to no bucket.
-const loadBucket = 0
-
-// load posts the opening balances of accounts that this transaction opened, so
-// that none is ever loaded twice, on whatever date the sandbox starts again.
-func (s *seeder) load(ctx context.Context, m *merchant, opened []testCard) error {
-	var window *ledger.Window
-	b := &pgx.Batch{}
-	ledger.QueueNextWindow(b, loadBucket, int16(m.id), s.now, func(w ledger.Window) { window = &w })
-	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
-		return fmt.Errorf("find the business date: %w", err)
-	}
-	if window == nil {
-		return fmt.Errorf("calendar %s has no open business date at %s", m.calendarName(), s.now.UTC().Format(time.RFC3339))
-	}
-	bank := ledger.Account(ledger.RoleBankSettlement, 0)
-	var transfers []ledger.Transfer
-	for _, c := range opened {
-		journal := ledger.Journal{ID: loadID(c.id), Date: window.Date, Currency: m.currency}
-		journal.Post(ledger.KindLoad, bank, ledger.Account(ledger.RoleCard, c.id), c.balance)
-		transfers = append(transfers, journal.Transfers...)
-	}
-	b = &pgx.Batch{}
-	ledger.QueueTransfers(b, loadBucket, transfers)
-	if err := s.tx.SendBatch(ctx, b).Close(); err != nil {
-		return fmt.Errorf("load: %w", err)
+		return fmt.Errorf("PINs: %w", err)
 	}
 	return nil
 }

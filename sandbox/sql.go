@@ -56,10 +56,6 @@ const insertRangeSQL = `
 INSERT INTO bin_ranges (low, high, network, route)
 VALUES ($1, $2, $3, 'onus') ON CONFLICT DO NOTHING`
 
-const insertCardSQL = `
-INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, status, balance_minor)
-VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
-
 const setPINSQL = `UPDATE card_accounts SET pin_reference = $3 WHERE card_id = $1 AND pan_token = $2 AND pin_reference IS NULL`
 
 // Catalogues are filled while they are empty: what was changed by hand stays.

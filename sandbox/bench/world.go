@@ -81,9 +81,6 @@ INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, tpdu, mac_algorit
 SELECT t.id, t.tid, t.merchant_id, $5, '6000010000', $6, $7,
 	CASE WHEN $7 = 'static' THEN t.key END, CASE WHEN $7 = 'session' THEN t.key END
 FROM unnest($1::int[], $2::text[], $3::int[], $4::bytea[]) AS t(id, tid, merchant_id, key)`
-	seedCardsSQL = `
-INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, balance_minor)
-SELECT c.id, c.token, c.masked, $4, $5, $6 FROM unnest($1::bigint[], $2::bytea[], $3::text[]) AS c(id, token, masked)`
 	// Cards are loaded into pages that are half full, as docs/explanation/performance.md has it:
 	// Postgres prunes a page when less of it is free than the table's fillfactor
 	// leaves, so a page that was loaded up to it is pruned at every change.
@@ -192,52 +189,24 @@ func (w *world) form(ctx context.Context, use hsm.Use, t *terminal) (hsm.Key, er
 }
 
 func (w *world) seedCards(ctx context.Context, pool *pgxpool.Pool, first, last int, now time.Time) error {
-	var ids []int64
-	var tokens [][]byte
-	var masked []string
+	var list []ledger.NewCard
 	for n := first; n <= last; n++ {
 		pan, err := card.WithCheckDigit(fmt.Sprintf("621234%012d", n))
 		if err != nil {
 			return fmt.Errorf("number %d: %w", n, err)
 		}
-		token := w.vault.Token(pan)
 		w.cards, w.numbers = append(w.cards, pan), append(w.numbers, pan.Reveal())
-		ids, tokens, masked = append(ids, int64(n)), append(tokens, token[:]), append(masked, pan.Masked())
+		list = append(list, ledger.NewCard{
+			ID: int64(n), Token: w.vault.Token(pan), Masked: pan.Masked(), Expiry: ledger.Expiry([]byte(expiry)), Currency: money.CNY,
+			Status: ledger.CardActive, OpeningMinor: balanceMinor, OpeningID: uuid.Must(uuid.NewV7()),
+		})
 	}
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, seedCardsSQL, ids, tokens, masked, expiry, int16(money.CNY), int64(balanceMinor)); err != nil {
-			return fmt.Errorf("insert: %w", err)
-		}
-		return load(ctx, tx, ids, now)
+		_, err := ledger.OpenCards(ctx, tx, calendar, now, list)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("cards %d to %d: %w", first, last, err)
-	}
-	return nil
-}
-
-// load posts the opening balances: what stands on a card came from somewhere.
-func load(ctx context.Context, tx pgx.Tx, ids []int64, now time.Time) error {
-	var window *ledger.Window
-	b := &pgx.Batch{}
-	ledger.QueueNextWindow(b, 0, calendar, now, func(found ledger.Window) { window = &found })
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return fmt.Errorf("find the business date: %w", err)
-	}
-	if window == nil {
-		return fmt.Errorf("no open business date at %s", now.UTC().Format(time.RFC3339))
-	}
-	bank := ledger.Account(ledger.RoleBankSettlement, 0)
-	var transfers []ledger.Transfer
-	for _, id := range ids {
-		journal := ledger.Journal{ID: uuid.Must(uuid.NewV7()), Date: window.Date, Currency: money.CNY}
-		journal.Post(ledger.KindLoad, bank, ledger.Account(ledger.RoleCard, id), balanceMinor)
-		transfers = append(transfers, journal.Transfers...)
-	}
-	b = &pgx.Batch{}
-	ledger.QueueTransfers(b, 0, transfers)
-	if err := tx.SendBatch(ctx, b).Close(); err != nil {
-		return fmt.Errorf("post loads: %w", err)
 	}
 	return nil
 }
