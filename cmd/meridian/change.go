@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"meridian/internal/card"
 	"meridian/switch"
 )
 
@@ -28,14 +29,14 @@ const (
 	maxReasonLetters = 500
 )
 
-// check wants both, each on one line.
+// check wants both, each on one line. A card number that somebody put into them is told as it is kept: masked.
 func (c *change) check() error {
 	for _, one := range []struct {
 		flag  string
 		value *string
 		most  int
 	}{{"--by", &c.by, maxByLetters}, {"--reason", &c.reason, maxReasonLetters}} {
-		*one.value = strings.TrimSpace(*one.value)
+		*one.value = card.HideTyped(strings.TrimSpace(*one.value), nil)
 		switch {
 		case *one.value == "":
 			return usagef("%s is missing: who changes something and why is kept in the audit log (--by NAME --reason TEXT)", one.flag)

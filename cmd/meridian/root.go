@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"meridian/internal/card"
 )
 
 // newRootCommand returns the tree of commands.
@@ -156,7 +158,7 @@ func noSubcommand(c *cobra.Command, name string) error {
 	if near := c.SuggestionsFor(name); len(near) > 0 {
 		meant = fmt.Sprintf("; did you mean %s?", strings.Join(near, " or "))
 	}
-	return usagef("%s has no command %q: there are %s%s", c.CommandPath(), name, strings.Join(subcommands(c), ", "), meant)
+	return usagef("%s has no command %q: there are %s%s", c.CommandPath(), card.MaskDigits(name), strings.Join(subcommands(c), ", "), meant)
 }
 
 // oneArgument wants the argument that a command is about.
@@ -177,7 +179,7 @@ func noArguments(c *cobra.Command, arguments []string) error {
 	case c.HasSubCommands():
 		return noSubcommand(c, arguments[0])
 	}
-	return usagef("%s takes no argument such as %q", c.CommandPath(), arguments[0])
+	return usagef("%s takes no argument such as %q", c.CommandPath(), card.MaskDigits(arguments[0]))
 }
 
 // formsAnnotation of a command names a form of --output that it has beside the usual ones.

@@ -134,3 +134,17 @@ func TestVersion(t *testing.T) {
 		t.Errorf("got %+v", b)
 	}
 }
+
+// A card number that somebody typed where none belongs is not told on.
+func TestTypedCardNumbersAreNotToldOn(t *testing.T) {
+	const number = "4111111111111111"
+	for _, line := range []string{"card " + number, "card reset-pin-tries " + number, number} {
+		if o := call(t, strings.Fields(line)...).want(t, exitUsage); strings.Contains(o.stderr, number) {
+			t.Errorf("%s", o.stderr)
+		}
+	}
+	why := change{by: "Ann", reason: "the card 4111 1111 1111 1111 was lost"}
+	if err := why.check(); err != nil || why.reason != "the card 411111…1111 was lost" {
+		t.Errorf("%q, %v", why.reason, err)
+	}
+}
