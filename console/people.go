@@ -131,6 +131,7 @@ var auditKinds = []string{
 	"mac_failure", "terminal_locked", "terminal_unlocked", "denied_unknown_terminal", "denied_terminal_locked", "review_decided",
 	"merchant_added", "merchant_changed", "merchant_suspended", "merchant_resumed", "terminal_added", "terminal_changed",
 	"policy_added", "policy_changed", "calendar_added", "range_added", "terms_changed",
+	"card_added", "card_loaded", "card_blocked", "card_unblocked",
 	"story_played", "message_sent", "console_token_made", "console_token_revoked", "console_sign_in", "console_refused", "clock_moved",
 }
 

@@ -366,7 +366,7 @@ func TestComponentsAreRewrapped(t *testing.T) {
 func TestPINTriesAreReset(t *testing.T) {
 	w := newWorld(t)
 	w.sql(`UPDATE card_accounts SET pin_failures = 3 WHERE card_id IN (1, 2)`)
-	card, err := switching.ResetPINTries(t.Context(), w.owner(), 1, nil, w.clock.Now(), "ann", "the holder came in")
+	card, err := switching.ResetPINTries(t.Context(), w.owner(), switching.CardRef{ID: 1}, w.clock.Now(), "ann", "the holder came in")
 	w.must(err)
 	if card != "card:1 "+cardNumber(0).Masked() {
 		t.Errorf("reset %q", card)
@@ -374,10 +374,10 @@ func TestPINTriesAreReset(t *testing.T) {
 	if a := w.audited(); a.Kind != "pin_tries_reset" || a.Subject != card || a.Detail != "3 wrong PINs, by ann: the holder came in" {
 		t.Errorf("audited %+v", a)
 	}
-	if _, err := switching.ResetPINTries(t.Context(), w.owner(), 1, nil, w.clock.Now(), "ann", "again"); !errors.Is(err, switching.ErrNoPINTries) {
+	if _, err := switching.ResetPINTries(t.Context(), w.owner(), switching.CardRef{ID: 1}, w.clock.Now(), "ann", "again"); !errors.Is(err, switching.ErrNoPINTries) {
 		t.Errorf("reset twice: %v", err)
 	}
-	_, err = switching.ResetPINTries(t.Context(), w.owner(), 0, [][16]byte{{1}, token(cardNumber(1))}, w.clock.Now(), "ann", "by its number")
+	_, err = switching.ResetPINTries(t.Context(), w.owner(), switching.CardRef{Tokens: [][16]byte{{1}, token(cardNumber(1))}}, w.clock.Now(), "ann", "by its number")
 	w.must(err)
 	var left int
 	w.must(w.pool.QueryRow(t.Context(), `SELECT sum(pin_failures) FROM card_accounts`).Scan(&left))

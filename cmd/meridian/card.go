@@ -4,63 +4,81 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"meridian/internal/card"
-	"meridian/internal/vault"
 	"meridian/switch"
 )
 
 func newCardCommand(g *globals) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "card",
-		Short: "Help the holders of on-us cards",
+		Short: "Add on-us cards, load them, look at them, block and unblock them",
+		Long: `Makes the accounts of on-us cards (those whose range leads to onus, meridian range) and changes them. A card is named by its
+account, as ledger accounts and transaction show have it, or by its number in a file or on standard input; never by its number on the
+command line, which others see and histories keep. It is shown by its first six and last four digits, and the number itself is kept
+nowhere. docs/how-to/issue-cards.md goes through all of it.
+
+Changes need the login that owns the schema, and are in the audit log with who, when, what and why. They count from the next message on.
+A card's number needs the configuration of a host besides, for its master key; over a sandbox's database the sandbox's is taken.`,
 	}
 	database := newDatabaseFlags(command)
-	command.AddCommand(newCardResetPINCommand(g, database))
+	command.AddCommand(
+		newCardAddCommand(g, database),
+		newCardShowCommand(g, database),
+		newCardLoadCommand(g, database),
+		newCardBlockCommand(g, database),
+		newCardUnblockCommand(g, database),
+		newCardResetPINCommand(g, database),
+	)
 	return command
+}
+
+// changedCard is a change of a card, and the card as it is now.
+type changedCard struct {
+	changed
+
+	Card *switching.CardState `json:"card"`
+}
+
+// doneWithCard tells about a change of a card.
+func (g *globals) doneWithCard(what string, why change, c *switching.CardState) error {
+	return g.print(&changedCard{changed{Changed: what, By: why.by, Reason: why.reason}, c}, func(w io.Writer) { _, _ = fmt.Fprintln(w, what) })
+}
+
+// cardError gives an error about a card its exit code.
+func cardError(c *cobra.Command, err error, unchanged string) error {
+	if errors.Is(err, switching.ErrNoCard) {
+		return errors.New("there is no such card")
+	}
+	if field, ok := errors.AsType[*switching.FieldError](err); ok && field.Field == "status" {
+		return errors.New(field.Problem)
+	}
+	return enrolError(c, err, unchanged)
 }
 
 func newCardResetPINCommand(g *globals, database *databaseFlags) *cobra.Command {
 	var why change
+	var which cardFlags
 	command := &cobra.Command{
-		Use:   "reset-pin-tries (--account card:NUMBER | --pan-file FILE) --by NAME --reason TEXT",
-		Short: "Let a card that wrong PINs have locked try again",
-		Long: `Forgets a card's wrong PINs. The card is named by its account, as ledger accounts and transaction show have it, or by its number in
-a file or on standard input (--pan-file -); never by its number on the command line, which others see and histories keep.`,
+		Use:     "reset-pin-tries " + cardUse + " --by NAME --reason TEXT",
+		Short:   "Let a card that wrong PINs have locked try again",
+		Long:    `Forgets a card's wrong PINs.`,
 		Example: `  meridian card reset-pin-tries --account card:7 --by "Ann Lee" --reason "the holder came in with a passport"`,
 		Args:    noArguments,
 	}
-	account := command.Flags().String("account", "", "the card's account, such as card:7")
-	file := command.Flags().String("pan-file", "", "file whose first line is the card number; - is standard input")
+	which.register(command)
 	why.register(command)
 	command.RunE = func(c *cobra.Command, _ []string) error {
-		if (*account == "") == (*file == "") {
-			return usagef("give --account or --pan-file, one of them")
-		}
 		if err := why.check(); err != nil {
 			return err
 		}
-		var id int64
-		var pan card.PAN
-		var err error
-		if *account != "" {
-			id, err = cardNumberOf(*account)
-		} else {
-			pan, err = g.readPAN(*file)
-		}
+		desk, err := which.open(c.Context(), g, database)
 		if err != nil {
 			return err
 		}
-		room, err := database.openKeys(c.Context(), g)
-		if err != nil {
-			return err
-		}
-		defer room.pool.Close()
-		name, err := switching.ResetPINTries(c.Context(), room.pool, id, tokensOf(room.data, pan), room.now, why.by, why.reason)
+		defer desk.pool.Close()
+		name, err := switching.ResetPINTries(c.Context(), desk.pool, desk.card, desk.now, why.by, why.reason)
 		if errors.Is(err, switching.ErrNoPINTries) {
 			return errors.New("there is no such card, or it has no wrong PINs")
 		}
@@ -71,41 +89,4 @@ a file or on standard input (--pan-file -); never by its number on the command l
 		return g.print(&changed{Changed: what, By: why.by, Reason: why.reason}, func(w io.Writer) { _, _ = fmt.Fprintln(w, what) })
 	}
 	return command
-}
-
-// cardNumberOf is the number of a card's account.
-func cardNumberOf(account string) (int64, error) {
-	digits, found := strings.CutPrefix(account, "card:")
-	id, err := strconv.ParseInt(digits, 10, 48)
-	if !found || err != nil || id < 1 {
-		return 0, usagef("--account %q is no card's: it is like card:7 (meridian ledger accounts lists them)", account)
-	}
-	return id, nil
-}
-
-// readPAN reads a card number. Its errors do not hold it.
-func (g *globals) readPAN(file string) (card.PAN, error) {
-	line, err := g.componentLine(file)
-	if err != nil {
-		return card.PAN{}, err
-	}
-	defer clear(line)
-	pan, err := card.ParsePAN(strings.TrimSpace(string(line)))
-	if err != nil {
-		return card.PAN{}, usagef("--pan-file: its first line is no card number")
-	}
-	return pan, nil
-}
-
-// tokensOf a card under every version of the token key.
-func tokensOf(keys *vault.DataKeys, pan card.PAN) (tokens [][16]byte) {
-	if pan.IsZero() {
-		return nil
-	}
-	for version := int16(1); version <= keys.TokenVersion(); version++ {
-		if token, err := keys.TokenAt(version, pan); err == nil {
-			tokens = append(tokens, token)
-		}
-	}
-	return tokens
 }

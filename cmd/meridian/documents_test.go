@@ -205,7 +205,7 @@ func TestHowTo(t *testing.T) {
 	for _, one := range []struct {
 		name  string
 		least int
-	}{{"cutover-by-hand", 4}, {"rotate-keys", 5}, {"upgrade", 4}, {"retire-old-months", 2}, {"back-up-and-restore", 4}} {
+	}{{"issue-cards", 5}, {"cutover-by-hand", 4}, {"rotate-keys", 5}, {"upgrade", 4}, {"retire-old-months", 2}, {"back-up-and-restore", 4}} {
 		p.name = "docs/how-to/" + one.name + ".md"
 		p.run(one.least)
 	}

@@ -1,18 +1,15 @@
 package main
 
 import (
-	"bufio"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"unicode"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"meridian/internal/vault"
 	"meridian/switch"
@@ -136,17 +133,14 @@ func ceremonyError(err error, id string) error {
 	return keyError(err)
 }
 
-// maxComponentLine bounds what is read to find a component's end: the longest has 64 digits, and spaces between.
-const maxComponentLine = 256
-
 // component reads one component. Its errors do not hold it.
 func (g *globals) component(file string) (vault.Secret, error) {
-	line, err := g.componentLine(file)
+	line, err := g.hiddenLine(file, "component")
 	if err != nil {
 		return vault.Secret{}, err
 	}
 	defer clear(line)
-	digits := make([]byte, 0, maxComponentLine)
+	digits := make([]byte, 0, maxHiddenLine)
 	defer func() { clear(digits[:cap(digits)]) }()
 	for _, b := range line {
 		if !unicode.IsSpace(rune(b)) {
@@ -159,32 +153,6 @@ func (g *globals) component(file string) (vault.Secret, error) {
 		return vault.Secret{}, usagef("the component is not an even number of hexadecimal digits")
 	}
 	return vault.NewSecret(content), nil
-}
-
-func (g *globals) componentLine(file string) ([]byte, error) {
-	if keyboard, ok := g.stdin.(*os.File); ok && file == "" && term.IsTerminal(int(keyboard.Fd())) {
-		_, _ = io.WriteString(g.stderr, "Component: ")
-		line, err := term.ReadPassword(int(keyboard.Fd()))
-		_, _ = io.WriteString(g.stderr, "\n")
-		if err != nil {
-			return nil, fmt.Errorf("read the component: %w", err)
-		}
-		return line[:min(len(line), maxComponentLine)], nil
-	}
-	from := g.stdin
-	if file != "" && file != "-" {
-		opened, err := os.Open(file)
-		if err != nil {
-			return nil, withExit(exitConfiguration, fmt.Errorf("read the component: %w", err))
-		}
-		defer opened.Close()
-		from = opened
-	}
-	line, err := bufio.NewReader(io.LimitReader(from, maxComponentLine)).ReadBytes('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read the component: %w", err)
-	}
-	return line, nil
 }
 
 func newComponentsListCommand(g *globals, database *databaseFlags) *cobra.Command {

@@ -138,7 +138,7 @@ func TestVersion(t *testing.T) {
 // A card number that somebody typed where none belongs is not told on.
 func TestTypedCardNumbersAreNotToldOn(t *testing.T) {
 	const number = "4111111111111111"
-	for _, line := range []string{"card " + number, "card reset-pin-tries " + number, number} {
+	for _, line := range []string{"card " + number, "card reset-pin-tries " + number, number, "card reset-pin-tries --account " + number} {
 		if o := call(t, strings.Fields(line)...).want(t, exitUsage); strings.Contains(o.stderr, number) {
 			t.Errorf("%s", o.stderr)
 		}

@@ -156,9 +156,15 @@ var framing = wire.Framing{TPDU: true}
 // sale is a sale of 12.34 CNY at the seeded terminal with a test card that no issuer has.
 func sale(t testing.TB) []byte {
 	t.Helper()
+	return saleWith(t, "000001")
+}
+
+// saleWith is that sale under a STAN.
+func saleWith(t testing.TB, stan string) []byte {
+	t.Helper()
 	m := wire.NewMessage("0200")
 	for field, value := range map[int]string{
-		2: "4111111111111111", 3: "000000", 4: "000000001234", 11: "000001", 12: "120000", 13: "1124", 14: "3012", 22: "012", 24: "001",
+		2: "4111111111111111", 3: "000000", 4: "000000001234", 11: stan, 12: "120000", 13: "1124", 14: "3012", 22: "012", 24: "001",
 		25: "00", 41: "10000001", 42: "104110000000001", 49: "156",
 	} {
 		m.Set(field, value)

@@ -1,0 +1,147 @@
+package switching_test
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"meridian/internal/card"
+	"meridian/internal/money"
+	"meridian/ledger"
+	"meridian/switch"
+)
+
+// handedOut is a card that nobody has an account for.
+func handedOut(number int, openingMinor int64) switching.NewCard {
+	pan := cardNumber(number)
+	return switching.NewCard{
+		PAN: pan, Tokens: [][16]byte{{1}, token(pan)}, Expiry: card.Expiry{Year: 2030, Month: time.December}, Currency: money.CNY, OpeningMinor: openingMinor,
+	}
+}
+
+// What several people do at once beside sales is done once.
+func TestCardsAreAddedAndLoadedOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const each, minor = 6, 100
+	list := []switching.NewCard{handedOut(501, minor), handedOut(502, 0)}
+	var waiting sync.WaitGroup
+	together := func(do func() bool) (times int) {
+		t.Helper()
+		done := make(chan bool, each)
+		for range each {
+			waiting.Go(func() { done <- do() })
+		}
+		waiting.Wait()
+		close(done)
+		for one := range done {
+			if one {
+				times++
+			}
+		}
+		return times
+	}
+	db := w.owner()
+	if n := together(func() bool {
+		added, err := switching.AddCards(t.Context(), db, list, "", w.clock.Now(), "ann", "a test")
+		if err != nil {
+			t.Error(err)
+			return false
+		}
+		return added[0].Added && added[1].Added
+	}); n != 1 {
+		t.Errorf("two cards were added %d times", n)
+	}
+	ref := switching.CardRef{Tokens: [][16]byte{{9}, token(cardNumber(501))}}
+	load := switching.CardLoad{Card: ref, Amount: money.Amount{Minor: minor, Currency: money.CNY}, Reference: "payment 7"}
+	var sales [each]*switching.Request
+	for i := range sales {
+		sales[i] = w.request(switching.KindSale, 10, withCard(501))
+	}
+	answers := make(chan switching.Response, each)
+	for _, sale := range sales {
+		w.sw.Submit(sale, func(r switching.Response) { answers <- r })
+	}
+	if n := together(func() bool {
+		loaded, err := switching.LoadCard(t.Context(), db, load, w.clock.Now(), "ann", "a test")
+		if err != nil {
+			t.Error(err)
+			return false
+		}
+		return !loaded.Repeated
+	}); n != 1 {
+		t.Errorf("one reference was loaded %d times", n)
+	}
+	for range sales {
+		if r := <-answers; r.Reason != switching.Approved {
+			t.Errorf("a sale beside a load: %s", r.Reason)
+		}
+	}
+	is, err := switching.FindCard(t.Context(), db, ref)
+	if err != nil || is.BalanceMinor != 2*minor-each*10 {
+		t.Errorf("%+v, %v", is, err)
+	}
+	w.verify()
+}
+
+// A load stays done when its transfer's day is long over.
+func TestALoadIsRepeatedDaysLater(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	load := switching.CardLoad{
+		Card: switching.CardRef{ID: 1}, Amount: money.Amount{Minor: 5, Currency: money.CNY}, Reference: "payment 7",
+	}
+	loaded, err := switching.LoadCard(t.Context(), w.owner(), load, w.clock.Now(), "ann", "a test")
+	w.must(err)
+	w.clock.advance(45 * 24 * time.Hour)
+	w.must(w.sw.CatchUp(t.Context()))
+	again, err := switching.LoadCard(t.Context(), w.owner(), load, w.clock.Now(), "ann", "a test")
+	w.must(err)
+	if !again.Repeated || again.BusinessDate != loaded.BusinessDate || again.BalanceMinor != loaded.BalanceMinor {
+		t.Errorf("%+v after %+v", again, loaded)
+	}
+	w.verify()
+}
+
+func TestCardsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	db := w.owner()
+	for name, c := range map[string]struct {
+		change func(*switching.NewCard)
+		field  string
+		kind   error
+	}{
+		"check digit": {func(n *switching.NewCard) { n.PAN, _ = card.ParsePAN("4000000000000003") }, "number", nil},
+		"no expiry":   {func(n *switching.NewCard) { n.Expiry = card.Expiry{} }, "expiry", nil},
+		"expired":     {func(n *switching.NewCard) { n.Expiry.Year = 2020 }, "expiry", nil},
+		"no currency": {func(n *switching.NewCard) { n.Currency = 0 }, "currency", nil},
+		"too much":    {func(n *switching.NewCard) { n.OpeningMinor = switching.MaxCardBalanceMinor + 1 }, "opening", nil},
+		"another one": {func(n *switching.NewCard) { n.Tokens = [][16]byte{token(cardNumber(1))}; n.Currency = money.EUR }, "currency", switching.ErrTaken},
+	} {
+		n := handedOut(503, 1)
+		c.change(&n)
+		_, err := switching.AddCards(t.Context(), db, []switching.NewCard{handedOut(504, 1), n}, "", w.clock.Now(), "ann", name)
+		refused(t, err, c.field, c.kind)
+		if one, ok := errors.AsType[*switching.CardError](err); !ok || one.Index != 1 {
+			t.Errorf("%s: %v does not name the card", name, err)
+		}
+	}
+	if _, err := switching.FindCard(t.Context(), db, switching.CardRef{Tokens: handedOut(504, 0).Tokens}); !errors.Is(err, switching.ErrNoCard) {
+		t.Errorf("one of several was added: %v", err)
+	}
+	if _, err := switching.SetCardStatus(t.Context(), db, switching.CardRef{ID: 9999}, ledger.CardLost, w.clock.Now(), "ann", "x"); !errors.Is(err, switching.ErrNoCard) {
+		t.Error(err)
+	}
+	if _, err := switching.SetCardStatus(t.Context(), db, switching.CardRef{ID: 1}, ledger.CardActive, w.clock.Now(), "ann", "x"); !errors.Is(err, switching.ErrNothingChanged) {
+		t.Error(err)
+	}
+	_, adding := switching.AddCards(t.Context(), db, nil, "", w.clock.Now(), "", "")
+	_, loading := switching.LoadCard(t.Context(), db, switching.CardLoad{}, w.clock.Now(), "ann", "")
+	_, blocking := switching.SetCardStatus(t.Context(), db, switching.CardRef{ID: 1}, ledger.CardLost, w.clock.Now(), "", "x")
+	if adding == nil || loading == nil || blocking == nil {
+		t.Error("a change by nobody, or for no reason")
+	}
+	w.verify()
+}
