@@ -23,7 +23,7 @@ func TestTapShowsMessagesWithoutSecrets(t *testing.T) {
 	for _, listener := range []string{"nac", "ascii"} {
 		r, tap := newTappedRig(t)
 		icc := "9F260800112233445566779F360200015703476199"
-		m := sale("0200", openTID, map[int]string{45: "B" + pipelinePAN + "^LEE/ANN^3012", 43: "CARD " + pipelinePAN + " OF ANN         "})
+		m := sale("0200", openTID, map[int]string{45: "B" + pipelinePAN + "^LEE/ANN^3012", 43: "CARD 4761739001010119 OF ANN            "})
 		b, err := hexBytes(icc)
 		if err != nil {
 			t.Fatal(err)
@@ -45,11 +45,11 @@ func TestTapShowsMessagesWithoutSecrets(t *testing.T) {
 			p.Request.Field(55) != "9F26=(8 bytes) 9F36=0001 57=(3 bytes)" {
 			t.Errorf("%s: fields %+v", listener, p.Request.Fields)
 		}
-		if p.Request.Field(43) != "(40 characters)" || p.Request.Field(42) != "104110000000001" {
+		if p.Request.Field(43) != "CARD 476173******0119 OF ANN            " || p.Request.Field(42) != "104110000000001" {
 			t.Errorf("%s: fields %+v", listener, p.Request.Fields)
 		}
 		everything := fmt.Sprintf("%+v", *p)
-		for _, secret := range []string{pipelinePAN, pipelineTrack, "1122334455667788", "LEE/ANN", "476199", "0011223344556677", fmt.Sprintf("%X", pipelinePAN), fmt.Sprintf("%X", "1122334455667788"), "3012"} {
+		for _, secret := range []string{pipelinePAN, pipelineTrack, "4761739001010119", fmt.Sprintf("%X", "4761739001010119"), "1122334455667788", "LEE/ANN", "476199", "0011223344556677", fmt.Sprintf("%X", pipelinePAN), fmt.Sprintf("%X", "1122334455667788"), "3012"} {
 			if strings.Contains(everything, secret) {
 				t.Errorf("%s shows %s: %s", listener, secret, everything)
 			}

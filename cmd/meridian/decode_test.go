@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"meridian/host/wire"
 )
 
 // vector is a published message; card data in it is test data.
@@ -277,4 +279,36 @@ func FuzzCutFrames(f *testing.F) {
 			t.Fatalf("frames end at %d of %d", end, len(data))
 		}
 	})
+}
+
+// A card number is masked whatever field it stands in, and what is beside it stays legible.
+func TestDecodeMasksCardsWhereverTheyStand(t *testing.T) {
+	m := wire.NewMessage("0200")
+	for field, value := range map[int]string{
+		4: "000000001000", 7: "1121202500", 11: "000018", 37: "632500000121", 41: "10000001", 42: "378282246310005",
+		43: fmt.Sprintf("%-40s", "SHOP 4761 7390 0101 0119"), 44: "4761-7390-0101-0119", 54: "4761739001010119C000000001000",
+		90: "0200000001112120250000000012345" + "00000000000", 95: "4761739001010119" + strings.Repeat("0", 26),
+	} {
+		m.Set(field, value)
+	}
+	payload, err := wire.ASCII87().Pack(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []string{"text", "json"} {
+		out := call(t, "decode", "--length", "none", "--output", form, hex.EncodeToString(payload)).want(t, 0).stdout
+		for _, secret := range []string{"378282246310005", "4761739001010119"} {
+			if strings.Contains(strings.NewReplacer(" ", "", "-", "").Replace(out), secret) {
+				t.Errorf("a card number is shown:\n%s", out)
+			}
+		}
+		for _, plain := range []string{
+			"000000001000", "1121202500", "000018", "632500000121", "378282******0005", "SHOP 476173******0119",
+			"020000000111212025000000001234500000000000",
+		} {
+			if !strings.Contains(out, plain) {
+				t.Errorf("no %q in\n%s", plain, out)
+			}
+		}
+	}
 }

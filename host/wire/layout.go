@@ -1,10 +1,6 @@
 package wire
 
-import (
-	"fmt"
-	"regexp"
-	"strings"
-)
+import "strings"
 
 // Span is where a field stands in a payload, its length prefix included. Field 0
 // is the MTI and 1 the bitmaps.
@@ -52,44 +48,14 @@ type MaskedPart struct {
 	Hidden bool
 }
 
-// fieldMerchant is a number of 15 digits that may look like a card's.
-const fieldMerchant = 42
-
-// additionalAmounts are of account types, currencies and signs, not of cards.
-var additionalAmounts = regexp.MustCompile(`^(?:[0-9]{7}[CD][0-9]{12})+$`)
-
-// holdsCardNumber tells whether a text has a card number in it, alone or within
-// more digits: 13 to 19 of them that pass the Luhn check.
-func holdsCardNumber(value string) bool {
-	if additionalAmounts.MatchString(value) {
-		return false
-	}
-	const longest = 19
-	for start := range value {
-		for end := start; end < len(value) && end-start < longest && isDigit(value[end]); end++ {
-			if length := end + 1 - start; length >= minPANDigits && luhn(value[start:end+1]) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // MaskedDump renders a payload's bytes for people. It shows those of fields whose
-// value [Spec.MaskedFields] shows as a whole, and of all others their number. A text
-// that somebody put a card number into is not shown at all.
+// value [Spec.MaskedFields] shows as a whole, and of all others their number.
 func (s *Spec) MaskedDump(payload []byte) (*Message, []MaskedField, []MaskedPart) {
 	m := s.Readable(payload)
 	if m == nil {
 		return nil, nil, []MaskedPart{{Field: NoField, Bytes: len(payload), Hidden: true}}
 	}
 	fields := s.MaskedFields(m)
-	for i := range fields {
-		f := &fields[i]
-		if kind := s.table[f.Field].info.Kind; !f.Hidden && f.Field != fieldMerchant && kind != KindNumeric && holdsCardNumber(f.Value) {
-			f.Value, f.Hidden = fmt.Sprintf("(%d characters)", len(f.Value)), true
-		}
-	}
 	shown := map[int]bool{0: true, 1: true}
 	for i := range fields {
 		shown[fields[i].Field] = !fields[i].Hidden

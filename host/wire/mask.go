@@ -3,6 +3,8 @@ package wire
 import (
 	"fmt"
 	"strings"
+
+	"meridian/internal/card"
 )
 
 // MaskedField is one field as people may see it.
@@ -20,7 +22,8 @@ type MaskedField struct {
 // It is an allow-list. A field is shown only when the standard gives it a content
 // that is no secret; PANs keep their first 6 and last 4 digits; of tracks, PIN
 // blocks, MACs, keys, expiry dates, accounts and everything unknown only the
-// length is told. Fields come in ascending order, without the MTI.
+// length is told. What is shown has no card number in it, whatever field somebody
+// put one into. Fields come in ascending order, without the MTI.
 func (s *Spec) MaskedFields(m *Message) []MaskedField {
 	masked := make([]MaskedField, 0, len(m.items))
 	for i := range m.items {
@@ -37,10 +40,12 @@ func (s *Spec) MaskedFields(m *Message) []MaskedField {
 		case info.Kind == KindOther, info.Kind == KindUndefined:
 			f.Value, f.Hidden = lengthNote(it), true
 		case shownFields[number] && clean(value):
-			f.Value = value
+			f.Value = withoutCards(number, value)
+			f.Hidden = f.Value != value
 		default:
 			if shown := s.private(m.mti, number, value); shown != "" {
-				f.Value, f.Hidden = shown, shown != value
+				f.Value = withoutCards(number, shown)
+				f.Hidden = f.Value != value
 			} else {
 				f.Value, f.Hidden = lengthNote(it), true
 			}
@@ -84,10 +89,10 @@ func iso87Private(mti string, fieldNumber int, value string) string {
 	switch class := mti[1]; {
 	case class == classManagement:
 	case isAnswer(mti), class == classSettlement:
-		return maskRuns(value)
+		return value
 	case fieldNumber == 60 || fieldNumber == 62:
 		if isDigits(value) && (len(value) == 6 || len(value) == 12 || len(value) == 22) {
-			return maskRuns(value)
+			return value
 		}
 	}
 	return ""
@@ -114,13 +119,13 @@ func unionPayPrivate(mti string, fieldNumber int, value string) string {
 		}
 	case 61: // original batch and STAN; its date; how it was authorized, and by whom
 		if isDigits(value) && (len(value) == 12 || len(value) == 16 || len(value) == 29) {
-			return maskRuns(value)
+			return value
 		}
 	case 63: // operator or card scheme, and in an answer a text, which may be Chinese
 		const scheme = 3
 		switch {
 		case len(value) <= scheme && clean(value), isAnswer(mti) && clean(value):
-			return maskRuns(value)
+			return value
 		case isAnswer(mti) && len(value) > scheme && clean(value[:scheme]):
 			return fmt.Sprintf("%s and %d more characters", value[:scheme], len(value)-scheme)
 		}
@@ -151,56 +156,14 @@ func lengthNote(it *item) string {
 	return fmt.Sprintf("(%d %s)", it.value.end-it.value.start, unit)
 }
 
-// minPANDigits is the shortest PAN whose first 6 and last 4 leave something
-// hidden worth the name.
-const minPANDigits = 13
-
 // MaskPAN keeps the first 6 and the last 4 digits of a PAN, and nothing of what
 // is too short to be one.
 func MaskPAN(pan string) string {
-	if len(pan) < minPANDigits {
+	const least = 13 // digits of which something is hidden that is worth the name
+	if len(pan) < least {
 		return strings.Repeat("*", len(pan))
 	}
 	return pan[:6] + strings.Repeat("*", len(pan)-10) + pan[len(pan)-4:]
-}
-
-// maskRuns masks what looks like a PAN inside free text: 13 to 19 digits in a
-// row that pass the Luhn check.
-func maskRuns(value string) string {
-	var out strings.Builder
-	for i := 0; i < len(value); {
-		end := i
-		for end < len(value) && isDigit(value[end]) {
-			end++
-		}
-		switch run := value[i:end]; {
-		case run == "":
-			out.WriteByte(value[i])
-			end++
-		case len(run) >= minPANDigits && len(run) <= 19 && luhn(run):
-			out.WriteString(MaskPAN(run))
-		default:
-			out.WriteString(run)
-		}
-		i = end
-	}
-	return out.String()
-}
-
-// luhn is the check digit rule of ISO/IEC 7812-1.
-func luhn(digits string) bool {
-	sum := 0
-	for i := range len(digits) {
-		d := int(digits[len(digits)-1-i] - '0')
-		if i%2 == 1 {
-			d *= 2
-			if d > 9 {
-				d -= 9
-			}
-		}
-		sum += d
-	}
-	return sum%10 == 0
 }
 
 // shownTags are the EMV tags that say nothing of the cardholder: the cryptogram
@@ -212,15 +175,15 @@ var shownTags = map[uint32]bool{
 	0x9F36: true, 0x9F37: true, 0x9F41: true,
 }
 
-// maskICC renders chip data tag by tag, values only of shownTags; note stands
-// for data that is no TLV.
+// maskICC renders chip data tag by tag, values only of shownTags that have no card
+// number in them; note stands for data that is no TLV.
 func maskICC(data []byte, note string) (value string, hidden bool) {
 	var out strings.Builder
 	err := WalkTLV(data, func(tag uint32, value []byte) bool {
 		if out.Len() > 0 {
 			out.WriteByte(' ')
 		}
-		if shownTags[tag] {
+		if shownTags[tag] && !cardInTag(tag, value) {
 			fmt.Fprintf(&out, "%X=%X", tag, value)
 		} else {
 			hidden = true
@@ -232,4 +195,13 @@ func maskICC(data []byte, note string) (value string, hidden bool) {
 		return note, true
 	}
 	return out.String(), hidden
+}
+
+// cardInTag tells whether a value has a card number in it, packed or as text. Bits and
+// counters are digits by chance, so what is packed counts where a network issues it. A
+// terminal's serial number is text, and text of digits looks like packed ones.
+func cardInTag(tag uint32, value []byte) bool {
+	const serialNumber = 0x9F1E
+	packed, written := fmt.Sprintf("%X", value), string(value)
+	return card.MaskDigits(written) != written || card.HasIssued(packed) && (tag != serialNumber || !clean(written))
 }

@@ -176,3 +176,88 @@ func TestMaskPAN(t *testing.T) {
 		}
 	}
 }
+
+// TestCardsAreMaskedWhereverTheyStand puts card numbers into fields whose content is
+// no secret.
+func TestCardsAreMaskedWhereverTheyStand(t *testing.T) {
+	const bare, seen = "4761739001010119", "476173******0119"
+	for _, c := range []struct {
+		spec  *Spec
+		mti   string
+		field int
+		value string
+		want  string
+	}{
+		{NAC(), "0200", 42, "378282246310005", "378282******0005"},
+		{NAC(), "0200", 42, "4222222222222  ", "422222********22  "},
+		{NAC(), "0200", 43, "SHOP " + bare + " BERLIN", "SHOP " + seen + " BERLIN"},
+		{NAC(), "0200", 43, "SHOP 4761 7390 0101 0119", "SHOP 476173******0119"},
+		{NAC(), "0200", 43, "4761-7390-0101-0119", seen},
+		{NAC(), "0200", 43, bare + "=30122011234500000", seen + "=****"},
+		{NAC(), "0210", 44, "00" + bare + "000000", "00" + seen + "000000"},
+		{NAC(), "0200", 54, bare + "C000000001000", seen + "C000000001000"},
+		{NAC(), "0200", 90, bare + strings.Repeat("0", 26), seen + strings.Repeat("0", 26)},
+		{NAC(), "0200", 90, "0200" + bare + strings.Repeat("0", 22), "0200" + seen + strings.Repeat("0", 22)},
+		{NAC(), "0200", 90, "02000000011121202500" + bare + "000000", "02000000011121202500" + seen + "000000"},
+		{NAC(), "0200", 95, bare + strings.Repeat("0", 26), seen + strings.Repeat("0", 26)},
+		{NAC(), "0210", 60, "4761 7390 0101 0119", seen},
+		{NAC(), "0210", 60, "01" + bare + "99", "01" + seen + "99"},
+		{NAC(), "0210", 62, "1010" + bare, "1010" + seen},
+		{NAC(), "0200", 62, "000000" + bare, "000000" + seen},
+		{NAC(), "0210", 63, "REF 123 4761-7390-0101-0119-7", "REF 123 " + seen + "-7"},
+		{NAC(), "0500", 63, bare + strings.Repeat("0", 14), seen + strings.Repeat("0", 14)},
+		{UnionPay(), "0500", 48, bare + strings.Repeat("0", 15), seen + strings.Repeat("0", 15)},
+		{UnionPay(), "0200", 60, "4222222222222", "422222********22"},
+		{UnionPay(), "0200", 61, bare + strings.Repeat("0", 13), seen + strings.Repeat("0", 13)},
+		{UnionPay(), "0210", 63, "CUP 4761 7390 0101 0119", "CUP " + seen},
+	} {
+		m := NewMessage(c.mti)
+		m.Set(c.field, c.value)
+		got := c.spec.MaskedFields(m)[0]
+		if got.Value != c.want || !got.Hidden {
+			t.Errorf("%s field %d: %q (hidden %t), want %q", c.spec.Name(), c.field, got.Value, got.Hidden, c.want)
+		}
+	}
+	m := NewMessage("0200")
+	m.SetBytes(55, []byte("\x9F\x36\x02\x00\x01\x9F\x10\x08\x47\x61\x73\x90\x01\x01\x01\x19\x9F\x10\x10"+bare))
+	if got := NAC().MaskedFields(m)[0]; got.Value != "9F36=0001 9F10=(8 bytes) 9F10=(16 bytes)" {
+		t.Errorf("chip data: %q", got.Value)
+	}
+}
+
+// TestOrdinaryValuesStayLegible has values in which some digits would pass for a card
+// number's.
+func TestOrdinaryValuesStayLegible(t *testing.T) {
+	for _, c := range []struct {
+		spec  *Spec
+		mti   string
+		field int
+		value string
+	}{
+		{NAC(), "0200", 4, "000000001000"},
+		{NAC(), "0200", 7, "1121202500"},
+		{NAC(), "0200", 11, "000018"},
+		{NAC(), "0210", 37, "632500000121"},
+		{NAC(), "0200", 42, "104110000000002"}, // passes the check
+		{NAC(), "0200", 43, "MERIDIAN TEST SHOP 12, 10115 BERLIN"},
+		{NAC(), "0200", 53, "2600000000000000"},
+		{NAC(), "0210", 54, "0001156C0041111111110002156D000000001000"},
+		{NAC(), "0200", 90, "0200412346112120250000000012345" + "00000000000"},
+		{NAC(), "0200", 90, "02000000411121202500" + "00491000000" + "00491000008"},
+		{NAC(), "0420", 95, "000000456709000000000000C00000000C00000000"},
+		{NAC(), "0320", 60, "0200041234000000041234"},
+		{NAC(), "0320", 60, "0200411111632500000121"},
+		{NAC(), "0500", 63, "411000045678900"},
+		{NAC(), "0500", 63, "411000045678900002000000001000"},
+		{UnionPay(), "0500", 48, "0000456789000030000000020000011"},
+		{UnionPay(), "0200", 60, "22000006000601"},
+		{UnionPay(), "0220", 61, "0012340000021121"},
+		{UnionPay(), "0220", 61, "00123400000211210000000000000"},
+	} {
+		m := NewMessage(c.mti)
+		m.Set(c.field, c.value)
+		if got := c.spec.MaskedFields(m)[0]; got.Value != c.value || got.Hidden {
+			t.Errorf("%s field %d: %q (hidden %t), want %q", c.spec.Name(), c.field, got.Value, got.Hidden, c.value)
+		}
+	}
+}

@@ -52,6 +52,9 @@ func maskedDigits(digits string) string {
 }
 
 func tail(digits string) string {
-	shown := min(tailDigits, len(digits)-headDigits-minHidden)
+	shown := shownTail(len(digits))
 	return panMask[:tailDigits-shown] + digits[len(digits)-shown:]
 }
+
+// shownTail is how many digits at the end of a number of n digits show.
+func shownTail(n int) int { return min(tailDigits, n-headDigits-minHidden) }
