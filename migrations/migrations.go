@@ -6,6 +6,8 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,22 +27,39 @@ const ServiceRole = "meridian_service"
 // the cluster's, and two databases migrating at once collide on them.
 const roleAttempts = 20
 
+// ErrNewer is that the schema is newer than this binary.
+var ErrNewer = errors.New("the schema is newer than this binary")
+
 // Up brings the database at url to the newest schema and returns its version.
 // The role in url must own the database and, the first time, be allowed to
-// create roles.
+// create roles; an error of one that may not wraps [ErrRights]. A schema that is
+// newer than this binary is left as it is, with [ErrNewer].
 func Up(ctx context.Context, url string) (version int64, err error) {
-	err = withProvider(ctx, url, func(db *sql.DB, p *goose.Provider) error {
+	err = withDatabase(ctx, url, func(db *sql.DB) error {
+		times, err := applied(ctx, db)
+		if err != nil {
+			return err
+		}
+		newest, err := Newest()
+		if err != nil {
+			return err
+		}
+		if have := slices.Max(append(slices.Collect(maps.Keys(times)), 0)); have > newest {
+			return fmt.Errorf("%w: it is at version %d, the newest known here is %d; nothing was changed", ErrNewer, have, newest)
+		}
 		if err := ensureServiceRole(ctx, db); err != nil {
 			return err
 		}
-		if _, err := p.Up(ctx); err != nil {
-			return fmt.Errorf("apply migrations: %w", err)
-		}
-		newest, err := p.GetDBVersion(ctx)
+		p, err := goose.NewProvider(goose.DialectPostgres, db, files)
 		if err != nil {
+			return fmt.Errorf("load migrations: %w", err)
+		}
+		if _, err := p.Up(ctx); err != nil {
+			return rights(ctx, db, "change the schema", fmt.Errorf("apply migrations: %w", err))
+		}
+		if version, err = p.GetDBVersion(ctx); err != nil {
 			return fmt.Errorf("read schema version: %w", err)
 		}
-		version = newest
 		return nil
 	})
 	return version, err
@@ -53,39 +72,93 @@ type Status struct {
 	AppliedAt time.Time `json:"applied_at,omitzero"`
 }
 
-// List returns every migration this binary knows with its state in the database.
+// newer stands for the name of a migration that only a newer binary has.
+const newer = "(of a newer version)"
+
+// List returns every migration that this binary knows or the database has, with its
+// state in the database. It changes nothing. An error of a role that may not look
+// wraps [ErrRights].
 func List(ctx context.Context, url string) (list []Status, err error) {
-	err = withProvider(ctx, url, func(_ *sql.DB, p *goose.Provider) error {
-		states, err := p.Status(ctx)
+	names, err := known()
+	if err != nil {
+		return nil, err
+	}
+	err = withDatabase(ctx, url, func(db *sql.DB) error {
+		times, err := applied(ctx, db)
 		if err != nil {
-			return fmt.Errorf("read migration status: %w", err)
+			return err
 		}
-		for _, s := range states {
-			list = append(list, Status{Version: s.Source.Version, Name: s.Source.Path, AppliedAt: s.AppliedAt})
+		for version := range times {
+			if _, ok := names[version]; !ok {
+				names[version] = newer
+			}
+		}
+		for _, version := range slices.Sorted(maps.Keys(names)) {
+			list = append(list, Status{Version: version, Name: names[version], AppliedAt: times[version]})
 		}
 		return nil
 	})
 	return list, err
 }
 
+// applied returns when each migration of a database was applied. It reads goose's
+// table by itself: goose makes it before it looks.
+func applied(ctx context.Context, db *sql.DB) (map[int64]time.Time, error) {
+	times := map[int64]time.Time{}
+	var exists bool
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version') IS NOT NULL`).Scan(&exists); err != nil {
+		return nil, fmt.Errorf("look for the schema: %w", err)
+	}
+	if !exists {
+		return times, nil
+	}
+	// Version 0 is goose's own, of the empty database.
+	rows, err := db.QueryContext(ctx, `SELECT version_id, max(tstamp) FROM goose_db_version WHERE is_applied AND version_id > 0 GROUP BY version_id`)
+	if err != nil {
+		return nil, rights(ctx, db, "look at the schema", fmt.Errorf("read migration status: %w", err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var version int64
+		var at time.Time
+		if err := rows.Scan(&version, &at); err != nil {
+			return nil, fmt.Errorf("read migration status: %w", err)
+		}
+		times[version] = at
+	}
+	if err := rows.Err(); err != nil {
+		return nil, rights(ctx, db, "look at the schema", fmt.Errorf("read migration status: %w", err))
+	}
+	return times, nil
+}
+
 // Newest is the schema version this binary was built for.
 func Newest() (int64, error) {
+	names, err := known()
+	if err != nil {
+		return 0, err
+	}
+	return slices.Max(slices.Collect(maps.Keys(names))), nil
+}
+
+// known are the names of this binary's migrations.
+func known() (map[int64]string, error) {
 	entries, err := files.ReadDir(".")
 	if err != nil {
-		return 0, fmt.Errorf("read embedded migrations: %w", err)
+		return nil, fmt.Errorf("read embedded migrations: %w", err)
 	}
-	var newest int64
+	names := map[int64]string{}
 	for _, e := range entries {
 		v, err := goose.NumericComponent(e.Name())
 		if err != nil {
-			return 0, fmt.Errorf("migration %s: %w", e.Name(), err)
+			return nil, fmt.Errorf("migration %s: %w", e.Name(), err)
 		}
-		newest = max(newest, v)
+		names[v] = e.Name()
 	}
-	return newest, nil
+	return names, nil
 }
 
-func withProvider(ctx context.Context, url string, do func(*sql.DB, *goose.Provider) error) (err error) {
+func withDatabase(ctx context.Context, url string, do func(*sql.DB) error) (err error) {
 	db, err := sql.Open("pgx", url)
 	if err != nil {
 		return fmt.Errorf("open database: %w", err)
@@ -94,11 +167,7 @@ func withProvider(ctx context.Context, url string, do func(*sql.DB, *goose.Provi
 	if err := db.PingContext(ctx); err != nil {
 		return fmt.Errorf("connect to database: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectPostgres, db, files)
-	if err != nil {
-		return fmt.Errorf("load migrations: %w", err)
-	}
-	return do(db, p)
+	return do(db)
 }
 
 // ensureServiceRole creates the service role and lets the current user assume
@@ -122,8 +191,9 @@ func ensureServiceRole(ctx context.Context, db *sql.DB) error {
 			break
 		}
 		if pgErr.Code == "42501" {
-			return fmt.Errorf("create role %s: %w (let an administrator run: CREATE ROLE %s NOLOGIN; GRANT %s TO the migrating role)",
-				ServiceRole, err, ServiceRole, ServiceRole)
+			return rights(ctx, db, "make the role "+ServiceRole, fmt.Errorf(
+				"create role %s: %w (or let an administrator run: CREATE ROLE %s NOLOGIN; GRANT %s TO the migrating role)",
+				ServiceRole, err, ServiceRole, ServiceRole))
 		}
 		// 23505, 42710 and XX000 are another migration creating the same role.
 		if pgErr.Code != "23505" && pgErr.Code != "42710" && pgErr.Code != "XX000" {

@@ -15,6 +15,7 @@ import (
 	"meridian/internal/money"
 	"meridian/internal/pglocal/pgtest"
 	"meridian/ledger"
+	"meridian/migrations"
 	"meridian/sandbox"
 )
 
@@ -250,6 +251,37 @@ func TestMigrate(t *testing.T) {
 		t.Errorf("something is not applied:\n%s", o.stdout)
 	}
 	call(t, "ledger", "verify", "--database-url", url).want(t, 0, "0 transactions")
+}
+
+// An older binary than the schema was made by says so, and leaves it as it is.
+func TestMigrateOnANewerSchema(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	execSQL(t, url, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
+	o := call(t, "migrate", "--database-url", url).want(t, exitConfiguration, "newer than this binary", "version 9999", "nothing was changed")
+	if o.stdout != "" {
+		t.Errorf("it tells of something done: %s", o.stdout)
+	}
+	call(t, "migrate", "status", "--database-url", url).want(t, 0, "9999", "of a newer version")
+}
+
+// Who may not migrate is told who may, and status, which changes nothing, works under the hosts' login.
+func TestMigrateWithoutRights(t *testing.T) {
+	url := pgtest.Database(t, nil)
+	stranger := login(t, url, "migrate_stranger")
+	call(t, "migrate", "status", "--database-url", stranger).want(t, 0, "not yet")
+	call(t, "migrate", "--database-url", stranger).want(t, exitConfiguration, "migrate_stranger may not", "the owner's login, ")
+	execSQL(t, url, `DO $$ BEGIN IF to_regclass('goose_db_version') IS NOT NULL THEN RAISE 'looking changed the database'; END IF; END $$`)
+	if err := migrate(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	host := login(t, url, "migrate_host", `GRANT `+migrations.ServiceRole+` TO migrate_host`)
+	o := call(t, "migrate", "status", "--database-url", host).want(t, 0, "00001_reference.sql")
+	if strings.Contains(o.stdout, "not yet") {
+		t.Errorf("something is not applied:\n%s", o.stdout)
+	}
+	call(t, "migrate", "status", "--database-url", stranger).want(t, exitConfiguration, "migrate_stranger may not look", "membership of "+migrations.ServiceRole)
+	execSQL(t, url, `DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)`)
+	call(t, "migrate", "--database-url", host).want(t, exitConfiguration, "migrate_host may not change the schema", "the owner's login, ")
 }
 
 func TestWhereTheDatabaseComesFrom(t *testing.T) {

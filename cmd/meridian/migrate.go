@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -36,11 +37,11 @@ working on the new schema, so hosts are upgraded after it, one at a time.`,
 		url := loaded.Config.Database.URL.Reveal()
 		before, err := migrations.List(c.Context(), url)
 		if err != nil {
-			return databaseError(err)
+			return migrationError(err)
 		}
 		after, err := migrations.Up(c.Context(), url)
 		if err != nil {
-			return databaseError(err)
+			return migrationError(err)
 		}
 		result := migrated{From: newestApplied(before), To: after}
 		return g.print(result, func(w io.Writer) {
@@ -59,6 +60,14 @@ working on the new schema, so hosts are upgraded after it, one at a time.`,
 	return command
 }
 
+// migrationError is databaseError for what only a migration meets.
+func migrationError(err error) error {
+	if errors.Is(err, migrations.ErrNewer) || errors.Is(err, migrations.ErrRights) {
+		return withExit(exitConfiguration, err)
+	}
+	return databaseError(err)
+}
+
 // newestApplied is the schema version of a database, 0 for an empty one.
 func newestApplied(list []migrations.Status) (version int64) {
 	for _, m := range list {
@@ -73,6 +82,7 @@ func newMigrateStatusCommand(g *globals, database *databaseFlags) *cobra.Command
 	return &cobra.Command{
 		Use:   "status",
 		Short: "List the migrations and when each was applied",
+		Long:  `Lists the migrations and when each was applied, those of a newer version too. It changes nothing; the hosts' login may look.`,
 		Args:  noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
 			loaded, err := database.load(g)
@@ -81,7 +91,7 @@ func newMigrateStatusCommand(g *globals, database *databaseFlags) *cobra.Command
 			}
 			list, err := migrations.List(c.Context(), loaded.Config.Database.URL.Reveal())
 			if err != nil {
-				return databaseError(err)
+				return migrationError(err)
 			}
 			return g.print(list, func(w io.Writer) {
 				rows := make([][]string, 0, len(list))
