@@ -143,7 +143,7 @@ func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	have, err := migrations.Version(ctx, pool)
 	if err != nil {
-		return databaseError(err)
+		return databaseError(loginError(err))
 	}
 	if have < want {
 		return withExit(exitConfiguration, fmt.Errorf(
@@ -151,6 +151,21 @@ func checkSchema(ctx context.Context, pool *pgxpool.Pool) error {
 	}
 	return nil
 }
+
+// errLogin is that a login is no member of the service's role.
+var errLogin = errors.New("the login is no member of the role " + migrations.ServiceRole + ", which may read and append: an administrator has to GRANT " +
+	migrations.ServiceRole + " TO it")
+
+// loginError says what a login lacks that may not even read what every host and command does.
+func loginError(err error) error {
+	if pgError, ok := errors.AsType[*pgconn.PgError](err); ok && pgError.Code == codePrivilege {
+		return withExit(exitConfiguration, fmt.Errorf("%w (%w)", errLogin, err))
+	}
+	return err
+}
+
+// codePrivilege is insufficient_privilege.
+const codePrivilege = "42501"
 
 // databaseError gives an error from the database its exit code, and says what to do where that is known.
 func databaseError(err error) error {
@@ -183,10 +198,10 @@ func serverError(pgError *pgconn.PgError, err error) error {
 		pgError.Code == "42704", // undefined_object
 		pgError.Code == "22023" && strings.Contains(err.Error(), migrations.ServiceRole): // SET ROLE: no such role
 		return withExit(exitConfiguration, fmt.Errorf("the database has no Meridian schema: run meridian migrate (%w)", err))
-	case pgError.Code == "42501" && strings.Contains(err.Error(), migrations.ServiceRole):
+	case pgError.Code == codePrivilege && strings.Contains(err.Error(), migrations.ServiceRole):
 		return withExit(exitConfiguration, fmt.Errorf(
 			"the login may not assume the service's role: an administrator has to GRANT %s TO it (%w)", migrations.ServiceRole, err))
-	case pgError.Code == "42501", // insufficient_privilege
+	case pgError.Code == codePrivilege,
 		pgError.Code == "3D000",               // no such database
 		strings.HasPrefix(pgError.Code, "28"): // no such login, wrong password, not let in by pg_hba.conf
 		return withExit(exitConfiguration, err)

@@ -33,9 +33,13 @@ func examineDatabase(ctx context.Context, e *examination, loaded *config.Loaded,
 		return false
 	}
 	defer pool.Close()
-	superuser := examineServer(ctx, e, pool)
+	examineServer(ctx, e, pool)
 	if err := checkSchema(ctx, pool); err != nil {
-		e.failf(exitFailure, "schema", "run meridian migrate", "%s", err)
+		advice := "run meridian migrate"
+		if errors.Is(err, errLogin) {
+			advice = "let an administrator run: GRANT " + migrations.ServiceRole + " TO the login"
+		}
+		e.failf(exitFailure, "schema", advice, "%s", err)
 		return false
 	}
 	newest, err := migrations.Newest()
@@ -53,22 +57,35 @@ func examineDatabase(ctx context.Context, e *examination, loaded *config.Loaded,
 	sandbox = kind == kindSandbox
 	examinePrivileges(ctx, e, pool)
 	examineLocks(ctx, e, pool)
-	if superuser && !sandbox {
-		e.warnf("login", "give hosts a login that is only a member of "+migrations.ServiceRole, "the login is a superuser")
+	if !sandbox {
+		examineLogin(ctx, e, pool)
 	}
 	examineKeys(ctx, e, pool, loaded, sandbox)
 	examineLedger(ctx, e, pool, verifyTimeout)
 	return sandbox
 }
 
-// examineServer looks at the server: version, settings and clock. It reports whether the login is a superuser.
-func examineServer(ctx context.Context, e *examination, pool *pgxpool.Pool) (superuser bool) {
+// examineLogin looks whether the login is a host's.
+func examineLogin(ctx context.Context, e *examination, pool *pgxpool.Pool) {
+	switch why, err := tooMighty(ctx, pool); {
+	case err != nil:
+		e.failf(exitFailure, "login", "", "%s", err)
+	case why != "":
+		e.warnf("login", "give hosts a login that is only a member of "+migrations.ServiceRole,
+			"the login is %s: what a host may do is not bounded by the database", why)
+	default:
+		e.okf("login", "a host's, bounded by %s", migrations.ServiceRole)
+	}
+}
+
+// examineServer looks at the server: version, settings and clock.
+func examineServer(ctx context.Context, e *examination, pool *pgxpool.Pool) {
 	before := time.Now()
 	s, err := readServer(ctx, pool)
 	after := time.Now()
 	if err != nil {
 		e.failf(exitCode(databaseError(err)), "database", "", "%s", err)
-		return false
+		return
 	}
 	if major := s.versionNumber / 10000; major < oldestPostgres || major > newestPostgres {
 		e.failf(exitFailure, "database", "use one of these versions",
@@ -85,7 +102,6 @@ func examineServer(ctx context.Context, e *examination, pool *pgxpool.Pool) (sup
 		e.okf("durability", "commits wait for the disk")
 	}
 	examineClock(e, before, s.now, after)
-	return s.superuser
 }
 
 // locksShare of the server's room for locks is what one statement may take: hosts plan

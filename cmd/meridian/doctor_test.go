@@ -88,7 +88,7 @@ func TestDoctorFindsNothingWrong(t *testing.T) {
 			t.Errorf("it complains: %s", line)
 		}
 	}
-	for _, check := range []string{"configuration", "database", "durability", "clock", "schema", "privileges", "locks", "master key", "ledger", "open files", "ports"} {
+	for _, check := range []string{"configuration", "database", "durability", "clock", "schema", "privileges", "locks", "login", "master key", "ledger", "open files", "ports"} {
 		if !strings.Contains(o.stdout, "ok    "+check) {
 			t.Errorf("nothing about %s:\n%s", check, o.stdout)
 		}
@@ -122,6 +122,21 @@ func TestDoctorOnPrivileges(t *testing.T) {
 	diagnose(t, exitFailure, "login", "--database-url", url).want(t, statusWarn, "superuser")
 	stranger := login(t, url, "stranger_login", `GRANT SELECT ON ALL TABLES IN SCHEMA public TO stranger_login`)
 	diagnose(t, exitFailure, "privileges", "--database-url", stranger).want(t, statusFail, "may not assume", "GRANT "+role)
+}
+
+// A login that may read nothing is told what it lacks; one that may do everything is told to be less.
+func TestDoctorOnLogins(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	role := migrations.ServiceRole
+	nobody := login(t, url, "nobody_login")
+	diagnose(t, exitFailure, "schema", "--database-url", nobody).want(t, statusFail, "no member of the role "+role, "GRANT "+role)
+	call(t, "serve", "--config", hostConfig(t, url), "--database-url", nobody).want(t, exitConfiguration, "GRANT "+role)
+	host := login(t, url, "bounded_login", `GRANT `+role+` TO bounded_login`)
+	diagnose(t, exitFailure, "login", "--database-url", host).want(t, statusOK, "bounded by "+role)
+	owner := login(t, url, "owning_login", `GRANT `+role+` TO owning_login`, `GRANT CREATE ON SCHEMA public TO owning_login`,
+		`ALTER TABLE transfers OWNER TO owning_login`)
+	t.Cleanup(func() { execSQL(t, url, `ALTER TABLE transfers OWNER TO CURRENT_USER`) })
+	diagnose(t, exitFailure, "login", "--database-url", owner).want(t, statusWarn, "the owner of the tables", "only a member of "+role)
 }
 
 func TestDoctorOnLocks(t *testing.T) {

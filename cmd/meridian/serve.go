@@ -16,6 +16,7 @@ import (
 	"meridian/internal/config"
 	"meridian/internal/hsm"
 	"meridian/internal/vault"
+	"meridian/migrations"
 )
 
 func newServeCommand(g *globals) *cobra.Command {
@@ -72,7 +73,7 @@ func serve(ctx context.Context, g *globals, loaded *config.Loaded) error {
 	if keys.IsSandbox() {
 		return wrongSetting(loaded, "master_key_file", "is a sandbox's key, which everybody knows: make one with openssl rand -hex 32")
 	}
-	if err := refuseSandboxDatabase(ctx, loaded); err != nil {
+	if err := lookAtDatabase(ctx, loaded, log); err != nil {
 		return err
 	}
 	settings, err := nodeConfig(loaded, log)
@@ -164,8 +165,9 @@ func openModule(loaded *config.Loaded, keys *vault.Vault, data *vault.DataKeys) 
 		loaded.Config.SecurityModule, config.SecurityModuleSoftware, config.Variable("security_module")))
 }
 
-// refuseSandboxDatabase keeps a host from a database whose cards, keys and clock are for play.
-func refuseSandboxDatabase(ctx context.Context, loaded *config.Loaded) error {
+// lookAtDatabase keeps a host from a database whose cards, keys and clock are for play, and tells of a login that may do more
+// than a host's. It goes on with such a one, as a small installation may have no other.
+func lookAtDatabase(ctx context.Context, loaded *config.Loaded, log *slog.Logger) error {
 	pool, err := connect(ctx, loaded.Config.Database, commandConnections)
 	if err != nil {
 		return err
@@ -180,6 +182,13 @@ func refuseSandboxDatabase(ctx context.Context, loaded *config.Loaded) error {
 	}
 	if kind == kindSandbox {
 		return wrongSetting(loaded, "database.url", "is a sandbox's database, whose keys everybody knows: meridian sandbox serves it")
+	}
+	why, err := tooMighty(ctx, pool)
+	if err != nil {
+		return databaseError(err)
+	}
+	if why != "" {
+		log.Warn("the database's login may do more than a host's needs to", "login", why, "enough", migrations.ServiceRole)
 	}
 	return nil
 }

@@ -72,14 +72,12 @@ type server struct {
 	versionNumber int // such as 150014
 	version       string
 	now           time.Time // its clock
-	superuser     bool      // the login
 }
 
 func readServer(ctx context.Context, db ledger.Querier) (s server, err error) {
 	err = db.QueryRow(ctx, `
-		SELECT current_setting('server_version_num')::int, current_setting('server_version'), clock_timestamp(), rolsuper
-		FROM pg_roles WHERE rolname = current_user`).
-		Scan(&s.versionNumber, &s.version, &s.now, &s.superuser)
+		SELECT current_setting('server_version_num')::int, current_setting('server_version'), clock_timestamp()`).
+		Scan(&s.versionNumber, &s.version, &s.now)
 	if err != nil {
 		return s, fmt.Errorf("ask the server: %w", err)
 	}
@@ -126,6 +124,21 @@ func mayServe(ctx context.Context, db ledger.Querier) (exists, may bool, err err
 		return false, false, fmt.Errorf("look for the service role: %w", err)
 	}
 	return exists, may, nil
+}
+
+// tooMighty says what lets a login do more than a host's may, such as change what was posted: assuming the service's role is
+// then no bound, as it can be given back. It is empty for a host's login.
+func tooMighty(ctx context.Context, db ledger.Querier) (why string, err error) {
+	err = db.QueryRow(ctx, `
+		SELECT CASE WHEN rolsuper THEN 'a superuser'
+			WHEN EXISTS (SELECT FROM pg_class c WHERE c.oid = 'transfers'::regclass AND pg_has_role(r.oid, c.relowner, 'MEMBER'))
+				THEN 'the owner of the tables'
+			ELSE '' END
+		FROM pg_roles r WHERE rolname = session_user`).Scan(&why)
+	if err != nil {
+		return "", fmt.Errorf("look at the login: %w", err)
+	}
+	return why, nil
 }
 
 // texts runs a query of one text column.
