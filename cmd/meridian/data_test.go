@@ -284,6 +284,21 @@ func TestMigrateWithoutRights(t *testing.T) {
 	call(t, "migrate", "--database-url", host).want(t, exitConfiguration, "migrate_host may not change the schema", "the owner's login, ")
 }
 
+// A password that is not escaped as it should be is refused before any part of it is taken for a host or a database.
+func TestNoPartOfAPasswordIsShown(t *testing.T) {
+	for _, url := range []string{
+		"postgres://u:hunt@er2@127.0.0.1:1/db", "postgres://u:hunt@er2/x@127.0.0.1:1/db", "postgres://u:hunt%@er2@127.0.0.1:1/db",
+		"host=127.0.0.1 port=1 password=hunt er2@x user=u", "host=er2@127.0.0.1 port=1 password=hunt",
+	} {
+		for _, line := range []string{"doctor", "migrate", "migrate status", "ledger verify", "serve", "sandbox"} {
+			o := call(t, append(strings.Fields(line), "--database-url", url)...).want(t, exitConfiguration, "--database-url")
+			if shown := o.stdout + o.stderr; strings.Contains(shown, "hunt") || strings.Contains(shown, "er2") {
+				t.Errorf("%s shows some of %s:\n%s", line, url, shown)
+			}
+		}
+	}
+}
+
 func TestWhereTheDatabaseComesFrom(t *testing.T) {
 	url := pgtest.Database(t, migrate)
 	nowhere := "postgres://127.0.0.1:1/x"

@@ -13,6 +13,7 @@ import (
 
 	"meridian/docs"
 	"meridian/internal/card"
+	"meridian/internal/config"
 	"meridian/sandbox"
 )
 
@@ -55,6 +56,9 @@ Exit codes: 2 for an address that is none, 3 for an address that is taken and fo
 	command.RunE = func(c *cobra.Command, _ []string) error {
 		if o.Ephemeral && !flags.Changed("data-dir") {
 			o.DataDir = ""
+		}
+		if reason := config.DatabaseURL(o.DatabaseURL).Wrong(); o.DatabaseURL != "" && reason != "" {
+			return withExit(exitConfiguration, fmt.Errorf("--database-url %s", reason))
 		}
 		return runSandbox(c.Context(), g, o)
 	}

@@ -104,8 +104,10 @@ func (c Config) checkRelations() []Problem {
 	report := func(key, format string, arguments ...any) {
 		problems = append(problems, Problem{Key: key, Reason: fmt.Sprintf(format, arguments...)})
 	}
-	if url := string(c.Database.URL); url != "" && !connectionURL.MatchString(url) && !connectionWords.MatchString(url) {
-		report("database.url", "is neither a postgres:// URL nor a connection string such as host=… dbname=…")
+	if c.Database.URL != "" {
+		if reason := c.Database.URL.Wrong(); reason != "" {
+			report("database.url", "%s", reason)
+		}
 	}
 	if c.Switch.StoreTimeout >= c.Switch.ReplyTimeout {
 		report("switch.store_timeout", "%s is not shorter than switch.reply_timeout, %s: a request would be given up while it is stored",
