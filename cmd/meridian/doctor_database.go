@@ -184,29 +184,31 @@ func examineKeys(ctx context.Context, e *examination, pool *pgxpool.Pool, loaded
 		e.okf("master key", "the sandbox's own")
 		return
 	}
+	stored, err := switching.DataKeyRows{DB: pool}.DataKeys(ctx)
+	if err != nil {
+		e.failf(exitCode(databaseError(err)), "master key", "", "%s", err)
+		return
+	}
+	advice := "openssl rand -hex 32 makes a key; chmod 600 its file"
+	if len(stored) > 0 { // card tokens, PINs and terminals' keys cannot be made anew
+		advice = "put back the key that this database was set up with, from its backup: with a new one no stored key opens again"
+	}
 	if loaded.Config.MasterKeyFile == "" {
-		e.warnf("master key", "name its file with master_key_file (openssl rand -hex 32 makes a key)",
-			"none is configured, and serve needs one")
+		e.warnf("master key", "name its file with master_key_file; "+advice, "none is configured, and serve needs one")
 		return
 	}
 	keys, err := openVault(loaded)
 	switch {
 	case err != nil:
-		e.failf(exitFailure, "master key", "openssl rand -hex 32 makes a key; chmod 600 its file", "%s", err)
+		e.failf(exitFailure, "master key", advice, "%s", err)
 		return
 	case keys.IsSandbox():
-		e.failf(exitFailure, "master key", "openssl rand -hex 32 makes one that only you know", "it is a sandbox's, which everybody knows")
-		return
-	}
-	stored, err := switching.DataKeyRows{DB: pool}.DataKeys(ctx)
-	if err != nil {
-		e.warnf("master key", "", "readable, key %s; %s", keys.KeyID(), err)
+		e.failf(exitFailure, "master key", advice, "it is a sandbox's, which everybody knows")
 		return
 	}
 	for _, row := range stored {
 		if _, err := keys.Unwrap(row.Usage(), row.Wrapped); err != nil {
-			e.failf(exitFailure, "master key", "configure the key that this database was set up with",
-				"key %s does not open the database's keys: %s", keys.KeyID(), err)
+			e.failf(exitFailure, "master key", advice, "key %s does not open the database's keys: %s", keys.KeyID(), err)
 			return
 		}
 	}

@@ -178,7 +178,15 @@ func TestDoctorOnKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	look(config(key)).want(t, statusOK)
-	look(config(write(t, "key", strings.Repeat("5a", 32)))).want(t, statusFail, "does not open the database's keys")
+	look(config(write(t, "key", strings.Repeat("5a", 32)))).want(t, statusFail, "does not open the database's keys", "from its backup")
+
+	// Where keys are stored, nobody is told to make a new one.
+	for _, missing := range []string{config("/nonexistent"), write(t, "meridian.yaml", ""), config(write(t, "key", "short"))} {
+		s := look(missing)
+		if !strings.Contains(s.Advice, "put back the key that this database was set up with") || strings.Contains(s.Advice+s.Detail, "openssl") {
+			t.Errorf("%s: %s", s.Detail, s.Advice)
+		}
+	}
 }
 
 // seedTerminal puts a merchant with one terminal into a production database.

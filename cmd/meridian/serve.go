@@ -141,7 +141,7 @@ func addressKey(c config.Config, failed net.Addr) string {
 func openVault(loaded *config.Loaded) (*vault.Vault, error) {
 	if loaded.Config.MasterKeyFile == "" {
 		return nil, wrongSetting(loaded, "master_key_file", fmt.Sprintf(
-			"is missing: name a file with the key that wraps all others, by %s or --master-key-file too (openssl rand -hex 32 makes one)",
+			"is missing: name a file with the key that wraps all others, by %s or --master-key-file too (openssl rand -hex 32 makes one for a new database)",
 			config.Variable("master_key_file")))
 	}
 	masters, err := vault.LoadMasterKeys(loaded.Config.MasterKeyFile)

@@ -60,8 +60,7 @@ func (m MasterKey) IsZero() bool { return m.key.IsZero() }
 func ParseMasterKey(text string) (MasterKey, error) {
 	digits, sandbox := strings.CutPrefix(strings.TrimSpace(text), sandboxPrefix)
 	if want := hex.EncodedLen(MasterKeyBytes); len(digits) != want {
-		return MasterKey{}, fmt.Errorf("%w: %d characters, want %d hexadecimal ones (openssl rand -hex %d makes them)",
-			ErrMasterKey, len(digits), want, MasterKeyBytes)
+		return MasterKey{}, fmt.Errorf("%w: %d characters, want %d hexadecimal ones", ErrMasterKey, len(digits), want)
 	}
 	key, err := hex.DecodeString(digits)
 	if err != nil { // err quotes the offending character
