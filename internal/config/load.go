@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
 	"strings"
@@ -170,7 +171,7 @@ func (l *loader) readDatabaseURL() {
 			return
 		}
 	}
-	content, err := readBounded(database.URLFile, maxSecretBytes)
+	content, err := readSecret(database.URLFile)
 	text := strings.TrimSpace(string(content))
 	if err == nil && text == "" {
 		err = errors.New("the file is empty")
@@ -184,6 +185,22 @@ func (l *loader) readDatabaseURL() {
 	}
 	database.URL = DatabaseURL(text)
 	l.origins[urlKey] = Origin{Source: origin.Source, Name: database.URLFile}
+}
+
+// secretMode is the widest mode of a file with a password, the same as of a master key's (internal/vault): its owner reads and
+// writes it, its group reads it, as container platforms mount secrets.
+const secretMode fs.FileMode = 0o640
+
+// readSecret reads a file that others of the machine may not. A pipe, which a shell makes of a command, is its own protection.
+func readSecret(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot be read: %w", withoutPath(err))
+	}
+	if mode := info.Mode().Perm(); info.Mode().IsRegular() && mode&^secretMode != 0 {
+		return nil, fmt.Errorf("its mode %04o is wider than %04o: chmod 600 it", mode, secretMode)
+	}
+	return readBounded(path, maxSecretBytes)
 }
 
 // readBounded reads a file of at most a number of bytes. Its errors leave out the path, which stands before them.

@@ -29,6 +29,8 @@ these that has one: the command line, the environment, the YAML file (` + "`--co
   ` + "`meridian config check FILE`" + ` says so beforehand; ` + "`meridian config`" + ` shows what is in force and where it came from.
 - A list is written with commas in a variable. An empty variable counts as not set.
 - A path is relative to the file it stands in. The database's password belongs into a file: ` + "`database.url_file`" + `.
+  That file and the master key's have mode 0640 at most, or they are refused. Platforms that mount secrets as 0444 have a setting for
+  it, such as ` + "`mode: 0440`" + ` (Swarm) or ` + "`defaultMode: 0440`" + ` beside ` + "`fsGroup`" + ` (Kubernetes).
 - A duration has its unit: ` + "`500ms`, `30s`, `10m`" + `.
 
 | key | variable | takes | default |

@@ -187,3 +187,23 @@ func TestDatabaseURLFile(t *testing.T) {
 		})
 	}
 }
+
+// A file that others of the machine can read is refused as a master key's is.
+func TestDatabaseURLFileIsForItsOwner(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "database-url")
+	if err := os.WriteFile(path, []byte("postgres://u:"+secret+"@h/db\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, want := range map[os.FileMode]string{0o600: "", 0o400: "", 0o640: "", 0o440: "", 0o644: "0644", 0o444: "0444", 0o660: "0660", 0o604: "0604"} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(Options{Environ: []string{"MERIDIAN_DATABASE_URL_FILE=" + path}})
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%04o: %v", mode, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), "its mode "+want+" is wider than 0640: chmod 600 it") || strings.Contains(err.Error(), secret)):
+			t.Errorf("%04o: %v", mode, err)
+		}
+	}
+}
