@@ -3,6 +3,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -56,6 +58,7 @@ func TestComposeWithoutContainers(t *testing.T) {
 	prepare := strings.Replace(packaged(t, directory, "container", "prepare.sh"), `if [ "$(id -u)" = 0 ]; then`, "if false; then", 1)
 	bash("prepare.sh", prepare)
 	bash("prepare.sh", prepare) // what is there stays
+	onlyOwnersRead(t, filepath.Join(directory, "secrets"))
 	password, _ := owner.User.Password()
 	bash("database.sh", packaged(t, directory, "container", "database.sh"), "POSTGRES_USER="+owner.User.Username(), "POSTGRES_DB="+strings.Trim(owner.Path, "/"),
 		"PGHOST="+owner.Hostname(), "PGPORT="+owner.Port(), "PGPASSWORD="+password)
@@ -102,5 +105,47 @@ func TestComposeWithoutContainers(t *testing.T) {
 	host.signal(syscall.SIGTERM)
 	if code := host.wait(); code != 0 {
 		t.Errorf("it ended with %d:\n%s", code, host.stderr)
+	}
+}
+
+// What prepare.sh draws is for its readers alone, also where an earlier run or a copy left it readable.
+func TestPreparedSecretsAreForTheirReaders(t *testing.T) {
+	t.Parallel()
+	for _, tool := range []string{"bash", "openssl"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("the script needs %s, which this machine does not have", tool)
+		}
+	}
+	directory := t.TempDir()
+	path, secrets := filepath.Join(directory, "prepare.sh"), filepath.Join(directory, "secrets")
+	if err := os.WriteFile(path, []byte(packaged(t, directory, "container", "prepare.sh")), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if output, err := exec.CommandContext(t.Context(), "bash", path).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, output)
+		}
+		onlyOwnersRead(t, secrets)
+		if err := errors.Join(os.Chmod(secrets, 0o755), os.Chmod(filepath.Join(secrets, "owner-password"), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// onlyOwnersRead fails the test where anybody but its owner may look at a folder or a file in it.
+func onlyOwnersRead(t *testing.T, directory string) {
+	t.Helper()
+	err := filepath.WalkDir(directory, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %04o", path, info.Mode().Perm())
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -13,11 +13,17 @@ draw master-key 32
 url() { printf 'postgres://%s:%s@postgres:5432/meridian?sslmode=disable\n' "$1" "$(cat "secrets/$2")"; }
 [ -e secrets/owner-url ] || url meridian_owner owner-password > secrets/owner-url
 [ -e secrets/host-url ] || url meridian_host host-password > secrets/host-url
-# The containers' user reads them; Compose hands files on as they are.
+# Compose hands files on as they are, with owner and mode: each is its reader's alone. Those are the users of the images:
+# 65532 of meridian's, 999 of postgres', 472 of grafana's.
+owners='65532:65532 master-key owner-url host-url
+999:999 owner-password host-password
+472:0 grafana-password'
+chmod 700 secrets
+chmod 600 secrets/*
 if [ "$(id -u)" = 0 ]; then
-  chown 65532:65532 secrets/master-key secrets/owner-url secrets/host-url
-  chmod 644 secrets/owner-password secrets/host-password secrets/grafana-password
-  chmod 711 secrets
+  while read -r owner names; do
+    for name in $names; do chown "$owner" "secrets/$name"; done
+  done <<< "$owners"
 else
-  echo "run once more as root, or: chown 65532:65532 secrets/master-key secrets/owner-url secrets/host-url" >&2
+  printf 'run once more as root, or give the files of secrets to the users that read them:\n%s\n' "$owners" >&2
 fi
