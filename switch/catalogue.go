@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -128,10 +129,10 @@ func (s *Switch) downloaded(j *job) {
 		ON CONFLICT (bucket, terminal_id, catalogue) DO UPDATE SET version = excluded.version, taken_at = excluded.taken_at`,
 		r.merchant.Bucket, r.terminal.ID, int16(r.Catalogue), version, s.now())
 	if err != nil {
-		s.log.Warn("cannot keep what a terminal has downloaded", "tid", r.TID, "catalogue", r.Catalogue.String(), "error", err)
+		s.lines.write(slog.LevelWarn, "cannot keep what a terminal has downloaded", "tid", r.TID, "catalogue", r.Catalogue.String(), "error", err)
 		response.Reason = StoreUnavailable
 	} else if response.Demand, err = s.downloadDemand(ctx, r.merchant, r.terminal); err != nil {
-		s.log.Warn("cannot see what a terminal has downloaded", "tid", r.TID, "error", err)
+		s.lines.write(slog.LevelWarn, "cannot see what a terminal has downloaded", "tid", r.TID, "error", err)
 	}
 	s.answer(j, response)
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -82,7 +83,7 @@ func (s *Switch) signOn(j *job) {
 	}
 	reason, err := s.checkOperator(ctx, j.request)
 	if err != nil {
-		s.log.Warn("cannot sign an operator on", "tid", j.request.TID, "error", err)
+		s.lines.write(slog.LevelWarn, "cannot sign an operator on", "tid", j.request.TID, "error", err)
 		reason = StoreUnavailable
 	}
 	response := Response{Reason: reason, Became: j.request.Kind, Currency: j.request.merchant.Currency}

@@ -3,6 +3,7 @@ package switching
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"meridian/internal/hsm"
 	"meridian/ledger"
@@ -73,7 +74,7 @@ func (s *Switch) checkPIN(ctx context.Context, r *Request, account *ledger.CardA
 		case errors.Is(err, hsm.ErrPINBlock), errors.Is(err, hsm.ErrAlgorithm), errors.Is(err, hsm.ErrKSN):
 			// The block does not fit its key; another key may be the one.
 		case err != nil:
-			s.log.Error("PIN cannot be verified", "tid", r.TID, "error", err)
+			s.lines.write(slog.LevelError, "PIN cannot be verified", "tid", r.TID, "error", err)
 			fact = pinFact{reason: SystemMalfunction}
 		case result != hsm.PINMalformed:
 			return pinFact{result: result}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -65,7 +66,7 @@ func (s *Switch) signInOrOff(j *job) {
 		response = Response{Reason: StoreUnavailable}
 	}
 	if err != nil {
-		s.log.Warn("cannot begin or end a session", "tid", j.request.TID, "kind", j.request.Kind.String(), "error", err)
+		s.lines.write(slog.LevelWarn, "cannot begin or end a session", "tid", j.request.TID, "kind", j.request.Kind.String(), "error", err)
 	}
 	response.Became, response.Currency = j.request.Kind, j.request.merchant.Currency
 	s.answer(j, response)
@@ -105,7 +106,7 @@ func (s *Switch) signIn(ctx context.Context, r *Request) (Response, error) {
 	}
 	s.ring.forget(r.terminal.ID)
 	if response.Demand, err = s.downloadDemand(ctx, r.merchant, r.terminal); err != nil {
-		s.log.Warn("cannot see what a terminal has downloaded", "tid", r.TID, "error", err) // the next sign-in will tell
+		s.lines.write(slog.LevelWarn, "cannot see what a terminal has downloaded", "tid", r.TID, "error", err) // the next sign-in will tell
 	}
 	return response, nil
 }

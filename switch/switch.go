@@ -102,6 +102,7 @@ type Switch struct {
 	opts      Options
 	pool      *pgxpool.Pool
 	log       *slog.Logger
+	lines     *requestLines
 	now       func() time.Time
 	metrics   *metrics
 	cutovers  *cutoverMetrics
@@ -112,8 +113,7 @@ type Switch struct {
 	running sync.WaitGroup // lanes
 	keepers sync.WaitGroup // housekeeping
 
-	ensuring sync.Mutex // one caller makes windows, the others wait for it
-	retryLog atomic.Int64
+	ensuring sync.Mutex    // one caller makes windows, the others wait for it
 	daysMade atomic.Int32  // the UTC date at which business days were last made ahead
 	signOns  chan struct{} // bounds password checks under way
 
@@ -131,6 +131,7 @@ type Switch struct {
 func Start(ctx context.Context, o Options) (*Switch, error) {
 	o.setDefaults()
 	s := &Switch{opts: o, pool: o.Pool, log: o.Logger, now: o.Now, metrics: newMetrics(o.Registerer)}
+	s.lines = newRequestLines(o.Logger, time.Now)
 	s.cutovers = newCutoverMetrics(o.Registerer)
 	s.signOns = make(chan struct{}, signOnsAtOnce)
 	s.ring, s.signIns = newKeyring(&s.opts), make(chan struct{}, signInsAtOnce)
@@ -282,13 +283,9 @@ func (s *Switch) ensureWindowsAfter(ctx context.Context, err error) {
 	}
 }
 
-// logRetry says at most once a second why units are tried again.
+// logRetry says why units are tried again.
 func (s *Switch) logRetry(err error, outcome postgres.Outcome, attempt, jobs int) {
-	now := time.Now().Unix()
-	if last := s.retryLog.Load(); last == now || !s.retryLog.CompareAndSwap(last, now) {
-		return
-	}
-	s.log.Warn("unit of work failed", "outcome", outcome.String(), "attempt", attempt, "requests", jobs, "error", err)
+	s.lines.write(slog.LevelWarn, "unit of work failed", "outcome", outcome.String(), "attempt", attempt, "requests", jobs, "error", err)
 }
 
 // Shutdown lets the lanes finish what they have, until ctx ends, and stops.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"slices"
 	"time"
@@ -126,7 +127,7 @@ func (u *unit) decideOne(facts *Facts, j *job) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			u.sw.metrics.panics.Inc()
-			u.sw.log.Error("decision panicked",
+			u.sw.lines.write(slog.LevelError, "decision panicked",
 				"panic", fmt.Sprintf("%T", p), "kind", j.request.Kind.String(), "stack", string(debug.Stack()))
 			err = errPanicked
 		}
