@@ -83,7 +83,9 @@ func PlanRetirement(ctx context.Context, db ledger.Querier, before ledger.Date) 
 		return nil, fmt.Errorf("look for what speaks of later months: %w", err)
 	}
 	if split {
-		plan.Obstacles = append(plan.Obstacles, "transactions of it speak of later ones in the next month: they leave together, retire that, too")
+		last := monthOf(before.AddDays(-1))
+		plan.Obstacles = append(plan.Obstacles, fmt.Sprintf("transactions of %s or before speak of later ones in %s: they leave together, retire that, too",
+			last, monthOf(before)))
 	}
 	var quiet *time.Time
 	if err := db.QueryRow(ctx, `SELECT `+quietSQL).Scan(&quiet); err != nil {
@@ -116,16 +118,21 @@ func LeaveTogether(ctx context.Context, db ledger.Querier, months []ledger.Date)
 // differed at a cutoff.
 const splitSQL = `SELECT EXISTS (SELECT FROM transactions WHERE business_date < $1 AND original_date >= $1 AND state <> 1)`
 
+// lastMonthSQL is the month before $1: the last one that is to leave, and the one that an
+// obstacle is told of. Where several are to leave, those before it may be free to.
+const lastMonthSQL = `to_char($1::date - 1, 'YYYY-MM')`
+
 // obstacles to having nothing before $1 in the ledger, each told in a text.
 var obstacles = []string{
 	`SELECT format('business date %s of calendar %s is not closed in bucket %s: meridian cutover run', w.business_date, c.name, w.bucket)
 	FROM windows w JOIN calendars c USING (calendar_id)
 	WHERE w.business_date < $1 AND w.state <> 3 ORDER BY w.business_date, c.name, w.bucket LIMIT 1`,
 
-	`SELECT format('its last day is not long enough ago: it can be retired from %s on', $1::date + ` + marginText + `) WHERE $1::date > ` + quietSQL,
+	`SELECT format('the last day of %s is not long enough ago: it can be retired from %s on', ` + lastMonthSQL + `, $1::date + ` + marginText + `)
+	WHERE $1::date > ` + quietSQL,
 
-	`SELECT format('policy %s lets refunds of it come for %s days, and their reversals after that: it can be retired from %s on',
-		p.name, p.refund_window_days, $1::date + p.refund_window_days + ` + marginText + `)
+	`SELECT format('policy %s lets refunds of %s come for %s days, and their reversals after that: it can be retired from %s on',
+		p.name, ` + lastMonthSQL + `, p.refund_window_days, $1::date + p.refund_window_days + ` + marginText + `)
 	FROM policies p
 	WHERE p.allow_refund AND EXISTS (SELECT FROM merchants m WHERE m.policy_id = p.policy_id) AND $1::date + p.refund_window_days > ` + quietSQL + `
 	ORDER BY p.refund_window_days DESC LIMIT 1`,
@@ -139,9 +146,9 @@ var obstacles = []string{
 	WHERE v.state = 1 AND (t.business_date < $1 OR t.original_date < $1) HAVING count(*) > 0`,
 
 	// Whatever the batch's dates say: one that stayed empty goes on under later ones.
-	`SELECT format('%s batches have transactions of it and are not settled, such as %s of terminal %s: meridian batch close %s,'
+	`SELECT format('%s batches have transactions of %s or before and are not settled, such as %s of terminal %s: meridian batch close %s,'
 		' or all that nobody has used since: meridian batch close-idle --before %s',
-		count(*), (array_agg(to_char(b.batch_no, 'FM000000') ORDER BY t.tid))[1], min(t.tid), min(t.tid), $1::date)
+		count(*), ` + lastMonthSQL + `, (array_agg(to_char(b.batch_no, 'FM000000') ORDER BY t.tid))[1], min(t.tid), min(t.tid), $1::date)
 	FROM batches b JOIN terminals t USING (terminal_id)
 	WHERE b.state < 5 AND EXISTS (
 		SELECT FROM idempotency_keys k
@@ -150,8 +157,8 @@ var obstacles = []string{
 
 	// What speaks of it may be undone for as long as its own business date is open, and what was
 	// paid back of it is settled at the close. An original is followed as deep as a decision does.
-	`SELECT format('%s transactions spoke of it lately, the last on %s: it can be retired from %s on',
-		count(*), max(moved_on), max(moved_on) + ` + marginText + ` + 1)
+	`SELECT format('%s transactions spoke of %s or before lately, the last on %s: it can be retired from %s on',
+		count(*), ` + lastMonthSQL + `, max(moved_on), max(moved_on) + ` + marginText + ` + 1)
 	FROM (
 		SELECT t.business_date AS moved_on FROM transactions t
 		LEFT JOIN transactions o ON t.kind IN (5, 8) AND o.bucket = t.bucket AND o.business_date = t.original_date AND o.transaction_id = t.original_id

@@ -243,10 +243,10 @@ func TestRetireObstacles(t *testing.T) {
 			t.Errorf("retired: %v", err)
 		}
 	}
-	const margin, refunds = "its last day is not long enough ago: it can be retired from 2026-05-02 on", "it can be retired from 2026-05-12 on"
+	const margin, refunds = "the last day of 2026-03 is not long enough ago: it can be retired from 2026-05-02 on", "it can be retired from 2026-05-12 on"
 	const holds, reviews = "1 authorizations still reserve money, the oldest of 2026-03-10", "1 refunds wait for a person, the oldest of 2026-03-12"
-	const batches = "1 batches have transactions of it and are not settled, such as 000001 of terminal 10000001: meridian batch close 10000001"
-	want(april, "business date 2026-03-12 of calendar china is not closed in bucket 0", margin, "policy plain lets refunds of it come for 10 days",
+	const batches = "1 batches have transactions of 2026-03 or before and are not settled, such as 000001 of terminal 10000001: meridian batch close 10000001"
+	want(april, "business date 2026-03-12 of calendar china is not closed in bucket 0", margin, "policy plain lets refunds of 2026-03 come for 10 days",
 		holds, reviews, batches)
 	w.until(2026, 5, 1)
 	want(april, margin, refunds, holds, reviews, batches)
@@ -255,7 +255,7 @@ func TestRetireObstacles(t *testing.T) {
 	w.until(2026, 5, 12)
 	want(april, holds, reviews, batches)
 	w.do(switching.Approved, w.request(switching.KindVoid, 0, of(hold)))
-	const spoken = "1 transactions spoke of it lately, the last on 2026-05-12: it can be retired from 2026-06-13 on"
+	const spoken = "1 transactions spoke of 2026-03 or before lately, the last on 2026-05-12: it can be retired from 2026-06-13 on"
 	want(april, reviews, batches, spoken)
 	w.must(switching.DecideReview(t.Context(), w.pool, w.clock.Now(), switching.ReviewDecision{RRN: waits.RRN, Who: "Ann", Why: "no"}))
 	want(april, batches, spoken)
@@ -267,20 +267,20 @@ func TestRetireObstacles(t *testing.T) {
 		t.Errorf("in the way: %s", found)
 	}
 	// Months that are not over, and those that come.
-	want(may.AddDays(61), "business date 2026-06-13 of calendar china is not closed", "its last day is not long enough ago", "it can be retired from 2026-08-11 on")
+	want(may.AddDays(61), "business date 2026-06-13 of calendar china is not closed", "the last day of 2026-06 is not long enough ago", "it can be retired from 2026-08-11 on")
 	if _, err := w.retire(march); err != nil {
 		t.Error(err)
 	}
 	w.verify()
 	w.sql(`UPDATE windows SET state = 3`)
-	want(may, "spoke of it lately", "no business date is open")
+	want(may, "spoke of 2026-04 or before lately", "no business date is open")
 }
 
 // What spoke of a month a short while ago may be undone or settled yet: the month stays until
 // that is over, and then nothing is lost.
 func TestRetireWaitsForWhatSpeaksOfIt(t *testing.T) {
 	t.Parallel()
-	const lately = "spoke of it lately, the last on 2026-06-05: it can be retired from 2026-07-07 on"
+	const lately = "spoke of 2026-03 or before lately, the last on 2026-06-05: it can be retired from 2026-07-07 on"
 	for name, c := range map[string]struct {
 		speaks func(w *world, sale switching.Response) func()
 		want   string
@@ -383,7 +383,7 @@ func TestRetireMeetsALateReversal(t *testing.T) {
 		t.Errorf("a late reversal answered %s", got.Reason)
 	}
 	w.must(reader.Rollback(ctx))
-	if err := <-retired; err == nil || !strings.Contains(err.Error(), "spoke of it lately, the last on 2026-06-10") {
+	if err := <-retired; err == nil || !strings.Contains(err.Error(), "spoke of 2026-03 or before lately, the last on 2026-06-10") {
 		t.Errorf("retired: %v", err)
 	}
 	w.verify()
@@ -442,8 +442,8 @@ func TestRetireWithoutRefunds(t *testing.T) {
 	w.do(switching.Approved, w.request(switching.KindAuthorization, 40_00))
 	w.do(switching.Approved, w.request(switching.KindSale, 1_00, at(kiosk, booth)))
 	w.until(2026, 4, 1)
-	if found := w.plan(april); !strings.Contains(found, "its last day is not long enough ago: it can be retired from 2026-05-02 on") ||
-		!strings.Contains(found, "1 batches have transactions of it and are not settled, such as 000001 of terminal 10000001") {
+	if found := w.plan(april); !strings.Contains(found, "the last day of 2026-03 is not long enough ago: it can be retired from 2026-05-02 on") ||
+		!strings.Contains(found, "1 batches have transactions of 2026-03 or before and are not settled, such as 000001 of terminal 10000001") {
 		t.Errorf("in the way: %s", found)
 	}
 	w.settleBatch(till)

@@ -22,13 +22,13 @@ func TestLedgerRetire(t *testing.T) {
 	retire("--before 2026-11 --connections 10", sign...).want(t, exitUsage, "it is 1 to 9")
 	retire("--before 2026-11", sign...).want(t, 0, "there is no such month", "0 keys removed")
 	retire("--before 2026-12 --dry-run").want(t, exitFailure, "in the way: business date 2026-11-23 of calendar America/New_York 17:00 is not closed",
-		"lets refunds of it come for 180 days", "nothing is retired", "and 2 more")
+		"lets refunds of 2026-11 come for 180 days", "nothing is retired", "and 2 more")
 
 	execSQL(t, w.url, `UPDATE policies SET refund_window_days = 1`)
 	sale := w.call("terminal", "sale", "--amount", "12.00").want(t, 0, "approved 00").stdout
 	rrn := sale[strings.Index(sale, "RRN ")+4:][:12]
 	w.call("clock", "advance", "40d").want(t, 0)
-	retire("--before 2026-12", sign...).want(t, exitFailure, "1 batches have transactions of it and are not settled, such as 000001 of terminal 10000001")
+	retire("--before 2026-12", sign...).want(t, exitFailure, "1 batches have transactions of 2026-11 or before and are not settled, such as 000001 of terminal 10000001")
 	w.call(append([]string{"batch", "close", "10000001"}, sign...)...).want(t, 0)
 	retire("--before 2026-12 --dry-run").want(t, 0, "can be retired: 2026-11")
 
