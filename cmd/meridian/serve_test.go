@@ -290,6 +290,40 @@ func TestSecondSignalEnds(t *testing.T) {
 	}
 }
 
+// Who sets drain_timeout to 0 waits for nothing: what is in flight is cut off, and the host says so and ends, as
+// nothing was lost that its terminal would not repeat or reverse.
+func TestNoDrainTimeoutWaitsForNothing(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	seedTerminal(t, url)
+	file := hostConfig(t, url)
+	file = write(t, "meridian.yaml", strings.Replace(readFile(t, file), "drain_timeout: 1m", "drain_timeout: 0s", 1))
+	loaded, err := config.Load(config.Options{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings, err := nodeConfig(loaded, slog.New(slog.DiscardHandler))
+	if err != nil || settings.DrainTimeout <= 0 || settings.DrainTimeout > time.Millisecond {
+		t.Fatalf("a drain of %s, %v", settings.DrainTimeout, err) // 0 would be the node's default
+	}
+	host := start(t, "serve", "--config", file)
+	terminal, err := net.Dial("tcp", address(t, host.await("ready"), "nac"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer terminal.Close()
+	holdUp(t, url) // until the test ends: a drain would wait for it
+	send(t, terminal, sale(t))
+	awaitWaiting(t, url)
+	host.signal(syscall.SIGTERM)
+	host.await("stopped")
+	if code := host.wait(); code != exitFailure {
+		t.Errorf("exit code %d, want %d\n%s", code, exitFailure, host.stderr)
+	}
+	if _, err := terminal.Read(make([]byte, 1)); err == nil {
+		t.Error("a request that was cut off was answered")
+	}
+}
+
 // A command that waits for input ends with the first signal.
 func TestSignalEndsAWaitingCommand(t *testing.T) {
 	silent, silentEnd, err := os.Pipe()
