@@ -304,6 +304,11 @@ func TestBusyWindowIsSkipped(t *testing.T) {
 
 // Each fault planted in a settled ledger is found by the check that is for it.
 func TestPlantedFaultsAreFound(t *testing.T) {
+	b := newBooks(t, morning)
+	b.sell(MakeDate(2026, 3, 10), 7, 8)
+	b.sell(MakeDate(2026, 3, 11), 9)
+	b.run(morning.AddDate(0, 0, 1).Add(eveningAfter))
+	b.verify()
 	for _, c := range []struct{ check, fault string }{
 		{"closed windows are unchanged since their seal", `UPDATE transfers SET journal_id = '00000000-0000-7000-8000-000000000001' WHERE kind = 2 AND bucket = 0 AND business_date = '2026-03-10' AND amount_minor = 7 AND (credit_account & 65535) = 1`},
 		{"statements equal transfers", `UPDATE transfers SET amount_minor = amount_minor + 1 WHERE kind = 2 AND amount_minor = 7`},
@@ -320,18 +325,14 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		{"windows close in order", `UPDATE windows SET state = 1 WHERE business_date = '2026-03-10' AND bucket = 0 AND calendar_id = 1`},
 		{"windows close in order", `UPDATE cutovers SET cut_at = cut_at - interval '3 days' WHERE bucket = 1`},
 	} {
-		t.Run(c.check, func(t *testing.T) {
-			b := newBooks(t, morning)
-			b.sell(MakeDate(2026, 3, 10), 7, 8)
-			b.sell(MakeDate(2026, 3, 11), 9)
-			b.run(morning.AddDate(0, 0, 1).Add(eveningAfter))
-			b.verify()
-			b.sql(c.fault)
-			found := b.findings()
-			if !slices.ContainsFunc(found, func(f Finding) bool { return f.Check == c.check && f.Subject != "" && f.Detail != "" }) {
-				t.Fatalf("%s: found only %+v", c.fault, found)
-			}
-		})
+		tx, err := b.owner.Begin(t.Context())
+		b.must(err)
+		_, err = tx.Exec(t.Context(), c.fault)
+		found, checked := RunChecks(t.Context(), tx, Checks())
+		b.must(errors.Join(err, checked, tx.Rollback(t.Context())))
+		if !slices.ContainsFunc(found, func(f Finding) bool { return f.Check == c.check && f.Subject != "" && f.Detail != "" }) {
+			t.Errorf("%s: found only %+v", c.fault, found)
+		}
 	}
 }
 

@@ -10,7 +10,8 @@
 // Invariants:
 //
 //   - A transfer moves a positive amount of minor units from one account to
-//     another in one currency. The trial balance is zero by construction.
+//     another in one currency: transfers balance by construction, and what is
+//     kept beside them (cards, what was carried forward) balances with them.
 //   - A transfer is never changed or removed; a correction is another transfer.
 //     Months leave as a whole, when all of it is closed: what accounts moved in
 //     them is carried forward, and every position is a sum over that and transfers.

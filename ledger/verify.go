@@ -49,7 +49,26 @@ func RunChecks(ctx context.Context, tx Querier, checks []Check) ([]Finding, erro
 	return all, nil
 }
 
-// Checks recompute from transfers what the ledger keeps or promises.
+// Checks recompute from transfers what the ledger keeps or promises. Several of
+// them may find one fault, and each has something to say that the others do not;
+// which ones find what is a test of package switching
+// (TestEachCheckFindsItsFault):
+//
+//   - The trial balance says how much money of a currency was made up or lost,
+//     wherever that is. It cannot see what makes up for itself, nor name an
+//     account.
+//   - The accounts' checks name them: each kept balance and hold is held against
+//     its own transfers, an account against who owns it, and a transfer that no
+//     transaction causes against what it may be.
+//   - Those of what was carried forward stand in for transfers that have left:
+//     its seal shows a change, the statements of then show what is wrong.
+//   - Those of statements add up a closed date's transfers again, one figure after
+//     the other, and each statement from the one before. They see what changes a
+//     sum, and who it was told to.
+//   - Those of seals see what changes none: that a transfer of a closed date has
+//     other contents than when it was closed, and that dates close in their order.
+//
+// Those of package switching hold each transaction against its transfers.
 func Checks() []Check {
 	return slices.Concat(accountChecks(), loadChecks(), carriedChecks(), SettlementChecks())
 }
@@ -57,12 +76,8 @@ func Checks() []Check {
 func accountChecks() []Check {
 	return []Check{
 		{"trial balance", `
-			WITH legs AS (
-				SELECT currency, amount_minor FROM transfers WHERE phase IN (1, 3)
-				UNION ALL SELECT currency, -amount_minor FROM transfers WHERE phase IN (1, 3)
-				UNION ALL SELECT currency, debits_posted_minor - credits_posted_minor FROM carried_positions)
-			SELECT 'currency ' || currency, 'debits less credits: ' || sum(amount_minor)
-			FROM legs GROUP BY currency HAVING sum(amount_minor) <> 0`},
+			SELECT 'currency ' || currency, 'debits less credits: ' || posted || ', pending: ' || pending
+			FROM (` + trialBalanceSQL() + `) sums WHERE posted <> 0 OR pending <> 0`},
 		{"accounts are in the chart", fmt.Sprintf(`
 			WITH used AS (
 				SELECT DISTINCT debit_account AS account FROM transfers UNION SELECT DISTINCT credit_account FROM transfers

@@ -15,7 +15,7 @@ func TestVerifyOnSeveralConnections(t *testing.T) {
 	w.sql(`UPDATE batches SET state = 5`)
 	one, err := switching.Verify(t.Context(), w.pool)
 	w.must(err)
-	if len(one.Findings) != 3 {
+	if len(one.Findings) != 4 {
 		t.Fatalf("findings of one connection: %+v", one.Findings)
 	}
 	for _, connections := range []int{0, 2, 4, 1000} { // the pool has fewer than that

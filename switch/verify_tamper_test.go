@@ -1,12 +1,10 @@
 package switching_test
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"meridian/ledger"
 	"meridian/switch"
 )
 
@@ -66,7 +64,6 @@ func TestVerifyFindsForgedRows(t *testing.T) {
 		dates     = "nothing was accepted after its business date"
 		reviews   = "every refund under review has its review"
 	)
-	db := w.owner()
 	for _, c := range []struct{ check, name, fault string }{
 		{exact, "a refund in a void's journal", toCard + leg("10", "kind = 5", payable, card)},
 		{exact, "a refund in a reversal's journal", toCard + leg("10", "kind = 8", payable, card)},
@@ -103,15 +100,7 @@ func TestVerifyFindsForgedRows(t *testing.T) {
 		{standing, "money out of the reversal of a hold", toCard + leg("11", "kind = 8 AND amount_minor = 2600", pending, card)},
 		{standing, "more than a refund's reversal takes", toCard + leg("12", "kind = 8 AND amount_minor = 1000", payable, card)},
 	} {
-		tx, err := db.Begin(t.Context())
-		w.must(err)
-		_, err = tx.Exec(t.Context(), "DO $$ BEGIN "+c.fault+"; END $$")
-		w.must(err)
-		checks := slices.DeleteFunc(switching.AllChecks(), func(one ledger.Check) bool { return one.Name != c.check })
-		found, err := ledger.RunChecks(t.Context(), tx, checks)
-		w.must(err)
-		w.must(tx.Rollback(t.Context()))
-		if len(found) == 0 {
+		if !w.findsWith(c.fault, c.check) {
 			t.Errorf("%s is not found by %q", c.name, c.check)
 		}
 	}

@@ -134,7 +134,7 @@ func TestVerificationShows(t *testing.T) {
 	}
 	look(map[string]float64{"meridian_ledger_imbalance_minor_units CNY": 0, "meridian_ledger_findings": 0, "meridian_audit_chain_broken": 0})
 	w.sql(`UPDATE card_accounts SET balance_minor = balance_minor + 7 WHERE card_id = 2`)
-	look(map[string]float64{"meridian_ledger_imbalance_minor_units CNY": -7, "meridian_ledger_findings": 1})
+	look(map[string]float64{"meridian_ledger_imbalance_minor_units CNY": -7, "meridian_ledger_findings": 2})
 	imbalances, err := ledger.Imbalances(t.Context(), w.pool)
 	w.must(err)
 	if len(imbalances) != 1 || imbalances[0].Currency.Alpha() != "CNY" || imbalances[0].Minor != -7 {
@@ -164,14 +164,14 @@ func TestVerificationInParts(t *testing.T) {
 		verified, took     = "meridian_ledger_verified_timestamp_seconds", "meridian_ledger_verification_duration_seconds"
 	)
 	got := look(0, time.Minute)
-	if got[findings] != 1 || got[failures] != 3 || got[verified] != 0 || got["meridian_ledger_imbalance_minor_units CNY"] != -7 {
+	if got[findings] != 2 || got[failures] != 3 || got[verified] != 0 || got["meridian_ledger_imbalance_minor_units CNY"] != -7 {
 		t.Errorf("with three checks that wait for holds: %v", got)
 	}
 	w.must(blocker.Rollback(t.Context()))
 	began := time.Now()
 	got = look(3, time.Minute)
 	spent := time.Since(began).Seconds()
-	if got[findings] != 1 || got[failures] != 0 || got[verified] == 0 {
+	if got[findings] != 2 || got[failures] != 0 || got[verified] == 0 {
 		t.Errorf("without: %v", got)
 	}
 	if got[took] <= 0 || spent < 4*got[took] {
