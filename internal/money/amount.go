@@ -10,9 +10,6 @@ import (
 // ErrAmount is in the chain of every error about an amount that cannot be read.
 var ErrAmount = errors.New("not an amount")
 
-// ErrCurrencyMismatch is returned when amounts of two currencies meet.
-var ErrCurrencyMismatch = errors.New("amounts in different currencies")
-
 // Amount is a number of minor units in a currency: {1234, EUR} is 12.34 EUR.
 // Amounts are comparable with ==.
 type Amount struct {
@@ -23,27 +20,6 @@ type Amount struct {
 // String returns the amount with its decimals and alphabetic code, "12.34 EUR".
 func (a Amount) String() string {
 	return FormatMinor(a.Minor, a.Currency) + " " + a.Currency.Alpha()
-}
-
-// Add returns a + b. It fails with [ErrCurrencyMismatch] or [ErrOverflow].
-func (a Amount) Add(b Amount) (Amount, error) {
-	return a.combine("add", b, Add)
-}
-
-// Sub returns a − b. It fails with [ErrCurrencyMismatch] or [ErrOverflow].
-func (a Amount) Sub(b Amount) (Amount, error) {
-	return a.combine("subtract", b, Sub)
-}
-
-func (a Amount) combine(verb string, b Amount, op func(a, b int64) (int64, bool)) (Amount, error) {
-	if a.Currency != b.Currency {
-		return Amount{}, fmt.Errorf("%s %s and %s: %w", verb, a.Currency, b.Currency, ErrCurrencyMismatch)
-	}
-	minor, ok := op(a.Minor, b.Minor)
-	if !ok {
-		return Amount{}, fmt.Errorf("%s %s and %s: %w", verb, a, b, ErrOverflow)
-	}
-	return Amount{Minor: minor, Currency: a.Currency}, nil
 }
 
 // FormatMinor writes minor units with the currency's decimals and a point:

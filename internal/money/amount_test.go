@@ -166,29 +166,6 @@ func TestFormatParsesBack(t *testing.T) {
 	})
 }
 
-func TestAmountAddSub(t *testing.T) {
-	euros := func(minor int64) money.Amount { return money.Amount{Minor: minor, Currency: money.EUR} }
-	if got, err := euros(100).Add(euros(-30)); err != nil || got != euros(70) {
-		t.Errorf("Add = %v, %v", got, err)
-	}
-	if got, err := euros(100).Sub(euros(130)); err != nil || got != euros(-30) {
-		t.Errorf("Sub = %v, %v", got, err)
-	}
-	dollars := money.Amount{Minor: 1, Currency: money.USD}
-	if _, err := euros(1).Add(dollars); !errors.Is(err, money.ErrCurrencyMismatch) {
-		t.Errorf("Add of two currencies: %v", err)
-	}
-	if _, err := euros(1).Sub(dollars); !errors.Is(err, money.ErrCurrencyMismatch) {
-		t.Errorf("Sub of two currencies: %v", err)
-	}
-	if got, err := euros(math.MaxInt64).Add(euros(1)); !errors.Is(err, money.ErrOverflow) || got != (money.Amount{}) {
-		t.Errorf("Add past the end: %v, %v", got, err)
-	}
-	if got, err := euros(math.MinInt64).Sub(euros(1)); !errors.Is(err, money.ErrOverflow) || got != (money.Amount{}) {
-		t.Errorf("Sub past the end: %v, %v", got, err)
-	}
-}
-
 func FuzzParseMinor(f *testing.F) {
 	for _, seed := range []string{"12.34", "-0.05", "1", "", ".", "-.", "92233720368547758.08", "1e9", "0x1", "1_0"} {
 		f.Add(seed, uint16(money.EUR))

@@ -10,9 +10,6 @@ import (
 // ErrOverflow is returned when a result does not fit 64 bits.
 var ErrOverflow = errors.New("amount does not fit 64 bits")
 
-// ErrDivideByZero is returned by [RoundHalfEven] for a denominator of zero.
-var ErrDivideByZero = errors.New("division by zero")
-
 // RateScale is one whole in the unit of [MulRateHalfEven]: a rate of 2.5 % is
 // 25,000 millionths, and the finest rate is a hundredth of a basis point.
 const RateScale = 1_000_000
@@ -42,35 +39,6 @@ func Mul(a, b int64) (int64, bool) {
 	return signed(low, (a < 0) != (b < 0))
 }
 
-// Sum adds all the values, and returns false as soon as one sum on the way does
-// not fit.
-func Sum(values ...int64) (int64, bool) {
-	var total int64
-	for _, value := range values {
-		next, ok := Add(total, value)
-		if !ok {
-			return 0, false
-		}
-		total = next
-	}
-	return total, true
-}
-
-// RoundHalfEven returns numerator ÷ denominator rounded to the nearest whole
-// number, a tie to the even one: 5/2 is 2, 7/2 is 4, −5/2 is −2. It fails with
-// [ErrDivideByZero], and with [ErrOverflow] for math.MinInt64 ÷ −1.
-func RoundHalfEven(numerator, denominator int64) (int64, error) {
-	quotient, err := divideHalfEven(0, magnitude(numerator), magnitude(denominator))
-	if err != nil {
-		return 0, fmt.Errorf("divide %d by %d: %w", numerator, denominator, err)
-	}
-	result, ok := signed(quotient, (numerator < 0) != (denominator < 0))
-	if !ok {
-		return 0, fmt.Errorf("divide %d by %d: %w", numerator, denominator, ErrOverflow)
-	}
-	return result, nil
-}
-
 // MulRateHalfEven returns minor × rateMillionths ÷ [RateScale], rounded half to
 // even: the fee of 2.5 % on 1,234 minor units is MulRateHalfEven(1234, 25000) =
 // 31. The product is exact in 128 bits, so only a result outside int64 fails,
@@ -78,24 +46,20 @@ func RoundHalfEven(numerator, denominator int64) (int64, error) {
 // the exact negative of the fee of its sale.
 func MulRateHalfEven(minor, rateMillionths int64) (int64, error) {
 	high, low := bits.Mul64(magnitude(minor), magnitude(rateMillionths))
-	quotient, err := divideHalfEven(high, low, RateScale)
-	if err == nil {
+	if quotient, ok := divideHalfEven(high, low, RateScale); ok {
 		if result, ok := signed(quotient, (minor < 0) != (rateMillionths < 0)); ok {
 			return result, nil
 		}
-		err = ErrOverflow
 	}
-	return 0, fmt.Errorf("apply rate of %d millionths to %d: %w", rateMillionths, minor, err)
+	return 0, fmt.Errorf("apply rate of %d millionths to %d: %w", rateMillionths, minor, ErrOverflow)
 }
 
-// divideHalfEven divides the 128-bit value high:low. Rounding works on
+// divideHalfEven divides the 128-bit value high:low by a denominator that is not
+// zero; false when the quotient does not fit 64 bits. Rounding works on
 // magnitudes, because half to even is symmetric around zero.
-func divideHalfEven(high, low, denominator uint64) (uint64, error) {
-	if denominator == 0 {
-		return 0, ErrDivideByZero
-	}
+func divideHalfEven(high, low, denominator uint64) (uint64, bool) {
 	if high >= denominator { // the quotient needs more than 64 bits
-		return 0, ErrOverflow
+		return 0, false
 	}
 	quotient, remainder := bits.Div64(high, low, denominator)
 	// Compared with what is left of the denominator, since twice the
@@ -103,11 +67,11 @@ func divideHalfEven(high, low, denominator uint64) (uint64, error) {
 	rest := denominator - remainder
 	if remainder > rest || (remainder == rest && quotient%2 == 1) {
 		if quotient == math.MaxUint64 {
-			return 0, ErrOverflow
+			return 0, false
 		}
 		quotient++
 	}
-	return quotient, nil
+	return quotient, true
 }
 
 // magnitude returns |a|, also for math.MinInt64.

@@ -36,7 +36,6 @@ func TestCheckedArithmetic(t *testing.T) {
 		{"Sub", money.Sub, (*big.Int).Sub},
 		{"Mul", money.Mul, (*big.Int).Mul},
 		{"Neg", func(a, _ int64) (int64, bool) { return money.Neg(a) }, func(z, a, _ *big.Int) *big.Int { return z.Neg(a) }},
-		{"Sum", func(a, b int64) (int64, bool) { return money.Sum(a, b) }, (*big.Int).Add},
 	}
 	for _, operation := range operations {
 		check := func(t fataler, a, b int64) {
@@ -57,51 +56,6 @@ func TestCheckedArithmetic(t *testing.T) {
 	}
 }
 
-func TestSumOfNothing(t *testing.T) {
-	if got, ok := money.Sum(); got != 0 || !ok {
-		t.Errorf("Sum() = %d, %t", got, ok)
-	}
-	if got, ok := money.Sum(math.MaxInt64, 1, -1); got != 0 || ok {
-		t.Errorf("Sum past the end = %d, %t", got, ok)
-	}
-}
-
-func TestRoundHalfEven(t *testing.T) {
-	for _, test := range []struct{ numerator, denominator, want int64 }{
-		{5, 2, 2},
-		{7, 2, 4},
-		{-5, 2, -2},
-		{-7, 2, -4},
-		{5, -2, -2},
-		{-5, -2, 2},
-		{1, 2, 0},
-		{3, 2, 2},
-		{-1, 2, 0},
-		{-3, 2, -2},
-		{1, 3, 0},
-		{2, 3, 1},
-		{0, 7, 0},
-		{6, 3, 2},
-		{math.MaxInt64, 2, 1 << 62},       // …807 ÷ 2 = …403.5, to the even …404
-		{math.MinInt64, 2, -(1 << 62)},    // exact
-		{math.MinInt64, 1, math.MinInt64}, // the one value without a negative
-		{math.MaxInt64, math.MinInt64, -1},
-		{1, math.MinInt64, 0},
-		{1 << 62, math.MinInt64, 0}, // −0.5, to the even 0
-	} {
-		got, err := money.RoundHalfEven(test.numerator, test.denominator)
-		if err != nil || got != test.want {
-			t.Errorf("RoundHalfEven(%d, %d) = %d, %v; want %d", test.numerator, test.denominator, got, err, test.want)
-		}
-	}
-	if _, err := money.RoundHalfEven(1, 0); !errors.Is(err, money.ErrDivideByZero) {
-		t.Errorf("division by zero: %v", err)
-	}
-	if _, err := money.RoundHalfEven(math.MinInt64, -1); !errors.Is(err, money.ErrOverflow) {
-		t.Errorf("MinInt64 ÷ -1: %v", err)
-	}
-}
-
 // roundExactly is the definition, in exact integers and written apart from the
 // code under test: floor, then look at what remains on either side.
 func roundExactly(numerator, denominator *big.Int) *big.Int {
@@ -118,24 +72,6 @@ func roundExactly(numerator, denominator *big.Int) *big.Int {
 		floor.Add(floor, big.NewInt(1))
 	}
 	return floor
-}
-
-func TestRoundHalfEvenIsExact(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		numerator := edgy().Draw(t, "numerator")
-		denominator := edgy().Filter(func(d int64) bool { return d != 0 }).Draw(t, "denominator")
-		want := roundExactly(big.NewInt(numerator), big.NewInt(denominator))
-		got, err := money.RoundHalfEven(numerator, denominator)
-		if !want.IsInt64() {
-			if !errors.Is(err, money.ErrOverflow) {
-				t.Fatalf("%d / %d = %d, %v; want overflow, exactly %s", numerator, denominator, got, err, want)
-			}
-			return
-		}
-		if err != nil || got != want.Int64() {
-			t.Fatalf("%d / %d = %d, %v; want %s", numerator, denominator, got, err, want)
-		}
-	})
 }
 
 func TestMulRateHalfEven(t *testing.T) {

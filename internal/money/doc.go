@@ -14,7 +14,6 @@
 //   - Arithmetic reports overflow, it never wraps.
 //   - There is one rounding rule, half to even, and it is applied once per
 //     transaction where a rate is involved.
-//   - Two amounts combine only in one currency.
 //
 // The package imports nothing of Meridian: everything may stand on it.
 package money
