@@ -67,9 +67,6 @@ func (p PAN) Reveal() string {
 // IsZero reports whether there is no card number.
 func (p PAN) IsZero() bool { return p.digits == nil }
 
-// Len returns the number of digits, 0 for the zero PAN.
-func (p PAN) Len() int { return len(p.Reveal()) }
-
 // Equal reports whether both are the same number. The time it takes depends on
 // the lengths, not on how many digits agree.
 func (p PAN) Equal(other PAN) bool {

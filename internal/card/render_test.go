@@ -436,8 +436,8 @@ func TestRenderingProperty(t *testing.T) {
 				t.Fatalf("%s of %T leaks", format, value)
 			}
 		}
-		if pan.Reveal() != digits || pan.Len() != len(digits) {
-			t.Fatalf("Reveal() is another number of %d digits", pan.Len())
+		if pan.Reveal() != digits {
+			t.Fatalf("Reveal() is another number of %d digits", len(pan.Reveal()))
 		}
 		if _, err := strconv.ParseUint(masked, 10, 64); err == nil {
 			t.Fatalf("%q reads as a number", masked)
