@@ -300,8 +300,8 @@ func TestReferencesOutliveKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := v.NewDataKey(vault.PurposePINReference, 2)
-	if err != nil {
+	second := vault.StoredDataKey{Purpose: vault.PurposePINReference, Version: 2}
+	if second.Wrapped, err = v.Wrap(second.Usage(), bytes.Repeat([]byte{2}, 32)); err != nil {
 		t.Fatal(err)
 	}
 	store.all = append(store.all, second)

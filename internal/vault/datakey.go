@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -179,25 +178,6 @@ func deriveDataKeys(master MasterKey) (derivedKeys, error) {
 		keys[purpose] = []dataKey{newDataKey(firstVersion, key)}
 	}
 	return keys, nil
-}
-
-// NewDataKey draws a further version of a data key, to be added to the store. A
-// host makes new values with the newest version it read at its start and reads
-// older ones by theirs. It fails with [ErrDataKey] for an unknown purpose or a
-// version that is none.
-func (v *Vault) NewDataKey(purpose Purpose, version int16) (StoredDataKey, error) {
-	row := StoredDataKey{Purpose: purpose, Version: version}
-	if firstLabels[purpose] == "" || version <= firstVersion || version > maxVersion {
-		return StoredDataKey{}, fmt.Errorf("%w: version %d of %s", ErrDataKey, version, purpose)
-	}
-	key := make([]byte, dataKeyBytes)
-	_, _ = rand.Read(key) // never fails: it ends the program instead
-	defer clear(key)
-	var err error
-	if row.Wrapped, err = v.Wrap(row.Usage(), key); err != nil {
-		return StoredDataKey{}, fmt.Errorf("make data key for %s: %w", purpose, err)
-	}
-	return row, nil
 }
 
 // NewestVersion is the version of a purpose's key that new values are made with.

@@ -48,9 +48,6 @@ func SandboxMasterKey() MasterKey {
 	return MasterKey{key: NewSecret([]byte(sandboxKey)), sandbox: true}
 }
 
-// IsSandbox reports whether production has to refuse the key.
-func (m MasterKey) IsSandbox() bool { return m.sandbox }
-
 // IsZero reports whether there is no key.
 func (m MasterKey) IsZero() bool { return m.key.IsZero() }
 

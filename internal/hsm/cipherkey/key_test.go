@@ -136,14 +136,15 @@ func TestParity(t *testing.T) {
 	}
 	odd := bytes.Clone(every)
 	cipherkey.SetOddParity(odd)
-	if !cipherkey.HasOddParity(odd) || cipherkey.HasOddParity(every) {
-		t.Error("parity is not told")
-	}
 	for i := range every {
 		if bits.OnesCount8(odd[i])%2 != 1 || odd[i]&^1 != every[i]&^1 {
 			t.Errorf("%02x became %02x", every[i], odd[i])
 		}
 	}
+}
+
+func hasOddParity(key []byte) bool {
+	return !slices.ContainsFunc(key, func(b byte) bool { return bits.OnesCount8(b)%2 == 0 })
 }
 
 func TestGenerate(t *testing.T) {
@@ -156,7 +157,7 @@ func TestGenerate(t *testing.T) {
 		if err != nil || bytes.Equal(first, second) {
 			t.Errorf("%s: the same key twice (%v)", a, err)
 		}
-		if a.IsDES() && !cipherkey.HasOddParity(first) {
+		if a.IsDES() && !hasOddParity(first) {
 			t.Errorf("%s: %x has even parity somewhere", a, first)
 		}
 	}

@@ -11,13 +11,3 @@ func SetOddParity(key []byte) {
 		}
 	}
 }
-
-// HasOddParity reports whether every byte has an odd number of ones.
-func HasOddParity(key []byte) bool {
-	for _, b := range key {
-		if bits.OnesCount8(b)%2 == 0 {
-			return false
-		}
-	}
-	return true
-}
