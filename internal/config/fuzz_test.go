@@ -50,10 +50,10 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		if err := loaded.Config.Validate(); err != nil {
+		if err := validate(loaded.Config); err != nil {
 			t.Fatalf("a loaded configuration is not valid: %v", err)
 		}
-		rendered, err := loaded.Config.YAML()
+		rendered, err := asYAML(loaded.Config)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -63,13 +63,13 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 
 func TestDefaultsAreValid(t *testing.T) {
 	c := Default()
-	if err := c.Validate(); err != nil {
+	if err := validate(c); err != nil {
 		t.Error(err)
 	}
 	listener := DefaultListener()
 	listener.Name, listener.Dialect, listener.Address = "nac", DialectNAC, "127.0.0.1:8583"
 	c.Listeners = []Listener{listener}
-	if err := c.Validate(); err != nil {
+	if err := validate(c); err != nil {
 		t.Error(err)
 	}
 }

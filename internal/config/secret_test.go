@@ -72,7 +72,7 @@ func TestPasswordIsNeverShown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	asYAML, err := config.YAML()
+	inYAML, err := asYAML(config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestPasswordIsNeverShown(t *testing.T) {
 
 	for how, text := range map[string]string{
 		"JSON":     string(asJSON),
-		"YAML":     string(asYAML),
+		"YAML":     string(inYAML),
 		"log":      log.String(),
 		"%v":       fmt.Sprintf("%v", config),
 		"%+v":      fmt.Sprintf("%+v", config),

@@ -12,12 +12,6 @@ import (
 	"time"
 )
 
-// Validate returns an [*Error] with everything that is wrong with the values themselves. [Load] has done it; it is for
-// configurations made in code.
-func (c Config) Validate() error {
-	return asError(append(c.checkFields(), c.checkRelations()...))
-}
-
 // ReadyToServe returns an [*Error] with what a host lacks that other commands do without: a database and a listener.
 func (l *Loaded) ReadyToServe() error {
 	var problems []Problem

@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"path/filepath"
 	"reflect"
@@ -200,17 +199,4 @@ func shown(word string) string {
 		return quote(word)
 	}
 	return word
-}
-
-// YAML renders a configuration as a file that would load as the same, with the database's password hidden. A URL that was
-// read from a file is left out, since the file stands in its place.
-func (c Config) YAML() ([]byte, error) {
-	if c.Database.URLFile != "" {
-		c.Database.URL = ""
-	}
-	content, err := yaml.Marshal(c)
-	if err != nil {
-		return nil, fmt.Errorf("render configuration: %w", err)
-	}
-	return content, nil
 }
