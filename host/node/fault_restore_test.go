@@ -40,21 +40,11 @@ const (
 
 func newRestoration(t *testing.T) *restoration {
 	t.Helper()
-	binaries, err := pglocal.Find(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := binaries.Dir + ":" + os.Getenv("PATH") // packages link some of its programs elsewhere, and some not
-	for _, tool := range []string{"bash", "psql", "pg_basebackup", "pg_verifybackup"} {
-		if command := exec.Command("/bin/sh", "-c", "command -v "+tool); !runs(command, path) {
-			t.Skipf("the commands of %s need %s, which this machine does not have", backupPage, tool)
-		}
-	}
 	text, err := os.ReadFile(backupPage)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &restoration{page: string(text), dir: t.TempDir(), path: path}
+	r := &restoration{page: string(text), dir: t.TempDir()}
 	wal := filepath.Join(r.dir, "wal")
 	// Postgres may run as another account than this test, and writes there.
 	if err := os.Mkdir(wal, 0o700); err != nil {
@@ -66,6 +56,12 @@ func newRestoration(t *testing.T) *restoration {
 		}
 	}
 	r.world = newWorld(t, r.settings()...)
+	r.path = r.server.Binaries().Dir + ":" + os.Getenv("PATH") // packages link some of its programs elsewhere, and some not
+	for _, tool := range []string{"bash", "psql", "pg_basebackup", "pg_verifybackup"} {
+		if command := exec.Command("/bin/sh", "-c", "command -v "+tool); !runs(command, r.path) {
+			t.Skipf("the commands of %s need %s, which this machine does not have", backupPage, tool)
+		}
+	}
 	return r
 }
 

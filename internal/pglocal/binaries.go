@@ -33,14 +33,6 @@ type Binaries struct {
 func (b Binaries) postgres() string { return filepath.Join(b.Dir, "postgres") }
 func (b Binaries) initdb() string   { return filepath.Join(b.Dir, "initdb") }
 
-// Find finds the Postgres that a new cluster would get: on PATH, then the newest
-// supported one where packages put them (Debian, Red Hat, Alpine, Homebrew,
-// Postgres.app), else downloaded into the user's cache directory. Supported are
-// the majors 15 to 18. The error names everything that was tried.
-func Find(ctx context.Context) (Binaries, error) {
-	return systemFinder(unprivileged(), "", slog.New(slog.DiscardHandler)).find(ctx, anyMajor)
-}
-
 // anyMajor asks for any supported version.
 const anyMajor = 0
 
@@ -75,7 +67,10 @@ func systemFinder(runner account, cacheDir string, logger *slog.Logger) finder {
 	}
 }
 
-// find returns binaries of the major version, or of any supported one.
+// find returns binaries of the major version, or of any supported one: on PATH,
+// then the newest where packages put them (Debian, Red Hat, Alpine, Homebrew,
+// Postgres.app), else downloaded into the user's cache directory. The error names
+// everything that was tried.
 func (f finder) find(ctx context.Context, major int) (Binaries, error) {
 	var tried []error
 

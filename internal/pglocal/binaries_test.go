@@ -9,7 +9,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -47,19 +46,6 @@ func TestParseVersion(t *testing.T) {
 		} else if err == nil && !strings.HasPrefix(line, "(PostgreSQL) 9") {
 			t.Errorf("%q is taken for a version", line)
 		}
-	}
-}
-
-func TestFind(t *testing.T) {
-	t.Parallel()
-
-	found, err := Find(testContext(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	if found.Major < oldestMajor || found.Major > newestMajor || !strings.HasPrefix(found.Version, fmt.Sprint(found.Major)) {
-		t.Errorf("found %+v", found)
 	}
 }
 
