@@ -45,7 +45,7 @@ type ListenerConfig struct {
 	Address string
 	// Framing cuts messages out of the stream.
 	Framing wire.Framing
-	// TLS, when not nil, is served on every connection. See [TLSConfig].
+	// TLS, when not nil, is served on every connection. See [TLSFiles.Config].
 	TLS *tls.Config
 	// Allow lists the networks peers may come from; empty allows all.
 	Allow []netip.Prefix

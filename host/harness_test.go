@@ -32,6 +32,11 @@ type rig struct {
 	served   chan error
 }
 
+// HandlerFunc lets a function be a [Handler].
+type HandlerFunc func(ctx context.Context, m *Message, answer func(Answer))
+
+func (f HandlerFunc) Handle(ctx context.Context, m *Message, answer func(Answer)) { f(ctx, m, answer) }
+
 // newRig makes a server that is not serving yet.
 func newRig(t *testing.T, o Options) *rig {
 	t.Helper()

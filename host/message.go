@@ -71,11 +71,3 @@ type Answer struct {
 type Handler interface {
 	Handle(ctx context.Context, m *Message, answer func(Answer))
 }
-
-// HandlerFunc lets a function be a [Handler].
-type HandlerFunc func(ctx context.Context, m *Message, answer func(Answer))
-
-// Handle calls f.
-func (f HandlerFunc) Handle(ctx context.Context, m *Message, answer func(Answer)) {
-	f(ctx, m, answer)
-}

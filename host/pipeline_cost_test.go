@@ -91,7 +91,7 @@ func BenchmarkCodecSale(b *testing.B) {
 		b.Fatal(err)
 	}
 	m := chipSale()
-	payload, err := spec.PackWithMAC(m, mac)
+	payload, err := spec.AppendPackWithMAC(nil, m, mac)
 	if err != nil {
 		b.Fatal(err)
 	}

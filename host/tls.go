@@ -29,14 +29,6 @@ type TLSFiles struct {
 	ReloadFailed func(error)
 }
 
-// TLSConfig is [TLSFiles.Config] for callers that need no report of failed
-// reloads.
-func TLSConfig(certFile, keyFile, clientCAFile string, requireClientCert bool) (*tls.Config, error) {
-	return TLSFiles{
-		Certificate: certFile, Key: keyFile, ClientCA: clientCAFile, RequireClientCertificate: requireClientCert,
-	}.Config()
-}
-
 // Config reads the files and returns a configuration for TLS 1.2 and 1.3 that
 // looks at them again on each handshake. Errors name the file.
 func (f TLSFiles) Config() (*tls.Config, error) {

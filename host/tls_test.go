@@ -375,15 +375,15 @@ func TestTLSConfigErrorsNameTheFile(t *testing.T) {
 		"garbage client CA":   {certificate, key, garbage, garbage},
 		"another's key":       {certificate, otherKey, "", otherKey},
 	} {
-		_, err := TLSConfig(c.certificate, c.key, c.clientCA, false)
+		_, err := TLSFiles{Certificate: c.certificate, Key: c.key, ClientCA: c.clientCA}.Config()
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error is %v, want one that names %s", name, err, c.want)
 		}
 	}
-	if _, err := TLSConfig(certificate, key, "", true); err == nil {
+	if _, err := (TLSFiles{Certificate: certificate, Key: key, RequireClientCertificate: true}).Config(); err == nil {
 		t.Error("client certificates required without an authority: no error")
 	}
-	config, err := TLSConfig(certificate, key, clientCA, true)
+	config, err := TLSFiles{Certificate: certificate, Key: key, ClientCA: clientCA, RequireClientCertificate: true}.Config()
 	if err != nil {
 		t.Fatal(err)
 	}

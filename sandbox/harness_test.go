@@ -144,7 +144,7 @@ func (l *line) ask(mti string, fields map[int]string, mac wire.MACAlgorithm) *wi
 	}
 	payload, err := l.spec.Pack(m)
 	if mac != nil {
-		payload, err = l.spec.PackWithMAC(m, mac)
+		payload, err = l.spec.AppendPackWithMAC(nil, m, mac)
 	}
 	if err != nil {
 		l.t.Fatal(err)

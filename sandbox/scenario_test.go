@@ -137,7 +137,7 @@ func (k *talk) send(mti string, fields map[int]string) {
 	for number, text := range fields {
 		m.Set(number, text)
 	}
-	payload, err := k.spec.PackWithMAC(m, k.mac)
+	payload, err := k.spec.AppendPackWithMAC(nil, m, k.mac)
 	if mti[1] == '8' {
 		payload, err = k.spec.Pack(m)
 	}

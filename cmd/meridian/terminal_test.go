@@ -56,7 +56,7 @@ func startTerminalHost(t *testing.T, secure *tls.Config) *terminalHost {
 	if h.mac, err = mac.New(mac.X919, key); err != nil {
 		t.Fatal(err)
 	}
-	h.server = host.NewServer(host.Options{Handler: host.HandlerFunc(h.handle)})
+	h.server = host.NewServer(host.Options{Handler: h})
 	for name := range h.specs {
 		address, err := h.server.Listen(host.ListenerConfig{
 			Name: name, Address: "127.0.0.1:0", Framing: wire.Framing{TPDU: name == "nac"}, TLS: secure,
@@ -81,7 +81,8 @@ func startTerminalHost(t *testing.T, secure *tls.Config) *terminalHost {
 	return h
 }
 
-func (h *terminalHost) handle(_ context.Context, m *host.Message, answer func(host.Answer)) {
+// Handle answers as a host would.
+func (h *terminalHost) Handle(_ context.Context, m *host.Message, answer func(host.Answer)) {
 	h.mu.Lock()
 	h.payloads = append(h.payloads, string(m.Payload))
 	h.mu.Unlock()
@@ -121,7 +122,7 @@ func (h *terminalHost) handle(_ context.Context, m *host.Message, answer func(ho
 	}
 	payload, err := spec.Pack(a)
 	if authenticated {
-		payload, err = spec.PackWithMAC(a, h.mac)
+		payload, err = spec.AppendPackWithMAC(nil, a, h.mac)
 	}
 	if err != nil {
 		h.t.Errorf("pack: %v", err)
@@ -372,7 +373,9 @@ func TestTerminalTLS(t *testing.T) {
 		if mutual {
 			clients = a.file("ca.pem")
 		}
-		c, err := host.TLSConfig(a.file("host.pem"), a.file("host.key"), clients, mutual)
+		c, err := host.TLSFiles{
+			Certificate: a.file("host.pem"), Key: a.file("host.key"), ClientCA: clients, RequireClientCertificate: mutual,
+		}.Config()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -103,7 +103,7 @@ func TestUnionPayAnswerBitmaps(t *testing.T) {
 			want := fieldsOf(t, c.want)
 			got := answer.Fields()
 			if d.Authenticated(answer.MTI()) {
-				payload, err := d.Spec().PackWithMAC(answer, unionPayMAC{})
+				payload, err := d.Spec().AppendPackWithMAC(nil, answer, unionPayMAC{})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -23,7 +23,7 @@ func TestConversationTruncated(t *testing.T) {
 			whole := x.payload("0200", x.fill("0200", swiped(everyday)))
 			for end := 2; end < len(whole); end++ { // shorter ones are no frames
 				x.write(whole[:end])
-				if mti, ok := wire.MTIOf(x.spec, whole[:end]); !ok || mti != "0200" {
+				if readable := x.spec.Readable(whole[:end]); readable == nil || readable.MTI() != "0200" {
 					continue // no answer: nothing is known of it
 				}
 				x.is30(x.read(), end)
@@ -64,8 +64,8 @@ func TestConversationGarbage(t *testing.T) {
 			strings.Repeat("\xff", 4000), strings.Repeat("A", 4000), strings.Repeat("\x00", 4000), "0000", "9999",
 		} {
 			x.write([]byte(garbage))
-			if mti, ok := wire.MTIOf(x.spec, []byte(garbage)); ok && mti[0] == '0' && mti != "0000" {
-				t.Fatalf("%q begins with the type %s", garbage, mti)
+			if m := x.spec.Readable([]byte(garbage)); m != nil && m.MTI()[0] == '0' && m.MTI() != "0000" {
+				t.Fatalf("%q begins with the type %s", garbage, m.MTI())
 			}
 		}
 		// Types that are not answered, and those that nobody has.

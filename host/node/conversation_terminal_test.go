@@ -129,7 +129,7 @@ func (x *terminal) payload(mti string, f fields) []byte {
 	var payload []byte
 	var err error
 	if x.mac != nil && (mti[1] == '1' || mti[1] == '2' || mti[1] == '4') {
-		payload, err = x.spec.PackWithMAC(m, x.mac)
+		payload, err = x.spec.AppendPackWithMAC(nil, m, x.mac)
 	} else {
 		payload, err = x.spec.Pack(m)
 	}

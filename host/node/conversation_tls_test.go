@@ -88,8 +88,10 @@ func (a *authority) listener(dialect string, required bool) Listener {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	config, err := host.TLSConfig(write("host.pem", "CERTIFICATE", server.Certificate[0]), write("host.key", "PRIVATE KEY", key),
-		write("ca.pem", "CERTIFICATE", a.certificate.Raw), required)
+	config, err := host.TLSFiles{
+		Certificate: write("host.pem", "CERTIFICATE", server.Certificate[0]), Key: write("host.key", "PRIVATE KEY", key),
+		ClientCA: write("ca.pem", "CERTIFICATE", a.certificate.Raw), RequireClientCertificate: required,
+	}.Config()
 	if err != nil {
 		a.t.Fatal(err)
 	}

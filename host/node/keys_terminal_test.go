@@ -111,7 +111,7 @@ func (p *pos) payload(mti string, f fields, by wire.MACAlgorithm) []byte {
 	var payload []byte
 	var err error
 	if by != nil && strings.ContainsRune("124", rune(mti[1])) {
-		payload, err = p.spec.PackWithMAC(m, by)
+		payload, err = p.spec.AppendPackWithMAC(nil, m, by)
 	} else {
 		payload, err = p.spec.Pack(m)
 	}

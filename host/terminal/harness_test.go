@@ -200,7 +200,7 @@ func (h *fakeHost) packed(m *wire.Message) reply {
 	var payload []byte
 	var err error
 	if h.mac != nil && m.MTI()[1] != '8' && (h.spec.Name() != dialectUnionPay || !strings.Contains("35", m.MTI()[1:2])) {
-		payload, err = h.spec.PackWithMAC(m, h.mac)
+		payload, err = h.spec.AppendPackWithMAC(nil, m, h.mac)
 	} else {
 		payload, err = h.spec.Pack(m)
 	}

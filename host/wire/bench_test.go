@@ -86,7 +86,7 @@ func BenchmarkPack(b *testing.B) {
 
 func BenchmarkMAC(b *testing.B) {
 	alg := testAlgorithm(b)
-	payload, err := NAC().PackWithMAC(saleMessage(), alg)
+	payload, err := NAC().AppendPackWithMAC(nil, saleMessage(), alg)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -54,15 +54,6 @@ func ParseHeader(digits string) (Header, error) {
 // String returns the header's twelve digits.
 func (h Header) String() string { return fmt.Sprintf("%X", h[:]) }
 
-// UseType is what the message is for, 60 to 69.
-func (h Header) UseType() int { return int(h[0]>>4)*10 + int(h[0]&0x0F) }
-
-// Version is the version of the terminal's message format, such as 31.
-func (h Header) Version() int { return int(h[1]>>4)*10 + int(h[1]&0x0F) }
-
-// Status is the terminal's status: 0 in service, 1 under test.
-func (h Header) Status() int { return int(h[2] >> 4) }
-
 // Demand is what the host asks for; terminals send 0.
 func (h Header) Demand() Demand { return Demand(h[2] & 0x0F) }
 

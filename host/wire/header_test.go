@@ -15,8 +15,8 @@ func TestHeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h.UseType() != 60 || h.Version() != 22 || h.Status() != 1 || h.Demand() != DemandSignIn || h.String() != "602213000007" {
-		t.Errorf("use type %d, version %d, status %d, demand %d, %s", h.UseType(), h.Version(), h.Status(), h.Demand(), h)
+	if h.Demand() != DemandSignIn || h.String() != "602213000007" {
+		t.Errorf("demand %d, %s", h.Demand(), h)
 	}
 	for demand, want := range map[Demand]string{
 		DemandNone: "602210000007", DemandParameters: "602211000007", DemandStatus: "602212000007", DemandSignIn: "602213000007",

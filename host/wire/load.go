@@ -92,9 +92,9 @@ func prefixNamed(name string) *lengthPrefix {
 }
 
 // LoadSpec reads a custom spec in the JSON form of moov's specs.ImportJSON. Beside
-// moov's encodings it knows ours by name (n.BCD.Left, z.BCD, ans, b and so on;
-// [Spec.WriteJSON] shows them all), which check their values, keep pad nibbles
-// and are an order of magnitude faster. The name replaces the one in the file
+// moov's encodings it knows ours by name (n.BCD.Left, z.BCD, ans, b and so on:
+// see codecs), which check their values, keep pad nibbles and are an order of
+// magnitude faster. The name replaces the one in the file
 // unless it is empty.
 //
 // An error names the field. Unknown keys, bits without a bitmap and definitions
@@ -179,49 +179,4 @@ func (f *fieldJSON) field() (field.Field, error) {
 		return field.NewBitmap(def), nil
 	}
 	return nil, fmt.Errorf("encoding %s does not take type %q", f.Enc, f.Type)
-}
-
-// WriteJSON writes the spec in the form LoadSpec reads: a starting point for a
-// custom one. A spec with fields that are not in our encodings cannot be written.
-func (s *Spec) WriteJSON(w io.Writer) error {
-	file := specJSON{Name: s.name, Fields: map[string]json.RawMessage{}}
-	for number, def := range s.moov.Fields {
-		encoded, err := fieldToJSON(def)
-		if err != nil {
-			return fmt.Errorf("write spec %s: field %d: %w", s.name, number, err)
-		}
-		file.Fields[strconv.Itoa(number)] = encoded
-	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(file); err != nil {
-		return fmt.Errorf("write spec %s: %w", s.name, err)
-	}
-	return nil
-}
-
-func fieldToJSON(def field.Field) (json.RawMessage, error) {
-	spec := def.Spec()
-	enc, ok := spec.Enc.(moovEncoder)
-	if !ok {
-		return nil, errors.New("encoding is not one of ours")
-	}
-	f := fieldJSON{
-		Type: "String", Length: spec.Length, Description: spec.Description,
-		Enc: enc.name(), Prefix: spec.Pref.Inspect(), DisableAutoExpand: spec.DisableAutoExpand,
-	}
-	switch def.(type) {
-	case *field.Binary:
-		f.Type = "Binary"
-	case *field.Bitmap:
-		f.Type = "Bitmap"
-	}
-	if spec.Pad != nil {
-		f.Padding = &paddingJSON{"Right", " "}
-	}
-	encoded, err := json.Marshal(f)
-	if err != nil {
-		return nil, fmt.Errorf("encode: %w", err)
-	}
-	return encoded, nil
 }

@@ -2,9 +2,15 @@ package wire
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/moov-io/iso8583/field"
 )
 
 // TestSpecsAsJSON: a built-in table written as JSON and loaded again is the same
@@ -12,7 +18,7 @@ import (
 func TestSpecsAsJSON(t *testing.T) {
 	for _, spec := range builtin() {
 		var file bytes.Buffer
-		if err := spec.WriteJSON(&file); err != nil {
+		if err := spec.writeJSON(&file); err != nil {
 			t.Fatal(err)
 		}
 		loaded, err := LoadSpec("copy", &file)
@@ -41,6 +47,51 @@ func TestSpecsAsJSON(t *testing.T) {
 			}
 		}
 	}
+}
+
+// writeJSON writes the spec in the form LoadSpec reads. A spec with fields that
+// are not in our encodings cannot be written.
+func (s *Spec) writeJSON(w io.Writer) error {
+	file := specJSON{Name: s.name, Fields: map[string]json.RawMessage{}}
+	for number, def := range s.moov.Fields {
+		encoded, err := fieldToJSON(def)
+		if err != nil {
+			return fmt.Errorf("write spec %s: field %d: %w", s.name, number, err)
+		}
+		file.Fields[strconv.Itoa(number)] = encoded
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(file); err != nil {
+		return fmt.Errorf("write spec %s: %w", s.name, err)
+	}
+	return nil
+}
+
+func fieldToJSON(def field.Field) (json.RawMessage, error) {
+	spec := def.Spec()
+	enc, ok := spec.Enc.(moovEncoder)
+	if !ok {
+		return nil, errors.New("encoding is not one of ours")
+	}
+	f := fieldJSON{
+		Type: "String", Length: spec.Length, Description: spec.Description,
+		Enc: enc.name(), Prefix: spec.Pref.Inspect(), DisableAutoExpand: spec.DisableAutoExpand,
+	}
+	switch def.(type) {
+	case *field.Binary:
+		f.Type = "Binary"
+	case *field.Bitmap:
+		f.Type = "Bitmap"
+	}
+	if spec.Pad != nil {
+		f.Padding = &paddingJSON{"Right", " "}
+	}
+	encoded, err := json.Marshal(f)
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return encoded, nil
 }
 
 const customHead = `{"name": "custom", "fields": {
@@ -106,13 +157,13 @@ func TestCustomSpec(t *testing.T) {
 	if _, err := spec.Pack(m); !errors.As(err, &packErr) || packErr.Field != 48 || strings.Contains(err.Error(), "SECR") {
 		t.Errorf("unknown tag: %v", err)
 	}
-	if err := spec.WriteJSON(&bytes.Buffer{}); err == nil {
+	if err := spec.writeJSON(&bytes.Buffer{}); err == nil {
 		t.Error("a definition of moov's was written")
 	}
 	if err := spec.VerifyMAC(message(t, "x:0200"+bitmapOf(64)+"0011223344556677"), testAlgorithm(t)); err == nil {
 		t.Error("a MAC was verified in a spec without one")
 	}
-	if _, err := spec.PackWithMAC(NewMessage("0200"), testAlgorithm(t)); err == nil {
+	if _, err := spec.AppendPackWithMAC(nil, NewMessage("0200"), testAlgorithm(t)); err == nil {
 		t.Error("a MAC was packed in a spec without one")
 	}
 }

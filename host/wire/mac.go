@@ -88,16 +88,11 @@ func readMAC(mac *[macBytes]byte, wire []byte) bool {
 	return true
 }
 
-// PackWithMAC packs a message with its MAC, which it also puts into m: in F128
-// when a field above 64 is present, in F64 otherwise. A MAC m had before is
-// replaced. The message is packed once, with a placeholder whose bytes are then
-// overwritten, so the MAC is over exactly the bytes that leave.
-func (s *Spec) PackWithMAC(m *Message, alg MACAlgorithm) ([]byte, error) {
-	return s.AppendPackWithMAC(nil, m, alg)
-}
-
-// AppendPackWithMAC is PackWithMAC onto dst, which it returns unchanged with an
-// error. The MAC is over what is appended.
+// AppendPackWithMAC packs a message with its MAC onto dst, which it returns
+// unchanged with an error. The MAC is over what is appended, and is also put into
+// m: in F128 when a field above 64 is present, in F64 otherwise. A MAC m had
+// before is replaced. The message is packed once, with a placeholder whose bytes
+// are then overwritten, so the MAC is over exactly the bytes that leave.
 func (s *Spec) AppendPackWithMAC(dst []byte, m *Message, alg MACAlgorithm) ([]byte, error) {
 	if alg == nil {
 		return dst, errors.New("pack with MAC: no algorithm")

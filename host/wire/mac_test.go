@@ -46,7 +46,7 @@ func TestMAC(t *testing.T) {
 	for _, spec := range builtin() {
 		for _, above64 := range []bool{false, true} {
 			m := macMessage(above64)
-			payload, err := spec.PackWithMAC(m, alg)
+			payload, err := spec.AppendPackWithMAC(nil, m, alg)
 			if above64 && spec.pages == 1 {
 				if err == nil || m.Has(128) {
 					t.Errorf("%s: packed a MAC behind its only bitmap", spec.Name())
@@ -80,7 +80,7 @@ func TestMAC(t *testing.T) {
 				t.Errorf("MAC %X, want %X", parsed.Bytes(field), want)
 			}
 			// Packed again, a parsed message replaces its MAC and stays the same.
-			again, err := spec.PackWithMAC(parsed, alg)
+			again, err := spec.AppendPackWithMAC(nil, parsed, alg)
 			if err != nil || !bytes.Equal(again, payload) {
 				t.Errorf("packed again: %X (%v)", again, err)
 			}
@@ -98,11 +98,11 @@ func TestMAC(t *testing.T) {
 
 func TestMACMoves(t *testing.T) {
 	m := macMessage(false)
-	if _, err := NAC().PackWithMAC(m, testAlgorithm(t)); err != nil {
+	if _, err := NAC().AppendPackWithMAC(nil, m, testAlgorithm(t)); err != nil {
 		t.Fatal(err)
 	}
 	m.Set(70, "301")
-	payload, err := NAC().PackWithMAC(m, testAlgorithm(t))
+	payload, err := NAC().AppendPackWithMAC(nil, m, testAlgorithm(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,11 +120,11 @@ func TestMACRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed, err := NAC().PackWithMAC(macMessage(false), alg)
+	signed, err := NAC().AppendPackWithMAC(nil, macMessage(false), alg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	signedASCII, err := ASCII87().PackWithMAC(macMessage(false), alg)
+	signedASCII, err := ASCII87().AppendPackWithMAC(nil, macMessage(false), alg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,12 +165,12 @@ func TestMACRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := NAC().PackWithMAC(macMessage(false), nil); err == nil {
+	if _, err := NAC().AppendPackWithMAC(nil, macMessage(false), nil); err == nil {
 		t.Error("packed with no algorithm")
 	}
 	bad := macMessage(false)
 	bad.Set(4, "x")
-	if _, err := NAC().PackWithMAC(bad, alg); err == nil || bad.Has(64) {
+	if _, err := NAC().AppendPackWithMAC(nil, bad, alg); err == nil || bad.Has(64) {
 		t.Errorf("a message that does not pack: %v, fields %v", err, bad.Fields())
 	}
 }
@@ -186,7 +186,7 @@ func (b brokenModule) Sum([]byte) ([macBytes]byte, error) { return [macBytes]byt
 // about the message, and leaves no placeholder behind in one that is packed.
 func TestMACOfAFailingModule(t *testing.T) {
 	down := errors.New("module is down")
-	signed, err := NAC().PackWithMAC(macMessage(false), testAlgorithm(t))
+	signed, err := NAC().AppendPackWithMAC(nil, macMessage(false), testAlgorithm(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,7 +195,7 @@ func TestMACOfAFailingModule(t *testing.T) {
 		t.Errorf("verify: %v", err)
 	}
 	m := macMessage(false)
-	if packed, err := NAC().PackWithMAC(m, brokenModule{down}); !errors.Is(err, down) || packed != nil || m.Has(64) {
+	if packed, err := NAC().AppendPackWithMAC(nil, m, brokenModule{down}); !errors.Is(err, down) || packed != nil || m.Has(64) {
 		t.Errorf("pack: %X, %v, MAC field kept: %t", packed, err, m.Has(64))
 	}
 }

@@ -32,11 +32,3 @@ func (s *Spec) readMTI(payload []byte) (mti string, size, at int, reason string)
 	}
 	return typeNames[n*mtiDigits:][:mtiDigits], size, 0, ""
 }
-
-// MTIOf reads only the MTI, so that a payload that does not parse can be
-// answered with a format error. It is false when the first bytes are not four
-// digits.
-func MTIOf(s *Spec, payload []byte) (string, bool) {
-	mti, _, _, reason := s.readMTI(payload)
-	return mti, reason == ""
-}

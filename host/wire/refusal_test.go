@@ -132,9 +132,8 @@ func TestRefusals(t *testing.T) {
 			if want := (ParseError{c.mti, c.field, c.offset, c.reason}); *got != want {
 				t.Errorf("got  %+v\nwant %+v", *got, want)
 			}
-			mti, ok := MTIOf(c.spec, payload)
-			if ok != (c.mti != "") || ok && mti != c.mti {
-				t.Errorf("MTIOf %q, %v", mti, ok)
+			if readable := c.spec.Readable(payload); (readable != nil) != (c.mti != "") || readable != nil && readable.MTI() != c.mti {
+				t.Errorf("readable %v", readable)
 			}
 		})
 	}
