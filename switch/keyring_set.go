@@ -48,7 +48,8 @@ type generation struct {
 }
 
 // NewKeySet is what a host knows of a terminal that has no other keys than those
-// of its row.
+// of its row. A host's own sets come from its [Keyring]; this one needs no
+// database, for tests of what stands above.
 func NewKeySet(module hsm.Module, now func() time.Time, t *Terminal) *KeySet {
 	ring := &Keyring{module: module, now: now}
 	if t.Scheme.Derives() {
