@@ -7,9 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"meridian/internal/money"
+	"meridian/internal/postgres"
 	"meridian/ledger"
 	"meridian/switch"
 )
@@ -216,14 +215,12 @@ func (c *Console) edges(ctx context.Context, directory *switching.Directory, p *
 
 // previewProblem says what a person can understand; other errors stay errors.
 func previewProblem(err error) (string, error) {
-	const lockNotAvailable = "55P03"
-	var database *pgconn.PgError
 	switch {
 	case errors.Is(err, switching.ErrNoTransaction):
 		return "No transaction has this RRN.", nil
 	case errors.Is(err, switching.ErrNoWindowYet):
 		return "No business date is open now, so nothing can be decided.", nil
-	case errors.As(err, &database) && database.Code == lockNotAvailable:
+	case postgres.LockNotWon(err):
 		return "Somebody is changing this transaction at this moment. Load the page again.", nil
 	default:
 		return "", err

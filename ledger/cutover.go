@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Database is a pool or a connection.
@@ -68,7 +67,9 @@ const (
 
 // RunCutover closes what is due at the instant now, in order, and returns what
 // it did together with the errors of the windows that it could not close: one
-// bucket's trouble does not keep the others. Any number of hosts may run it.
+// bucket's trouble does not keep the others. Where requests in flight held a
+// window for longer than the job waits, the error is one of [postgres.LockNotWon].
+// Any number of hosts may run it.
 func RunCutover(ctx context.Context, db Database, now time.Time) (CutoverRun, error) {
 	return (&cutover{db: db, now: now, patience: inFlightPatience}).run(ctx)
 }
@@ -226,11 +227,4 @@ func (c *cutover) cut(ctx context.Context, w dueWindow) error {
 		return fmt.Errorf("cut: %w", err)
 	}
 	return nil
-}
-
-// InFlight tells whether an error means that requests in flight held a window
-// for longer than the job waits.
-func InFlight(err error) bool {
-	var pgErr *pgconn.PgError
-	return errors.As(err, &pgErr) && pgErr.Code == "55P03"
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"meridian/internal/postgres"
 )
 
 // morning is before the cutoff of 2026-03-10 in both calendars, and the evening
@@ -220,7 +222,7 @@ func TestCutWaitsForRequestsInFlight(t *testing.T) {
 	unit := hold()
 	impatient := &cutover{db: b.pool, now: now, patience: 10 * time.Millisecond}
 	run, err := impatient.run(t.Context())
-	if !InFlight(err) || len(run.Closed) != 0 || run.Waiting != 4 {
+	if !postgres.LockNotWon(err) || len(run.Closed) != 0 || run.Waiting != 4 {
 		t.Fatalf("error %v, %+v", err, run)
 	}
 	done := make(chan CutoverRun)

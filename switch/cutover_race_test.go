@@ -137,7 +137,7 @@ func TestVoidAgainstCutover(t *testing.T) {
 			<-beginClose
 			for {
 				run, err := ledger.RunCutover(ctx, w.pool, cutoff)
-				if err != nil && !ledger.InFlight(err) { // what is in flight is waited for by the next run
+				if err != nil && !postgres.LockNotWon(err) { // what is in flight is waited for by the next run
 					t.Error(err)
 					return
 				}

@@ -122,7 +122,7 @@ not keep the other buckets.`,
 		if printErr := g.print(run, func(w io.Writer) { writeCutoverRun(w, &run) }); printErr != nil {
 			return printErr
 		}
-		if ledger.InFlight(err) {
+		if postgres.LockNotWon(err) {
 			return fmt.Errorf("requests in flight hold a window; run it again: %w", err)
 		}
 		return databaseError(err)
