@@ -5,7 +5,7 @@
 //	 |
 //	sandbox -> console
 //	 |
-//	node -> host, link -> dialect -> wire        (all below host/; terminal, a client, stands beside host)
+//	node -> host -> dialect -> wire        (all below host/; terminal, a client, stands on wire alone)
 //	 |
 //	switch
 //	 |
@@ -15,7 +15,7 @@
 //
 // Invariants that it checks:
 //
-//   - Imports go down this picture, in tests too, and never up.
+//   - Imports go down this picture, in tests too, and never up. Every package has a rule.
 //   - Each library that shapes the code has its place: ISO 8583 in host, SQL below it, the command line in cmd.
 //   - The domain knows no message: switch and ledger hold no MTI, no field number, no response code.
 //   - What tests use stays out of the program.

@@ -33,34 +33,55 @@ func floorOf(path string) int {
 	})
 }
 
-// besides says which folders on one floor may stand on which others of the same floor.
+// rule says what packages may import of their own floor, package by package.
+type rule struct {
+	packages []string
+	on       []string
+}
+
+// rules are for every package of ours, so that a new one has to find its place here.
 //
-//	node -> host, link;  host, link, terminal -> dialect -> wire;  sandbox -> console
-func besides(from, to string) bool {
-	switch room(from) {
-	case "host/wire", "console":
-		return room(from) == room(to)
-	case "migrations": // its tests make databases
-		return room(from) == room(to) || under(to, "internal/pglocal") || under(to, "internal/postgres")
-	case "host/dialect":
-		return room(to) == "host/wire" || room(to) == "host/dialect"
-	case "host/node":
-		return room(to) != "host/terminal"
-	case "host/link", "host/terminal", "host":
-		return room(to) == room(from) || room(to) == "host/wire" || room(to) == "host/dialect"
-	default:
-		return true // inside internal, ledger, switch, sandbox and cmd the compiler's own rule, no circle, is enough
+//	node -> host -> dialect -> wire;  terminal -> wire;  sandbox -> console
+func rules() []rule {
+	return []rule{
+		{[]string{"internal/capture", "internal/card", "internal/config", "internal/gbk", "internal/leak", "internal/loadgen", "internal/money"}, nil},
+		{[]string{"internal/archtest"}, []string{"internal/config"}},
+		{[]string{"internal/vault"}, []string{"internal/card"}},
+		{[]string{"internal/hsm/cipherkey"}, []string{"internal/vault"}},
+		{
+			[]string{"internal/hsm/dukpt", "internal/hsm/keyblock", "internal/hsm/mac", "internal/hsm/pinblock", "internal/hsm/track"},
+			[]string{"internal/hsm/cipherkey", "internal/vault", "internal/card", "internal/hsm/mac", "internal/hsm/pinblock"},
+		},
+		{[]string{"internal/hsm"}, []string{
+			"internal/hsm/cipherkey", "internal/hsm/dukpt", "internal/hsm/keyblock", "internal/hsm/mac", "internal/hsm/pinblock", "internal/hsm/track",
+			"internal/vault", "internal/card",
+		}},
+		{[]string{"internal/pglocal"}, nil},
+		{[]string{"internal/pglocal/pgtest"}, []string{"internal/pglocal"}},
+		{[]string{"internal/postgres"}, []string{"internal/pglocal/pgtest"}},
+		{[]string{"migrations"}, []string{"internal/pglocal/pgtest", "internal/postgres"}}, // its tests make databases
+		{[]string{"ledger"}, nil},
+		{[]string{"switch"}, []string{"switch/model"}},
+		{[]string{"switch/model"}, nil},
+		{[]string{"host/wire"}, nil},
+		{[]string{"host/dialect", "host/terminal"}, []string{"host/wire"}},
+		{[]string{"host"}, []string{"host/dialect", "host/wire"}},
+		{[]string{"host/node"}, []string{"host", "host/dialect", "host/wire"}},
+		{[]string{"host/node/soak"}, []string{"host/node", "host", "host/wire"}},
+		{[]string{"console/certification"}, nil},
+		{[]string{"console"}, []string{"console/certification"}},
+		{[]string{"sandbox/bench", "sandbox/scenario", "sandbox/story"}, nil},
+		{[]string{"sandbox"}, []string{"sandbox/scenario", "sandbox/story", "console", "console/certification"}},
+		{[]string{"cmd/meridian"}, []string{"docs"}},
+		{[]string{"deploy", "docs"}, nil},
 	}
 }
 
-// room is the part of a floor that a path belongs to.
-func room(path string) string {
-	for _, name := range []string{"host/wire", "host/dialect", "host/link", "host/terminal", "host/node", "host", "console", "sandbox", "migrations"} {
-		if under(path, name) {
-			return name
-		}
-	}
-	return path
+// besides tells whether a package may stand on another of its floor. Tests beside a package import it.
+func besides(from, to string) bool {
+	return from == to || slices.ContainsFunc(rules(), func(r rule) bool {
+		return slices.Contains(r.packages, from) && slices.Contains(r.on, to)
+	})
 }
 
 // wrongImport says why one package of ours may not import another, or nothing.
@@ -70,8 +91,10 @@ func wrongImport(from, to string) string {
 	case toFloor > fromFloor:
 		return fmt.Sprintf("%s is above %s: imports go down (declare a small interface where it is used)",
 			floors()[toFloor].name, floors()[fromFloor].name)
+	case (from == "switch/model" || from == "host/terminal") && from != to && (under(to, "switch") || under(to, "ledger")):
+		return "what the switch and the host are compared with is written apart from them"
 	case toFloor == fromFloor && !besides(from, to):
-		return fmt.Sprintf("%s does not stand on %s", room(from), room(to))
+		return fmt.Sprintf("%s does not stand on %s (see rules)", from, to)
 	}
 	return ""
 }
@@ -102,6 +125,36 @@ func topLevel() []string {
 	return folders
 }
 
+// Every package has a rule, and no rule is about what is not there.
+func TestEveryPackageHasARule(t *testing.T) {
+	var there, ruled, named []string
+	for _, p := range ours(t) {
+		there = append(there, p.path())
+	}
+	for _, r := range rules() {
+		ruled, named = append(ruled, r.packages...), append(named, r.on...)
+	}
+	for _, path := range there {
+		if !slices.Contains(ruled, path) {
+			t.Errorf("%s is in no rule: say what it may import of its own floor", path)
+		}
+	}
+	for _, path := range slices.Concat(ruled, named) {
+		if !slices.Contains(there, path) {
+			t.Errorf("a rule names %s, which is no package", path)
+		}
+	}
+	slices.Sort(ruled)
+	if len(slices.Compact(ruled)) != len(there) {
+		t.Error("a package is in two rules")
+	}
+	for _, folder := range topLevel() {
+		if !slices.ContainsFunc(there, func(path string) bool { return under(path, folder) }) {
+			t.Errorf("the floors name %s, where no package is", folder)
+		}
+	}
+}
+
 // The table above is itself looked at, in both directions.
 func TestTheFloors(t *testing.T) {
 	for _, c := range []struct {
@@ -114,30 +167,28 @@ func TestTheFloors(t *testing.T) {
 		{"sandbox", "cmd/meridian", false},
 		{"console", "switch", true},
 		{"host", "host/dialect", true},
-		{"host", "host/dialect/nac", true},
 		{"host", "host/wire", true},
-		{"host", "host/link", false},
-		{"host/link", "host", false},
 		{"host/node", "host", true},
-		{"host/node", "host/link", true},
 		{"host/node", "host/terminal", false},
 		{"host", "host/node", false},
 		{"sandbox", "host/node", true},
-		{"host/link", "host/dialect", true},
-		{"host/terminal", "host/dialect/ascii87", true},
+		{"host/terminal", "host/wire", true},
+		{"host/terminal", "host/dialect", false}, // a peer of its own reads what the host writes
 		{"host/terminal", "host", false},
+		{"host/terminal", "switch", false},
 		{"host/dialect", "host/wire", true},
-		{"host/dialect/nac", "host/dialect", true},
 		{"host/dialect", "switch", true},
 		{"host/wire", "host/dialect", false},
 		{"host/wire", "internal/card", true},
 		{"host/dialect", "host", false},
 		{"switch", "host/wire", false},
 		{"switch", "ledger", true},
+		{"switch/model", "switch", false},
+		{"switch/model", "ledger", false},
 		{"ledger", "switch", false},
 		{"ledger", "migrations", true},
 		{"internal/card", "ledger", false},
-		{"internal/pglocal/pgtest", "migrations", true},
+		{"internal/money", "internal/card", false},
 		{"migrations", "internal/money", false},
 	} {
 		if reason := wrongImport(c.from, c.to); (reason == "") != c.allowed {
@@ -165,9 +216,9 @@ func places() []place {
 		{
 			// The test terminal is a peer that is not ours.
 			"github.com/moov-io/iso8583-connection",
-			[]string{"host/link", "host/terminal", "cmd/meridian"},
-			[]string{"host", "cmd", "sandbox"},
-			"it serves outbound links and the test terminal; terminals are served by our own session",
+			[]string{"host/terminal"},
+			nil,
+			"it serves the test terminal; terminals are served by our own session",
 		},
 		{
 			"github.com/jackc/pgx/v5",
@@ -175,7 +226,7 @@ func places() []place {
 			[]string{""},
 			"the TCP side knows no database; host/node opens it and hands it down",
 		},
-		{"database/sql", []string{"internal", "migrations"}, []string{""}, "pgx is used directly; only migrations need database/sql"},
+		{"database/sql", []string{"migrations"}, []string{""}, "pgx is used directly; only migrations need database/sql"},
 		{"github.com/pressly/goose", []string{"migrations"}, nil, "migrations run in migrations"},
 		{"github.com/fergusstrange/embedded-postgres", []string{"internal/pglocal"}, nil, "a private Postgres is internal/pglocal's"},
 		{"github.com/spf13/cobra", []string{"cmd"}, nil, "the command line is cmd's"},
@@ -185,15 +236,16 @@ func places() []place {
 			[]string{"internal/archtest", "deploy"},
 			"configuration is read by internal/config, scenario files by sandbox/story",
 		},
-		{"github.com/knadh/koanf", []string{"internal/config"}, nil, "configuration is read by internal/config"},
 		{"github.com/gopacket/gopacket", []string{"internal/capture"}, []string{""}, "captures are read by internal/capture"},
-		{"github.com/danielgtaylor/huma", []string{"console"}, nil, "the admin API is the console's"},
 		{"github.com/chromedp", nil, []string{""}, "it is for tests"},
 		{"pgregory.net/rapid", nil, []string{""}, "it is for tests"},
 		{"github.com/anishathalye/porcupine", nil, []string{""}, "it is for tests"},
 		{"go.uber.org/goleak", nil, []string{""}, "it is for tests"},
 		{"github.com/Shopify/toxiproxy", nil, []string{""}, "it is for tests"},
 		{module + "/internal/pglocal/pgtest", nil, []string{""}, "it is for tests"},
+		{module + "/internal/leak", nil, []string{""}, "it is for tests"},
+		{module + "/internal/loadgen", []string{"sandbox/bench"}, []string{""}, "it makes load for tests and the bench"},
+		{module + "/switch/model", nil, []string{"switch"}, "it is what tests compare the switch with"},
 		{
 			module + "/sandbox/scenario",
 			[]string{"sandbox", "cmd/meridian"},
@@ -202,7 +254,7 @@ func places() []place {
 		},
 		{
 			module + "/internal/pglocal",
-			[]string{"internal/pglocal", "sandbox", "cmd"},
+			[]string{"internal/pglocal", "sandbox"},
 			[]string{""},
 			"a host is given its database; only the sandbox and the bench make one",
 		},
@@ -236,16 +288,31 @@ func TestOnlyTheSandboxPlaysScenarios(t *testing.T) {
 }
 
 func TestLibrariesHaveTheirPlace(t *testing.T) {
+	used := map[string]bool{} // library and folder
 	for _, p := range ours(t) {
 		for _, imported := range p.Imports {
-			if where, ok := placeOf(imported); ok && !anyUnder(p.path(), where.folders) && !isTestHelper(p) {
+			where, ok := placeOf(imported)
+			if ok && !anyUnder(p.path(), where.folders) && !isTestHelper(p) {
 				t.Errorf("%s imports %s: %s", p.path(), imported, where.otherwise)
+			}
+			for _, folder := range where.folders {
+				used[where.library+" "+folder] = used[where.library+" "+folder] || under(p.path(), folder)
 			}
 		}
 		for _, imported := range p.inTests() {
 			where, ok := placeOf(imported)
 			if ok && !slices.Contains(where.inTests, "") && !anyUnder(p.path(), slices.Concat(where.folders, where.inTests)) {
 				t.Errorf("the tests of %s import %s: %s", p.path(), imported, where.otherwise)
+			}
+			for _, folder := range where.inTests {
+				used[where.library+" "+folder] = used[where.library+" "+folder] || folder == "" || under(p.path(), folder)
+			}
+		}
+	}
+	for _, where := range places() {
+		for _, folder := range slices.Concat(where.folders, where.inTests) {
+			if !used[where.library+" "+folder] && folder != "" {
+				t.Errorf("%s has a place in %s, and nothing there imports it", where.library, folder)
 			}
 		}
 	}
