@@ -1,8 +1,11 @@
 package switching_test
 
 import (
+	"errors"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"meridian/ledger"
 	"meridian/switch"
@@ -197,4 +200,39 @@ func TestLateCloseSettlesTheDateAsItWas(t *testing.T) {
 		"adjustment_count": 1, "adjustment_minor": 100_00, "refund_count": 1, "refund_minor": 10_00,
 		"opening_payable_minor": 108_90 + 99, "to_receivable_minor": 0, "closing_payable_minor": 108_90 + 99 + 99 - 110_00,
 	})
+}
+
+// The service cannot have a reserve given back twice, and what only an owner
+// can do is found.
+func TestReserveIsReleasedOnce(t *testing.T) {
+	w := newWorld(t)
+	w.sql(`INSERT INTO reserve_terms (merchant_id, rate_millionths, release_days) VALUES (0, 100000, 1)`)
+	w.do(switching.Approved, w.request(switching.KindSale, 100_00))
+	w.toCutoff(0)
+	w.toCutoff(1)
+	if s := w.statement(shop, "2026-03-11"); s.ReserveReleasedMinor != 10_00 {
+		t.Fatalf("released %d", s.ReserveReleasedMinor)
+	}
+	for _, statement := range []string{
+		`UPDATE settlements SET reserve_released_on = NULL`,
+		`UPDATE reserve_releases SET released_on = released_on + 1`,
+		`DELETE FROM reserve_releases`,
+	} {
+		_, err := w.pool.Exec(t.Context(), statement)
+		var refused *pgconn.PgError
+		if !errors.As(err, &refused) || refused.Code != "42501" {
+			t.Errorf("%s: %v, want permission denied", statement, err)
+		}
+	}
+	w.sql(`DELETE FROM reserve_releases`)
+	w.clock.set(cutoff10.AddDate(0, 0, 2))
+	for _, when := range []string{"before", "after"} {
+		v, err := switching.Verify(t.Context(), w.pool)
+		w.must(err)
+		if v.OK() {
+			t.Errorf("nothing was found %s the reserve was given back again", when)
+		}
+		_, err = ledger.RunCutover(t.Context(), w.pool, w.clock.Now())
+		w.must(err)
+	}
 }

@@ -234,11 +234,16 @@ func (w *world) do(want switching.Reason, r *switching.Request) switching.Respon
 	return got
 }
 
-func (w *world) verify() {
-	w.t.Helper()
+// findings of a verification.
+func (w *world) findings() []ledger.Finding {
 	v, err := switching.Verify(context.Background(), w.pool)
 	w.must(err)
-	for _, f := range v.Findings {
+	return v.Findings
+}
+
+func (w *world) verify() {
+	w.t.Helper()
+	for _, f := range w.findings() {
 		w.t.Errorf("ledger: %s: %s: %s", f.Check, f.Subject, f.Detail)
 	}
 	w.verifyOwed()

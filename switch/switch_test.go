@@ -245,7 +245,7 @@ func TestPreviewOfACancel(t *testing.T) {
 		t.Fatalf("from the cutoff on: %+v", after)
 	}
 	// Of a merchant that has another calendar since, whose date ends an hour before.
-	auditTwoCalendars(w)
+	twoCalendars(w)
 	w.sql(`UPDATE merchants SET calendar_id = 2 WHERE merchant_id = 1`)
 	moved, err := switching.PreviewCancel(t.Context(), w.pool, w.clock.Now(), sale.RRN)
 	w.must(err)

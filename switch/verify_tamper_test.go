@@ -83,6 +83,7 @@ func TestVerifyFindsForgedRows(t *testing.T) {
 		{captured, "a hold that captured something else", `UPDATE holds SET captured_minor = 3400 WHERE state = 2`},
 		{owners, "a completion of another hold", `UPDATE transactions t SET original_id = a.transaction_id FROM transactions a WHERE t.kind = 3 AND a.kind = 1 AND a.state = 2`},
 		{owners, "a completion of nothing", `UPDATE transactions SET original_id = NULL, original_date = NULL WHERE kind = 3`},
+		{keys, "a key that leads to another sale", `UPDATE idempotency_keys k SET transaction_id = o.transaction_id FROM idempotency_keys o WHERE k.stan = 1 AND o.stan = 2`},
 		{keys, "a key in another batch", `UPDATE idempotency_keys k SET batch_no = 7 FROM transactions t WHERE k.transaction_id = t.transaction_id AND t.kind = 2 AND t.state = 2`},
 		{keys, "a key on another date", `UPDATE idempotency_keys k SET business_date = k.business_date - 1 FROM transactions t WHERE k.transaction_id = t.transaction_id AND t.kind = 2 AND t.state = 2`},
 		{keys, "a key of another class", `UPDATE idempotency_keys k SET class = 6 FROM transactions t WHERE k.transaction_id = t.transaction_id AND t.kind = 2 AND t.state = 2`},

@@ -1,12 +1,8 @@
 package switching_test
 
 import (
-	"errors"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"meridian/ledger"
 	"meridian/switch"
 )
 
@@ -93,39 +89,4 @@ func TestLateReversalsReturnTheFeeOnce(t *testing.T) {
 	w.wantReturned("2026-03-11", 1) // 0.504
 	w.wantReturned("2026-03-12", 0) // 1.008
 	w.wantReturned("2026-03-13", 1) // 1.512
-}
-
-// The service cannot have a reserve given back twice, and what only an owner
-// can do is found.
-func TestReserveIsReleasedOnce(t *testing.T) {
-	w := newWorld(t)
-	w.sql(`INSERT INTO reserve_terms (merchant_id, rate_millionths, release_days) VALUES (0, 100000, 1)`)
-	w.do(switching.Approved, w.request(switching.KindSale, 100_00))
-	w.toCutoff(0)
-	w.toCutoff(1)
-	if s := w.statement(shop, "2026-03-11"); s.ReserveReleasedMinor != 10_00 {
-		t.Fatalf("released %d", s.ReserveReleasedMinor)
-	}
-	for _, statement := range []string{
-		`UPDATE settlements SET reserve_released_on = NULL`,
-		`UPDATE reserve_releases SET released_on = released_on + 1`,
-		`DELETE FROM reserve_releases`,
-	} {
-		_, err := w.pool.Exec(t.Context(), statement)
-		var refused *pgconn.PgError
-		if !errors.As(err, &refused) || refused.Code != "42501" {
-			t.Errorf("%s: %v, want permission denied", statement, err)
-		}
-	}
-	w.sql(`DELETE FROM reserve_releases`)
-	w.clock.set(cutoff10.AddDate(0, 0, 2))
-	for _, when := range []string{"before", "after"} {
-		v, err := switching.Verify(t.Context(), w.pool)
-		w.must(err)
-		if v.OK() {
-			t.Errorf("nothing was found %s the reserve was given back again", when)
-		}
-		_, err = ledger.RunCutover(t.Context(), w.pool, w.clock.Now())
-		w.must(err)
-	}
 }

@@ -1,0 +1,71 @@
+package switching_test
+
+import (
+	"testing"
+	"time"
+
+	"meridian/switch"
+)
+
+// Two refunds on two hosts against the minimum balance.
+func TestMinBalanceRace(t *testing.T) {
+	w := newWorld(t)
+	a := w.do(switching.Approved, w.request(switching.KindSale, 100_00))
+	b := w.do(switching.Approved, w.request(switching.KindSale, 100_00, withCard(1)))
+	w.clock.advance(24 * time.Hour)
+	w.must(w.sw.CatchUp(t.Context()))
+	w.policy("min_balance_minor = 10000") // 200.00 owed, 100.00 must stay
+	other := w.second()
+	card := w.hold(`SELECT FROM card_accounts WHERE card_id = 1 FOR UPDATE`)
+	ca, cb := make(chan switching.Response, 1), make(chan switching.Response, 1)
+	other.Submit(w.request(switching.KindRefund, 100_00, of(a)), func(r switching.Response) { ca <- r })
+	w.waiting(1, func() bool { return false })
+	other2 := w.second()
+	other2.Submit(w.request(switching.KindRefund, 100_00, of(b), at(shop, till2)), func(r switching.Response) { cb <- r })
+	w.waiting(2, func() bool { return len(cb) > 0 })
+	w.must(card.Rollback(t.Context()))
+	ra, rb := <-ca, <-cb
+	if ra.Reason == switching.Approved && rb.Reason == switching.Approved {
+		t.Errorf("both refunds approved: 200.00 owed, min 100.00, paid back 200.00")
+	}
+}
+
+// Void limit on two hosts.
+func TestVoidLimitRace(t *testing.T) {
+	w := newWorld(t)
+	w.policy("max_voids_per_day = 1")
+	a := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	b := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	h1, h2 := w.second(), w.second()
+	card := w.hold(`SELECT FROM card_accounts WHERE card_id = 1 FOR UPDATE`)
+	ca, cb := make(chan switching.Response, 1), make(chan switching.Response, 1)
+	h1.Submit(w.request(switching.KindVoid, 0, of(a)), func(r switching.Response) { ca <- r })
+	w.waiting(1, func() bool { return false })
+	h2.Submit(w.request(switching.KindVoid, 0, of(b)), func(r switching.Response) { cb <- r })
+	w.waiting(2, func() bool { return len(cb) > 0 })
+	w.must(card.Rollback(t.Context()))
+	ra, rb := <-ca, <-cb
+	if ra.Reason == switching.Approved && rb.Reason == switching.Approved {
+		t.Errorf("both voids approved with max_voids_per_day 1")
+	}
+}
+
+// A late original on two hosts, after its tombstone.
+func TestTombstoneRace(t *testing.T) {
+	w := newWorld(t)
+	w.do(switching.Approved, w.request(switching.KindSale, 1_00))
+	w.do(switching.Approved, w.request(switching.KindReversal, 5_00, stan(500)))
+	h1, h2 := w.second(), w.second()
+	batch := w.hold(`SELECT FROM transactions WHERE kind = 8 FOR UPDATE`)
+	ca, cb := make(chan switching.Response, 1), make(chan switching.Response, 1)
+	h1.Submit(w.request(switching.KindSale, 5_00, stan(500)), func(r switching.Response) { ca <- r })
+	w.waiting(1, func() bool { return false })
+	h2.Submit(w.request(switching.KindSale, 5_00, stan(500)), func(r switching.Response) { cb <- r })
+	w.waiting(2, func() bool { return len(cb) > 0 })
+	w.must(batch.Rollback(t.Context()))
+	ra, rb := <-ca, <-cb
+	if ra.Reason == switching.Approved || rb.Reason == switching.Approved {
+		t.Errorf("the reversed sale was answered %s and %s", ra.Reason, rb.Reason)
+	}
+	w.verify()
+}
