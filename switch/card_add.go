@@ -226,7 +226,7 @@ func (n *NewCard) check(now time.Time) error {
 		return wrong("number", "%s: its last digit is not its check digit", n.PAN)
 	case n.Expiry.IsZero():
 		return wrong("expiry", "is missing")
-	case n.Expiry.ExpiredAt(now, nil):
+	case expired(n.expiry(), now.UTC()):
 		return wrong("expiry", "%s has expired: %s is the year %d and the month %d", n.PAN, n.Expiry, n.Expiry.Year, n.Expiry.Month)
 	case !n.Currency.Valid():
 		return wrong("currency", "is missing")
@@ -236,10 +236,12 @@ func (n *NewCard) check(now time.Time) error {
 	return nil
 }
 
+func (n *NewCard) expiry() ledger.Expiry { return ledger.Expiry([]byte(n.Expiry.String())) }
+
 // account is the card as the ledger keeps it.
 func (n *NewCard) account(id int64) ledger.NewCard {
 	return ledger.NewCard{
-		ID: id, Token: n.Tokens[len(n.Tokens)-1], Masked: n.PAN.Masked(), Expiry: ledger.Expiry([]byte(n.Expiry.String())), Currency: n.Currency,
+		ID: id, Token: n.Tokens[len(n.Tokens)-1], Masked: n.PAN.Masked(), Expiry: n.expiry(), Currency: n.Currency,
 		Status: ledger.CardActive, OpeningMinor: n.OpeningMinor, OpeningID: uuid.Must(uuid.NewV7()),
 	}
 }

@@ -84,6 +84,7 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 		{replay, `UPDATE card_accounts SET balance_minor = balance_minor + CASE card_id WHEN 1 THEN 700 ELSE -700 END WHERE card_id < 3`, nil},
 		{"holds equal their pending transfers", `UPDATE holds SET merchant_id = 2 WHERE state = 1`, nil},
 		{"what no transaction moves is a load or a hold that ran out", transfer(1, bank, payable), nil},
+		{"loads are as their references have them", `INSERT INTO card_loads SELECT 5, 'x', 700, 0, max(business_date), gen_random_uuid(), now() FROM transfers`, nil},
 		{"business dates exist", `UPDATE transfers SET business_date = '2026-03-31' WHERE kind = 1 AND credit_account = (16::bigint << 48) + 5`, nil},
 		{carriedSealed, `INSERT INTO carried_positions VALUES (0, ` + bank + `, 156, 700, 700, 0, 0)`, nil},
 		{carried, `INSERT INTO carried_positions VALUES (0, ` + payable + `, 156, 0, 700, 0, 0), (0, ` + bank + `, 156, 700, 0, 0, 0)`, []string{carriedSealed}},

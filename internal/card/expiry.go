@@ -46,24 +46,6 @@ func twoDigits(s string) int { return int(s[0]-'0')*10 + int(s[1]-'0') }
 // IsZero reports whether there is no expiry date.
 func (e Expiry) IsZero() bool { return e == Expiry{} }
 
-// ExpiredAt reports whether the card was no longer valid at t. A card is valid
-// through the last day of its month on the calendar of loc (nil is UTC): for
-// the merchant's zone, because that is the date the cardholder sees. The zero
-// Expiry never expires; whether a card may come without one is the caller's
-// rule.
-func (e Expiry) ExpiredAt(t time.Time, loc *time.Location) bool {
-	if e.IsZero() {
-		return false
-	}
-	if loc == nil {
-		loc = time.UTC
-	}
-	// Calendar months are compared, not instants: midnight of the first does
-	// not exist in every zone.
-	year, month, _ := t.In(loc).Date()
-	return year > e.Year || (year == e.Year && month > e.Month)
-}
-
 // String returns YYMM, "" for the zero Expiry.
 func (e Expiry) String() string {
 	if e.IsZero() {
