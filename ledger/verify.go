@@ -75,9 +75,6 @@ func Checks() []Check {
 
 func accountChecks() []Check {
 	return []Check{
-		{"trial balance", `
-			SELECT 'currency ' || currency, 'debits less credits: ' || posted || ', pending: ' || pending
-			FROM (` + trialBalanceSQL() + `) sums WHERE posted <> 0 OR pending <> 0`},
 		{"accounts are in the chart", fmt.Sprintf(`
 			WITH used AS (
 				SELECT DISTINCT debit_account AS account FROM transfers UNION SELECT DISTINCT credit_account FROM transfers
@@ -114,6 +111,9 @@ func accountChecks() []Check {
 			WHERE c.balance_minor <> coalesce(r.balance, 0) OR c.held_minor <> coalesce(r.held, 0)
 				OR r.low <> c.currency OR r.high <> c.currency`,
 			ownerBits, RoleCard, int64(1)<<ownerBits-1)},
+		{"trial balance", `
+			SELECT 'currency ' || currency, 'debits less credits: ' || posted || ', pending: ' || pending
+			FROM (` + trialBalanceSQL() + `) sums WHERE posted <> 0 OR pending <> 0`},
 		{"holds equal their pending transfers", fmt.Sprintf(`
 			WITH replay AS (
 				SELECT bucket, hold_id, sum(CASE phase WHEN 2 THEN amount_minor ELSE -amount_minor END) AS minor,
