@@ -319,7 +319,7 @@ func TestRetireWaitsForWhatSpeaksOfIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.policy("refund_window_days = 30, review_threshold_minor = 5000, hold_days = 100")
+			w.policy("refund_window_days = 30, reversal_window_days = 100, review_threshold_minor = 5000, hold_days = 100")
 			w.sql(`INSERT INTO discount_terms (merchant_id, valid_from, rate_millionths, fixed_minor, returns_fee) VALUES (0, '2000-01-01', 25000, 0, true)`)
 			then := c.speaks(w, w.do(switching.Approved, w.request(switching.KindSale, 100_00)))
 			if found := w.plan(april); !strings.Contains(found, c.want) {
