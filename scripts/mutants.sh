@@ -309,7 +309,7 @@ mutant 'a reversal of what has left is approved' TestRetireMonth \
 mutant 'what refunds may come of leaves' TestRetireObstacles \
   switch/retire_plan.go 's/ AND \$1::date + p\.refund_window_days > ` + quietSQL + `$/ AND false/'
 mutant 'a month leaves on its last day' TestRetireWithoutRefunds \
-  switch/retire_plan.go 's/ WHERE \$1::date > ` + quietSQL,$/ WHERE $1 IS NULL AND ` + quietSQL + ` IS NULL`,/'
+  switch/retire_plan.go 's/WHERE \$1::date > ` + quietSQL,$/WHERE $1 IS NULL AND ` + quietSQL + ` IS NULL`,/'
 mutant 'unsettled batches leave' TestRetireObstacles \
   switch/retire_plan.go 's/^	WHERE b\.state < 5 AND EXISTS (/	WHERE false AND EXISTS (/'
 mutant 'purchases of refunds that wait leave' TestRetireWaitsForWhatSpeaksOfIt \
