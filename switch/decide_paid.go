@@ -3,7 +3,8 @@ package switching
 // A refund pays, and under keys that stay its bytes are good for ever: whoever recorded
 // them can send them again when their batch is over, and anybody can end batches in a
 // terminal's name. So what a refund is, and its STAN, are looked for in every batch
-// that the terminal has had with transactions.
+// that the terminal has had with transactions: some 3 µs for each, a millisecond for a
+// year of daily ones.
 //
 // A terminal that begins its STANs anew may ask for the very same refund again: it is
 // told that there was one, and the next STAN pays.
