@@ -383,6 +383,9 @@ func (l *lane) expireQueued(now time.Time) {
 		// Jobs arrive in order, and all wait equally long.
 		n := 0
 		for n < len(queue) && !now.Before(queue[n].storeBy) {
+			if queue[n].settles() {
+				l.settlements--
+			}
 			n++
 		}
 		if n == 0 {

@@ -3,6 +3,7 @@ package switching
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -97,5 +98,25 @@ func TestRoomForSettlements(t *testing.T) {
 		if len(sizes) != 3 || sizes[0]+sizes[1]+sizes[2] != 8 {
 			t.Fatalf("units of %v", sizes)
 		}
+	}
+}
+
+// Settlements that expired while they waited have left their room.
+func TestExpiredSettlementsLeaveTheirRoom(t *testing.T) {
+	sw := &Switch{opts: Options{Queue: 8, MaxBatch: 8}, metrics: newMetrics(nil)}
+	l := newLane(sw)
+	now := time.Now()
+	told := 0
+	for range 3 {
+		for range 2 {
+			r := &Request{Kind: KindSettlement, terminal: &Terminal{ID: 1}}
+			if !l.add(0, &job{request: r, done: func(Response) { told++ }, storeBy: now}) {
+				t.Fatalf("no room, and %d wait", l.depth())
+			}
+		}
+		l.expireQueued(now)
+	}
+	if told != 6 || l.settlements != 0 || l.depth() != 0 {
+		t.Errorf("%d were told, %d of %d that wait are settlements", told, l.settlements, l.depth())
 	}
 }
