@@ -165,17 +165,22 @@ mutant 'a batch without transactions is closed at the cutoff' TestModel \
 mutant 'a repeat after the cutoff closed its batch is decided again' TestModel \
   switch/batch.go 's/return e\.unconfirmed || /return /'
 mutant 'only the batch before is looked at' TestRepeatsBehindManyBatches \
-  switch/batch_sql.go 's/WHERE s\.steps < 2000/WHERE s.steps < 1/'
+  switch/batch_sql.go 's/WHERE s\.steps < 256/WHERE s.steps < 1/'
 mutant 'batches without transactions push others out of sight' TestBatchesWithoutTransactions \
   switch/batch.go 's/^	if b\.filled {$/	if true {/'
 mutant 'batches of an older version end the chain' TestRepeatsBehindManyBatches \
   switch/batch_sql.go 's/SELECT coalesce(e\.filled_no, e\.previous_no)/SELECT e.filled_no/'
-mutant 'a refund is paid once in each batch' TestRefundIsPaidOnce \
-  switch/decide_paid.go 's/^	return (r\.Kind == KindRefund/	return false \&\& (r.Kind == KindRefund/'
-mutant 'a refund is paid once a day' TestRefundIsPaidOnce \
-  switch/load.go 's/time\.Time{}, l\.exclusive/l.facts.Now.Add(-rolloverReversal), l.exclusive/'
-mutant 'a refund is presumed to be new' TestRefundIsPaidOnce \
-  switch/presume_load.go 's/if r\.paysAgain() \&\& s\.batch\.filledBefore != 0 {/if false {/'
+mutant 'a refund is paid once in each batch' TestPaidBackOnce \
+  switch/decide_paid.go 's/^	return r\.Kind\.Cancels() \&\&/	return false \&\&/'
+mutant 'a recorded void becomes a refund' TestPaidBackOnce \
+  switch/decide_paid.go 's/^	return r\.Kind\.Cancels() \&\&/	return r.Kind != KindVoid \&\&/'
+mutant 'what paid back is not looked for' TestPaidBackOnce \
+  switch/load.go '/^	l\.queuePaid(b)$/d'
+mutant 'what paid back is not stored' TestPaidBackOnce \
+  switch/store.go '/^	queuePaidBack(/d'
+mutant 'a refund of another original of the same invoice is refused' TestRefundOfWhatCameAgain \
+  switch/decide_paid.go 's/rec\.Digest, rec\.OriginalID}/rec.Digest, uuid.Nil}/' \
+  switch/decide_paid.go 's/^		key\.originalID = o\.ID$/		_ = o/'
 mutant 'a reversal pays back whatever its age' TestModel \
   switch/decide_reversal.go 's/<= d\.policy\.ReversalWindowDays {/<= 3650 {/'
 mutant 'a batch is closed while sales get into it' TestModelRaces \

@@ -58,23 +58,22 @@ func TestRepeatsBehindManyBatches(t *testing.T) {
 	}
 }
 
-// The bytes of a refund are good for ever under keys that stay, and pay once.
-func TestRefundIsPaidOnce(t *testing.T) {
+// The bytes of voids and refunds are good for ever under keys that stay, and pay once.
+func TestPaidBackOnce(t *testing.T) {
 	w := newWorld(t)
 	s := w.patient()
-	sold := w.do(switching.Approved, w.request(switching.KindSale, 100_00))
-	w.clock.advance(24 * time.Hour)
-	w.must(w.sw.CatchUp(t.Context()))
+	sold, kept := w.do(switching.Approved, w.request(switching.KindSale, 100_00)), w.do(switching.Approved, w.request(switching.KindSale, 60_00))
+	undone := w.do(switching.Approved, w.request(switching.KindSale, 70_00))
 	// Above whatever a host that serves the terminal presumes it to have used.
-	refund, cancel := w.request(switching.KindRefund, 25_00, of(sold), stan(800_001)), w.request(switching.KindCancel, 10_00, of(sold), stan(800_002))
-	for _, r := range []*switching.Request{refund, cancel} {
-		if got := w.do(switching.Approved, r); got.Became != switching.KindRefund {
-			t.Fatalf("%s became %s", r.Kind, got.Became)
-		}
-	}
-	again := func(host *switching.Switch) {
+	later := int32(800_000)
+	above := func(r *switching.Request) { later++; r.STAN = later }
+	// The sale stands again after its void was reversed, and is to stand.
+	void := w.request(switching.KindVoid, 70_00, of(undone), above)
+	voided := w.do(switching.Approved, void)
+	w.do(switching.Approved, w.request(switching.KindReversal, 70_00, of(voided)))
+	again := func(host *switching.Switch, list ...*switching.Request) {
 		t.Helper()
-		for _, r := range []*switching.Request{refund, cancel} {
+		for _, r := range list {
 			got, err := askOf(t.Context(), host, copyOf(r))
 			w.must(err)
 			if got.Reason != switching.PaidBefore {
@@ -82,23 +81,57 @@ func TestRefundIsPaidOnce(t *testing.T) {
 			}
 		}
 	}
+	w.do(switching.Approved, w.upload(void))
+	w.do(switching.Approved, w.settlement(0, nil, trailer))
+	w.wantTransfers(0, func() { again(w.sw, void) })
+	w.clock.advance(24 * time.Hour)
+	w.must(w.sw.CatchUp(t.Context()))
+	list := []*switching.Request{
+		void, w.request(switching.KindRefund, 25_00, of(sold), above), w.request(switching.KindCancel, 10_00, of(sold), above),
+		w.request(switching.KindVoid, 20_00, of(kept), above),
+	}
+	var answers []switching.Response
+	for _, r := range list[1:] {
+		got := w.do(switching.Approved, r)
+		if answers = append(answers, got); got.Became != switching.KindRefund {
+			t.Fatalf("%s became %s", r.Kind, got.Became)
+		}
+	}
 	for _, wait := range []time.Duration{time.Second, time.Minute, time.Hour, 30 * 24 * time.Hour} {
 		// Shown, so that its terminal has had the answer, and ended: by whom, nobody knows.
-		w.do(switching.Approved, w.upload(refund))
-		w.do(switching.Approved, w.upload(cancel, func(r *switching.Request) { r.UploadedKind = 0 }))
+		for _, r := range list {
+			w.do(switching.Approved, w.upload(r, func(r *switching.Request) { r.UploadedKind = 0 }))
+		}
 		w.do(switching.Approved, w.settlement(0, nil, trailer))
 		w.do(switching.Approved, w.settlement(0, nil, trailer))
 		w.clock.advance(wait)
 		w.must(w.sw.CatchUp(t.Context()))
-		w.wantTransfers(0, func() { again(w.sw) })
+		w.wantTransfers(0, func() { again(w.sw, list...) })
 		if wait > 15*time.Minute {
-			s.knows() // and so does not ask whether its sales are new
-			w.wantTransfers(0, func() { again(s.sw) })
+			s.knows() // and so does not ask whether its requests are new
+			w.wantTransfers(0, func() { again(s.sw, list...) })
+		}
+		// What says that it is a repeat is one.
+		for i, r := range list[1:] {
+			w.sameAnswer(answers[i], w.do(switching.Approved, copyOf(r, func(r *switching.Request) { r.Repeat = true })))
 		}
 	}
 	// Under another STAN, or of another amount, it is another refund.
-	w.do(switching.Approved, copyOf(refund, stan(800_003)))
-	w.do(switching.Approved, copyOf(refund, func(r *switching.Request) { r.AmountMinor = 24_00 }))
+	w.do(switching.Approved, copyOf(list[1], above))
+	w.do(switching.Approved, copyOf(list[1], func(r *switching.Request) { r.AmountMinor = 24_00 }))
+	w.verify()
+}
+
+// An invoice number, and a STAN, come again with another sale: so may their refund.
+func TestRefundOfWhatCameAgain(t *testing.T) {
+	w := newWorld(t)
+	refund := func() *switching.Request { return w.request(switching.KindVoid, 10_00, ofInvoice("000001"), stan(900)) }
+	for range 2 {
+		w.do(switching.Approved, w.request(switching.KindSale, 10_00, invoice("000001")))
+		w.do(switching.Approved, refund())
+		w.do(switching.Approved, w.settlement(0, nil, trailer))
+		w.clock.advance(time.Hour)
+	}
 	w.verify()
 }
 

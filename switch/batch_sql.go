@@ -38,8 +38,9 @@ func queueGate(b *pgx.Batch, bucket int16, alone bool, passed func()) {
 }
 
 // recentSQL lists the batches before c, the current one, of which the oldest ended
-// no earlier than $3, the latest first: NULL for none. No more than 2,000, which is a
-// quarter of an hour of batches that somebody ends as fast as a terminal may.
+// no earlier than $3, the latest first: NULL for none. No more than 256, which are some
+// 3 µs each: more than a terminal fills in the time in which it repeats, unless somebody
+// sends recordings of its messages and ends its batches meanwhile.
 const recentSQL = `CASE WHEN c.opened_at > $3 AND c.previous_no IS NOT NULL THEN
 	CASE WHEN c.filled_no <> c.previous_no THEN ARRAY[c.previous_no] ELSE '{}' END || (
 	WITH RECURSIVE earlier AS (
@@ -49,7 +50,7 @@ const recentSQL = `CASE WHEN c.opened_at > $3 AND c.previous_no IS NOT NULL THEN
 			SELECT coalesce(e.filled_no, e.previous_no) AS batch_no FROM batches e
 			WHERE e.bucket = $1 AND e.terminal_id = c.terminal_id AND e.batch_no = s.batch_no AND e.opened_at > $3
 			OFFSET 0) e
-		WHERE s.steps < 2000)
+		WHERE s.steps < 256)
 	SELECT array_agg(batch_no ORDER BY steps) FILTER (WHERE batch_no > 0) FROM earlier) END`
 
 const currentBatchesSQL = `

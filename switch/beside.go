@@ -9,8 +9,7 @@ import "sync"
 const (
 	// besideMax wait or run at once: a quarter of what a host has in flight by default.
 	besideMax = 1024
-	// besideOfTerminal is the same for one terminal, which sends one after the other: what
-	// others send in its name does not keep its own out.
+	// besideOfTerminal is the same for one terminal, which sends one after the other.
 	besideOfTerminal = 4
 )
 

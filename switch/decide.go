@@ -7,6 +7,12 @@ import (
 // Decide says what becomes of a request over the facts. It is pure: the same
 // facts, request and identity give the same verdict, and nothing is changed.
 func Decide(f *Facts, r *Request, id Identity) Verdict {
+	v := decide(f, r, id)
+	v.paysBack(r)
+	return v
+}
+
+func decide(f *Facts, r *Request, id Identity) Verdict {
 	key := f.keyOf(r)
 	// A stored key comes before every check: a repeat gets its answer even
 	// when what it asks for would be refused by now.
@@ -21,7 +27,10 @@ func Decide(f *Facts, r *Request, id Identity) Verdict {
 		// Nothing is stored: the key that it would take is its terminal's.
 		return Verdict{Response: Response{Reason: MACWrong, Became: r.Kind, Rule: ruleOf(r.Kind, RuleAdmission)}}
 	}
-	if f.paidBefore(r, key) {
+	if at, paid := f.paidBefore(r); paid {
+		if stored := f.records[at.id]; r.Repeat && stored != nil {
+			return repeat(stored, r)
+		}
 		return Verdict{Response: Response{Reason: PaidBefore, Became: r.Kind, Rule: ruleOf(r.Kind, ruleRepeat)}}
 	}
 	var d decision

@@ -1,40 +1,140 @@
 package switching
 
-// A refund pays, and under keys that stay its bytes are good for ever: whoever recorded
-// them can send them again when their batch is over, and anybody can end batches in a
-// terminal's name. So what a refund is, and its STAN, are looked for in every batch
-// that the terminal has had with transactions: some 3 µs for each, a millisecond for a
-// year of daily ones.
-//
-// A terminal that begins its STANs anew may ask for the very same refund again: it is
-// told that there was one, and the next STAN pays.
+import (
+	"fmt"
+	"time"
 
-// paidBefore tells whether the request is a refund that its terminal was given before, in a
-// batch that has ended.
-func (f *Facts) paidBefore(r *Request, own Key) bool {
-	if !r.paysAgain() {
-		return false
-	}
-	for key, entry := range f.keys {
-		if key.BatchNo == own.BatchNo {
-			continue
-		}
-		if key.BatchNo = own.BatchNo; key == own && entry.pays(r) {
-			return true
-		}
-	}
-	return false
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"meridian/ledger"
+)
+
+// Voids and refunds pay, and under keys that stay their bytes are good for ever: whoever
+// recorded them can send them again when their batch is over, and anybody can end
+// batches in a terminal's name. So what paid back is kept by what would be sent again,
+// for all batches (table paid_back); a second one does not get into it.
+//
+// A terminal that begins its STANs anew may ask for the very same refund of the same
+// original again: it is told that there was one, and the next STAN pays.
+
+// paidKey is what a void or refund is given once for.
+type paidKey struct {
+	terminalID, stan int32
+	digest           digest
+	originalID       uuid.UUID // nil for a refund without an original
 }
 
 // paysAgain tells whether the request would pay each time that its bytes are sent: it does
 // not name its batch, and has no counter that is used up.
 func (r *Request) paysAgain() bool {
-	return (r.Kind == KindRefund || r.Kind == KindCancel) && r.BatchNo == 0 && !r.Credentials.Counts
+	return r.Kind.Cancels() && r.BatchNo == 0 && !r.Credentials.Counts
 }
 
-// pays tells whether the stored transaction is the refund that is asked for. One that a
-// reversal undid counts: it was over then.
-func (e *keyEntry) pays(r *Request) bool {
-	o := e.record
-	return !e.tombstone && o.Kind == KindRefund && o.State != StateDeclined && o.Digest == r.digest()
+// paysBack makes what a verdict pays back known by what would ask for it again.
+func (v *Verdict) paysBack(r *Request) {
+	rec := v.Record
+	if rec == nil || !r.paysAgain() || rec.Kind != KindVoid && rec.Kind != KindRefund ||
+		rec.State != StateApproved && rec.State != StateUnderReview {
+		return
+	}
+	v.PaidBack = &paidKey{rec.TerminalID, rec.STAN, rec.Digest, rec.OriginalID}
+}
+
+// paidBefore is where the void or refund is that the request asks for once more, in whatever
+// batch; false for none.
+func (f *Facts) paidBefore(r *Request) (at located, paid bool) {
+	if len(f.paid) == 0 || !r.paysAgain() {
+		return located{}, false
+	}
+	key := paidKey{terminalID: r.terminal.ID, stan: r.STAN, digest: r.digest()}
+	if !r.Original.Given() {
+		at, paid = f.paid[key]
+		return at, paid
+	}
+	for _, o := range f.originals(r) {
+		key.originalID = o.ID
+		if at, paid = f.paid[key]; paid {
+			return at, true
+		}
+	}
+	return located{}, false
+}
+
+const paidSQL = `
+SELECT u.terminal_id, u.stan, u.digest, p.original_id, p.business_date, p.transaction_id
+FROM unnest($2::int[], $3::int[], $4::bytea[]) AS u(terminal_id, stan, digest)
+CROSS JOIN LATERAL (
+	SELECT b.original_id, b.business_date, b.transaction_id FROM paid_back b
+	WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.stan = u.stan AND b.digest = u.digest
+	OFFSET 0) p`
+
+// queuePaid looks for what the requests may ask for once more. Where a marked repeat does,
+// it is answered from the record.
+func (l *loader) queuePaid(b *pgx.Batch) {
+	var terminals, stans []int32
+	var digests [][]byte
+	repeats := false
+	for _, j := range l.jobs {
+		if r := j.request; r.paysAgain() {
+			d := r.digest()
+			terminals, stans, digests = append(terminals, r.terminal.ID), append(stans, r.STAN), append(digests, d[:])
+			repeats = repeats || r.Repeat
+		}
+	}
+	if len(terminals) == 0 {
+		return
+	}
+	b.Queue(paidSQL, l.facts.Bucket, terminals, stans, digests).Query(func(rows pgx.Rows) error {
+		var key paidKey
+		var content []byte
+		var original, id [16]byte
+		var date time.Time
+		_, err := pgx.ForEachRow(rows, []any{&key.terminalID, &key.stan, &content, &original, &date, &id}, func() error {
+			copy(key.digest[:], content)
+			key.originalID = original
+			at := located{ledger.DateOf(date), id}
+			l.facts.paid[key] = at
+			if repeats {
+				l.want(at)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("look for what paid back: %w", err)
+		}
+		return nil
+	})
+}
+
+const insertPaidSQL = `
+INSERT INTO paid_back (bucket, terminal_id, stan, digest, original_id, business_date, transaction_id)
+SELECT b.bucket, u.terminal_id, u.stan, u.digest, u.original_id, u.business_date, u.transaction_id
+FROM buckets b, unnest($2::int[], $3::int[], $4::bytea[], $5::uuid[], $6::date[], $7::uuid[])
+	AS u(terminal_id, stan, digest, original_id, business_date, transaction_id)
+WHERE b.bucket = $1`
+
+// queuePaidBack stores what pays back. A plain insert: what is there already ends the unit
+// (23505), which is run again and reads it.
+func queuePaidBack(b *pgx.Batch, bucket int16, paid []paidBack) {
+	if len(paid) == 0 {
+		return
+	}
+	var terminals, stans []int32
+	var digests [][]byte
+	var originals, ids [][16]byte
+	var dates []time.Time
+	for i := range paid {
+		p := &paid[i]
+		terminals, stans, digests = append(terminals, p.key.terminalID), append(stans, p.key.stan), append(digests, p.key.digest[:])
+		originals, ids = append(originals, p.key.originalID), append(ids, p.at.id)
+		dates = append(dates, p.at.date.Time())
+	}
+	b.Queue(insertPaidSQL, bucket, terminals, stans, digests, originals, dates, ids)
+}
+
+// paidBack is a row of what paid back.
+type paidBack struct {
+	key paidKey
+	at  located
 }

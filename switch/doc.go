@@ -15,8 +15,8 @@
 //   - What a lane takes for granted is proved by the transaction that stores what
 //     was decided over it, or nothing is stored: presume.go.
 //   - A key (merchant, terminal, batch, STAN, class) is decided once. The same
-//     content again gets the stored answer; other content gets 94. A refund is
-//     paid once under its STAN, whatever its batch.
+//     content again gets the stored answer; other content gets 94. What
+//     pays back is given once under its STAN, whatever its batch.
 //   - A commit whose outcome is unknown is run again; until it is known, nobody
 //     is told that it was approved or that nothing happened, and who had to be
 //     told something meanwhile is made right by a reversal of the host's own.

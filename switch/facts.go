@@ -35,6 +35,7 @@ type Facts struct {
 	actedOn    map[uuid.UUID]bool        // records that the host may reverse and that others refer to
 	pins       map[*Request]pinFact      // of requests with a PIN, but for repeats
 	counters   map[serial]counted        // of terminals whose keys are derived
+	paid       map[paidKey]located       // what paid back, that a request may ask for once more
 	references *Directory
 	// retired keys are of transactions in months that are not in the ledger any more, and
 	// about to be removed. Nothing can be stored under them yet.
@@ -99,6 +100,7 @@ type authRef struct {
 type changes struct {
 	records    []*Record
 	keys       []keyChange
+	paidBack   []paidBack
 	transfers  []ledger.Transfer
 	newHolds   []*ledger.Hold
 	shown      []*Record // by uploads of several; their own batch's
@@ -156,6 +158,7 @@ func newFacts(bucket int16, now time.Time, dir *Directory, requests int) *Facts 
 		cardsByID:  make(map[int64]*ledger.CardAccount, requests),
 		pins:       map[*Request]pinFact{},
 		counters:   map[serial]counted{},
+		paid:       map[paidKey]located{},
 		voids:      map[int32]voidsToday{},
 		sessions:   map[int32]operatorSession{},
 		balances:   map[int32]int64{},
@@ -369,6 +372,11 @@ func (f *Facts) apply(v *Verdict) {
 		c.newBatches[v.Record.TerminalID] = newBatch{opened.number, v.WindowDate}
 	}
 	f.applyKeys(v)
+	if v.PaidBack != nil {
+		at := located{v.Record.BusinessDate, v.Record.ID}
+		f.paid[*v.PaidBack] = at
+		c.paidBack = append(c.paidBack, paidBack{*v.PaidBack, at})
+	}
 	c.transfers = append(c.transfers, v.Journal.Transfers...)
 	for _, h := range v.Holds {
 		if have, ok := f.holds[h.ID]; ok {
@@ -456,6 +464,8 @@ type Verdict struct {
 	Record *Record
 	// Keys the record takes: its own, and the original's for a tombstone.
 	Keys []Key
+	// PaidBack is what the record is not given twice for; nil where that does not matter.
+	PaidBack *paidKey
 	// NewBatch opens the terminal's first batch.
 	NewBatch bool
 	// Batch is what becomes of the terminal's batch; nil for nothing.

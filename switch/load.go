@@ -187,6 +187,7 @@ func (l *loader) first(ctx context.Context, withCards bool) error {
 	l.queueBatches(b)
 	l.queueSettlements(b)
 	l.queueKeys(b)
+	l.queuePaid(b)
 	l.queueReferences(b)
 	l.queueSessions(b)
 	l.queueCounters(b)
@@ -247,13 +248,9 @@ func (l *loader) tokens() (withPIN, others [][16]byte) {
 	return withPIN, others
 }
 
-// Batches of a probe that are no number; 0 is the current one and the recent ones before it.
-const (
-	// anyBatch that the terminal has had: the reference names none.
-	anyBatch = -1
-	// filledBatches are all that it has had with transactions, and the current one.
-	filledBatches = -2
-)
+// anyBatch as the batch of a probe: the reference names none. 0 is the current one and the
+// recent ones before it.
+const anyBatch = -1
 
 type probe struct {
 	merchant, terminal, stan, batch int32
@@ -264,14 +261,11 @@ type probe struct {
 // that requests mean by STAN. Which batch is the current one is read in the
 // same pipeline, so the statement finds it itself.
 func (l *loader) queueKeys(b *pgx.Batch) {
-	var recent, filled, every []probe
+	var recent, every []probe
 	for _, p := range l.probes() {
-		switch p.batch {
-		case filledBatches:
-			filled = append(filled, p)
-		case anyBatch:
+		if p.batch == anyBatch {
 			every = append(every, p)
-		default:
+		} else {
 			recent = append(recent, p)
 		}
 	}
@@ -284,7 +278,6 @@ func (l *loader) queueKeys(b *pgx.Batch) {
 			Query(func(rows pgx.Rows) error { return l.collectKeys(rows, mayBeUnconfirmed) })
 	}
 	look(keysSQL, recent, true, l.facts.Now.Add(-rolloverReversal), l.exclusive)
-	look(keysSQL, filled, true, time.Time{}, l.exclusive)
 	look(keysInAnyBatchSQL, every, false)
 }
 
@@ -322,11 +315,7 @@ func (l *loader) probes() []probe {
 		r := j.request
 		own := probe{r.merchant.ID, r.terminal.ID, r.STAN, r.BatchNo, r.Kind.Class()}
 		if !l.presumeNew(r, l.streak(r)) {
-			if r.paysAgain() {
-				own.batch = filledBatches
-			}
 			want(own)
-			own.batch = r.BatchNo
 		}
 		for _, m := range j.toTakeBack() {
 			want(probe{r.merchant.ID, r.terminal.ID, r.STAN, m.batchNo, ClassHostReversal})

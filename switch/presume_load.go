@@ -30,9 +30,6 @@ func (l *loader) presumeNew(r *Request, s *streak) bool {
 	if s == nil || !presumable(r) || r.STAN <= s.stan || !s.takes(r, l.facts.Now) {
 		return false
 	}
-	if r.paysAgain() && s.batch.filledBefore != 0 {
-		return false
-	}
 	if s.reversible(r, l.facts.Now) {
 		if !l.facts.unread || len(s.batch.recent) > unreversedMax {
 			return false

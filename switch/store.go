@@ -14,6 +14,7 @@ func queueStore(b *pgx.Batch, bucket int16, f *Facts) {
 	queueRecordChanges(b, bucket, keysOf(c.dirty))
 	ledger.QueueHoldChanges(b, bucket, keysOf(c.dirtyHolds))
 	queueKeyChanges(b, bucket, c.keys)
+	queuePaidBack(b, bucket, c.paidBack)
 	queueNewBatches(b, bucket, c.newBatches, f.Now)
 	queueRecords(b, bucket, c.records)
 	ledger.QueueTransfers(b, bucket, c.transfers)

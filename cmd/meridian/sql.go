@@ -110,7 +110,7 @@ func missingPrivileges(ctx context.Context, db ledger.Querier) ([]string, error)
 		SELECT p.privilege || ' on ' || p.name
 		FROM (VALUES ('SELECT', 'installation'), ('SELECT', 'merchants'), ('SELECT', 'terminals'), ('SELECT', 'transfers'),
 			('INSERT', 'transfers'), ('INSERT', 'transactions'), ('INSERT', 'idempotency_keys'), ('INSERT', 'holds'),
-			('INSERT', 'audit_log')) p (privilege, name)
+			('INSERT', 'audit_log'), ('INSERT', 'paid_back')) p (privilege, name)
 		WHERE NOT has_table_privilege($1, p.name, p.privilege) ORDER BY 1`, migrations.ServiceRole)
 }
 

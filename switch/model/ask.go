@@ -139,7 +139,10 @@ func (w *World) Ask(r Request) Answer {
 	}); missed {
 		return w.again(r, before)
 	}
-	if w.paidBefore(r) {
+	if id, paid := w.paidBefore(r); paid {
+		if r.Repeat {
+			return w.storedAnswer(id)
+		}
 		return Answer{Reason: PaidBefore, Became: r.Kind, Rule: ruleOf(r, rRepeat), Transaction: -1}
 	}
 	_, reversed := w.acrossBatches(r, r.Kind.class(), repeatPatience, func(before taken) bool {
@@ -239,6 +242,7 @@ func (w *World) take(r Request, t Transaction) int {
 	t.Answer.HasAuthCode = t.Reason == Approved && r.Kind.class() != settling && r.Kind.class() != uploading
 	w.Transactions = append(w.Transactions, t)
 	w.occupy(w.keyOf(r), taken{transaction: id, content: r.content()})
+	w.pays(r, id)
 	if !at.Batch.Begun && t.Batch == at.Batch.Number {
 		at.Batch.Begun, at.Batch.OpenedAt, at.Batch.OpenedOn = true, kept(w.Now), w.today(r.Merchant)
 	}

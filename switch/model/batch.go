@@ -202,20 +202,44 @@ func (w *World) acrossBatches(r Request, c class, patience time.Duration, meant 
 	return taken{}, false
 }
 
-// paidBefore tells whether the terminal was given this very refund under the same STAN in
-// another batch, however long ago. It is not in the documents: its bytes may be a recording.
-func (w *World) paidBefore(r Request) bool {
-	if r.Kind != Refund && r.Kind != Cancel || r.Batch != 0 {
-		return false
+// paidBack is what a void or refund is given once for, whatever its batch. It is not in
+// the documents: its bytes may be a recording.
+type paidBack struct {
+	terminal, stan int
+	content        Request
+	original       int // -1 without one
+}
+
+// paysAgain: the request does not name its batch.
+func (r Request) paysAgain() bool { return r.Kind.cancels() && r.Batch == 0 }
+
+// paidBefore is the void or refund that a request asks for once more.
+func (w *World) paidBefore(r Request) (id int, paid bool) {
+	if !r.paysAgain() {
+		return -1, false
 	}
-	for k, have := range w.keys {
-		t := &w.Transactions[have.transaction]
-		if k.merchant == r.Merchant && k.terminal == r.Terminal && k.stan == r.STAN && k.class == financial && k.batch != w.batchOf(r) &&
-			!have.tombstone && t.Kind == Refund && t.State != StateDeclined && have.content == r.content() {
-			return true
+	about := []int{-1}
+	if r.Original.By != ByNothing {
+		about = w.find(r)
+	}
+	for _, original := range about {
+		if id, paid = w.paid[paidBack{r.Terminal, r.STAN, r.content(), original}]; paid {
+			return id, true
 		}
 	}
-	return false
+	return -1, false
+}
+
+// pays keeps what a void or refund was given for.
+func (w *World) pays(r Request, id int) {
+	t := &w.Transactions[id]
+	if !r.paysAgain() || t.Kind != Void && t.Kind != Refund || t.State != StateApproved && t.State != StateUnderReview {
+		return
+	}
+	if w.paid == nil {
+		w.paid = map[paidBack]int{}
+	}
+	w.paid[paidBack{r.Terminal, r.STAN, r.content(), t.Original}] = id
 }
 
 // unconfirmed: the batch has ended without a word of its terminal's, or without

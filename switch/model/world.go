@@ -30,6 +30,7 @@ type World struct {
 	Differences map[DifferenceKey]Difference
 
 	keys     map[key]taken
+	paid     map[paidBack]int
 	lockouts map[OperatorKey]lockout
 	days     map[dayLine]tallied
 	paybacks []payback
@@ -146,6 +147,7 @@ func (w *World) Clone() *World {
 	c.Unsealed, c.paybacks = slices.Clone(w.Unsealed), slices.Clone(w.paybacks)
 	c.Operators, c.lockouts = maps.Clone(w.Operators), maps.Clone(w.lockouts)
 	c.Books, c.keys, c.days = maps.Clone(w.Books), maps.Clone(w.keys), maps.Clone(w.days)
+	c.paid = maps.Clone(w.paid)
 	c.closed, c.freed = maps.Clone(w.closed), maps.Clone(w.freed)
 	c.Statements, c.Differences = maps.Clone(w.Statements), maps.Clone(w.Differences)
 	return &c
