@@ -317,6 +317,11 @@ func TestRepeatsAcrossARollover(t *testing.T) {
 		// A reversal means this batch's transaction, which did not come.
 		w.do(switching.Approved, w.request(switching.KindReversal, 10_00, stan(sale.STAN)))
 		w.wantAvailable(30_00)
+		// Unless it was not the terminal that settled.
+		w.wantExceptions("reversal_after_settlement", 1)
+		w.clock.advance(14 * time.Minute)
+		w.do(switching.Approved, w.request(switching.KindReversal, 20_00, stan(advice.STAN)))
+		w.wantExceptions("reversal_after_settlement", 1)
 	})
 	t.Run("missing from the upload", func(t *testing.T) {
 		w := newWorld(t)

@@ -122,10 +122,36 @@ func (d *decision) reversalOfUnknown() Verdict {
 	if d.facts.keys[key] == nil {
 		d.verdict.Keys = append(d.verdict.Keys, key)
 	}
+	if d.settledMeanwhile() {
+		d.except("reversal_after_settlement",
+			"a reversal came for a transaction in a batch that was settled meanwhile, and may be for another one: nothing was posted")
+	}
 	if d.request.ApproveUnknownOriginal {
 		return d.approve()
 	}
 	return d.decline(OriginalNotFound)
+}
+
+// settledMeanwhile tells whether what the reversal says fits a transaction that stands, of a
+// moment ago in a batch that has been settled since. Its terminal had the answer if it
+// settled, and nothing proves that it was the terminal: a person can tell.
+func (d *decision) settledMeanwhile() bool {
+	f, r := d.facts, d.request
+	b := f.batches[r.terminal.ID]
+	key := reversedKey(f, r)
+	if b == nil || !r.HasAmount || r.BatchNo != 0 || r.Original.BatchNo != 0 {
+		return false
+	}
+	for _, key.BatchNo = range b.recent {
+		entry := f.keys[key]
+		if entry == nil || entry.tombstone || entry.record.State != StateApproved || f.Now.Sub(entry.record.AcceptedAt) >= rolloverRepeat {
+			continue
+		}
+		if _, wrong := d.mismatch(entry.record); !wrong {
+			return true
+		}
+	}
+	return false
 }
 
 // mismatch tells whether the reversal cannot mean this original.

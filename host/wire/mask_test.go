@@ -95,6 +95,7 @@ func TestMaskedPrivateFields(t *testing.T) {
 		want  string
 	}{
 		{"0210", 63, "VOID R16", "VOID R16"},
+		{"0510", 63, "372005123456781", "372005******6781"}, // totals would have this form, too
 		{"0210", 63, "CARD 4761739001010119 OK", "CARD 476173******0119 OK"},
 		{"0210", 63, "REF 4761739001010118", "REF 4761739001010118"}, // no PAN: Luhn fails
 		{"0210", 62, "\x00\x01", "(2 characters)"},

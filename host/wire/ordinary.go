@@ -30,7 +30,7 @@ var ordinary = map[int]*regexp.Regexp{
 	// Batch, STAN and date of an original; how it was authorized, and by whom.
 	61: regexp.MustCompile(`^([0-9]{12}` + dateForm + `)(?:[0-9]{13})?$`),
 	62: regexp.MustCompile(`^` + typeForm + `([0-9]{16})[0-9]{2}$`),
-	63: regexp.MustCompile(`^(?:[0-9]{3}` + amountForm + `)+$`),
+	63: regexp.MustCompile(`^(?:([0-9]{3}` + amountForm + `)|(?:[0-9]{3}` + amountForm + `){2,})$`),
 	// Message type, STAN, date and time, two institutions.
 	90: regexp.MustCompile(`^` + typeForm + `([0-9]{6}` + dateForm + timeForm + `)(?:00[0-9]{9}){2}$`),
 	95: regexp.MustCompile(`^` + amountForm + amountForm + `(?:[CD0]00[0-9]{6}){2}$`),

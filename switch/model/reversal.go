@@ -3,6 +3,7 @@ package model
 // The exceptions that reversals leave for people.
 const (
 	ExceptionLateReversal     = "late_reversal"
+	ExceptionSettledReversal  = "settled_reversal"
 	ExceptionTooLateReversal  = "too_late_reversal"
 	ExceptionLateVoidReversal = "late_void_reversal"
 	ExceptionRefundReversal   = "refund_reversal"
@@ -105,6 +106,7 @@ func (w *World) cannotMean(r Request, o *Transaction) Reason {
 // reverseUnknown leaves a tombstone: the original that comes late is declined.
 func (w *World) reverseUnknown(r Request) Answer {
 	k := w.reversedKey(r)
+	settled := w.settledMeanwhile(r)
 	var answer Answer
 	if r.ApproveUnknown {
 		answer = w.reversal(r, -1, w.today(r.Merchant))
@@ -114,7 +116,31 @@ func (w *World) reverseUnknown(r Request) Answer {
 	if _, seen := w.keys[k]; !seen {
 		w.occupy(k, taken{transaction: answer.Transaction, tombstone: true})
 	}
+	if settled {
+		w.except(answer.Transaction, ExceptionSettledReversal)
+	}
 	return answer
+}
+
+// settledMeanwhile: what the reversal says fits a transaction that stands, of a moment ago
+// in a batch that has been settled since. It is not in the documents.
+func (w *World) settledMeanwhile(r Request) bool {
+	k := w.reversedKey(r)
+	if !r.HasAmount || r.Batch != 0 || r.Original.By == BySTAN && r.Original.Batch != 0 {
+		return false
+	}
+	for _, before := range w.lately(r.Terminal) {
+		k.batch = before.Number
+		have, seen := w.keys[k]
+		if !seen || have.tombstone {
+			continue
+		}
+		o := &w.Transactions[have.transaction]
+		if o.State == StateApproved && w.Now.Sub(o.AcceptedAt) < repeatPatience && w.cannotMean(r, o) == Approved {
+			return true
+		}
+	}
+	return false
 }
 
 // reversal stores an approved one.
