@@ -36,7 +36,7 @@ func newCardAddCommand(g *globals, database *databaseFlags) *cobra.Command {
   NUMBER[,EXPIRY[,CURRENCY[,OPENING]]]
 
 What a line leaves out is taken from the flags. EXPIRY is YYMM, the last month of the card; OPENING, such as 25.00, is put on it from
-bank:settlement. At a terminal, without --file, it asks for one number and does not show it.
+bank:settlement. At a terminal it asks for one number and does not show it.
 
 All of them are added or, when one cannot be, none, and the line is named. A card that is there already is told and stays as it is:
 the same file can be added again, and loads nothing twice. The cards have no PIN: one that is entered is declined (55).`,

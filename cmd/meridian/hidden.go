@@ -15,8 +15,8 @@ import (
 // 64 digits at most and spaces between, or of a card's line.
 const maxHiddenLine = 256
 
-// hiddenLine takes one line that nobody else is to see: asked for without showing it at a terminal, else the first line of a file
-// or, without one or with -, of standard input. what is in prompts and errors.
+// hiddenLine takes one line that nobody else is to see: the first line of a file or, without one or with -, of standard input,
+// asked for without showing it where that is a terminal. what is in prompts and errors.
 func (g *globals) hiddenLine(file, what string) ([]byte, error) {
 	if keyboard, ok := g.keyboard(file); ok {
 		_, _ = io.WriteString(g.stderr, strings.ToUpper(what[:1])+what[1:]+": ")
@@ -39,10 +39,11 @@ func (g *globals) hiddenLine(file, what string) ([]byte, error) {
 	return line, nil
 }
 
-// keyboard is the terminal at which somebody is to type, if no file is given.
+// keyboard is the terminal at which somebody is to type, if no file is given or, with -, standard input: whoever names that
+// at a terminal types there as well.
 func (g *globals) keyboard(file string) (*os.File, bool) {
 	keyboard, ok := g.stdin.(*os.File)
-	return keyboard, ok && file == "" && term.IsTerminal(int(keyboard.Fd()))
+	return keyboard, ok && (file == "" || file == "-") && term.IsTerminal(int(keyboard.Fd()))
 }
 
 // input is a file or, without one or with -, standard input.

@@ -23,7 +23,7 @@ const maxPasswordLine = 1024
 
 // password takes a new password: from a file or, without one or with -, from standard input. A person is asked twice.
 func (g *globals) password(file string) (string, error) {
-	if keyboard, ok := g.stdin.(*os.File); ok && file == "" && term.IsTerminal(int(keyboard.Fd())) {
+	if keyboard, ok := g.keyboard(file); ok {
 		return g.typed(func() ([]byte, error) { return term.ReadPassword(int(keyboard.Fd())) })
 	}
 	from := g.stdin
