@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"meridian/internal/card"
 )
 
 // Exit codes. Scripts rely on them.
@@ -64,19 +66,29 @@ type failure struct {
 // fail tells the user about an error. A wrong command line is followed by where to find what is right; the error itself
 // stays in sight, as it would not above all of the help.
 func (g *globals) fail(failed *cobra.Command, err error) {
-	code := exitCode(err)
+	code, told := exitCode(err), hideCards(err.Error())
 	if g.json() {
-		line, err := json.Marshal(failure{Error: err.Error(), Code: code})
+		line, err := json.Marshal(failure{Error: told, Code: code})
 		if err != nil { // a text and a number always marshal
 			line = []byte(err.Error())
 		}
 		_, _ = g.stderr.Write(append(line, '\n'))
 		return
 	}
-	_, _ = fmt.Fprintf(g.stderr, "meridian: %s\n", err)
+	_, _ = fmt.Fprintf(g.stderr, "meridian: %s\n", told)
 	if code == exitUsage && failed != nil {
 		_, _ = fmt.Fprintf(g.stderr, "usage: %s\n'%s --help' tells more\n", failed.UseLine(), failed.CommandPath())
 	}
+}
+
+// merchantDigits is how long a merchant's number is.
+const merchantDigits = 15
+
+// hideCards masks the card numbers in what is told of an error. Errors quote arguments, and so do those of libraries
+// (a file that is not there); a card number that was typed as one would be on screens, in logs of jobs and in tickets.
+// A merchant's number passes the check of a card's once in ten times, and is to be read; an issuer's of 15 digits is masked.
+func hideCards(text string) string {
+	return card.HideTyped(text, func(digits string) bool { return len(digits) == merchantDigits && !card.Issued(digits) })
 }
 
 // interrupted replaces the error of a command that a signal ended by one for people.

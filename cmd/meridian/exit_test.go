@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -71,5 +73,56 @@ func TestInterruptedCommandSaysSo(t *testing.T) {
 	}
 	if err := interrupted(ctx, io.EOF); !errors.Is(err, io.EOF) {
 		t.Errorf("another error became %v", err)
+	}
+}
+
+// TestErrorsHoldNoCardNumber types a card number wherever something else is meant.
+func TestErrorsHoldNoCardNumber(t *testing.T) {
+	const pan, shown = "9999990000000014", "999999…0014"
+	url := []string{"MERIDIAN_DATABASE_URL=postgres://nobody@127.0.0.1:1/none"}
+	sign := []string{"--by", "Ann Lee", "--reason", "test"}
+	for _, c := range []struct {
+		name      string
+		arguments []string
+		told      string
+	}{
+		{"a file", append([]string{"card", "block", "--pan-file", pan}, sign...), "open " + shown},
+		{"cards", append([]string{"card", "add", "--file", pan}, sign...), "open " + shown},
+		{"a configuration", []string{"config", "check", "--config", pan}, shown},
+		{"a number", []string{"audit", "list", "--limit", pan + "x"}, shown},
+		{"an output", []string{"version", "--output", pan}, shown},
+		{"a subject of help", []string{"help", pan}, shown},
+		{"a flag", []string{"version", "--" + pan}, shown},
+		{"an operator", append([]string{"operator", "add", "--mid", "1", "--number", pan}, sign...), shown},
+		{"in groups", []string{"version", "--output", "9999 9900 0000 0014"}, shown},
+	} {
+		for _, form := range [][]string{nil, {"-o", "json"}} {
+			if c.name == "an output" || c.name == "in groups" {
+				form = nil
+			}
+			o := callWith(t, url, "", append(slices.Clone(c.arguments), form...)...)
+			if all := o.stdout + o.stderr; o.code == 0 || strings.Contains(all, pan) || !strings.Contains(all, c.told) {
+				t.Errorf("%s: code %d, want no %s and %q\n%s", c.name, o.code, pan, c.told, all)
+			}
+		}
+	}
+}
+
+func TestErrorsKeepWhatIsNoCardNumber(t *testing.T) {
+	for _, text := range []string{
+		`there is no transaction "632500000001"`,           // an RRN
+		`there is no terminal "10000001"`,                  // a TID
+		`there is no merchant "104110000000001"`,           // a MID
+		`there is no merchant "500000000000009"`,           // a MID that passes a card's check
+		`there is no ceremony "1f0c2d3e4b5a6978"`,          //
+		"cutoff of 2026-11-21T20:25:00Z",                   //
+		"review 018f3c1e-7b2a-7c3d-9e4f-0123456789ab gone", //
+	} {
+		if got := hideCards(text); got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+	if got := hideCards("no merchant 378282246310005"); got != "no merchant 378282…0005" {
+		t.Errorf("a card number of 15 digits: %q", got)
 	}
 }
