@@ -160,6 +160,7 @@ func TestTokens(t *testing.T) {
 	for name, change := range map[string]func(*NewToken){
 		"nobody": func(n *NewToken) { n.Who = "" }, "no reason": func(n *NewToken) { n.Why = "" }, "no name": func(n *NewToken) { n.Name = "" },
 		"long name": func(n *NewToken) { n.Name = strings.Repeat("n", 65) }, "role": func(n *NewToken) { n.Role = "root" },
+		"a card":  func(n *NewToken) { n.Name = "of 9999990000000014" },
 		"no time": func(n *NewToken) { n.Life = 0 }, "for ever": func(n *NewToken) { n.Life = 500 * 24 * time.Hour },
 	} {
 		n := good

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"meridian/internal/card"
 	"meridian/ledger"
 	"meridian/switch"
 )
@@ -65,6 +66,8 @@ func MakeToken(ctx context.Context, db ledger.TxBeginner, now time.Time, n NewTo
 		return nil, "", errors.New("make token: who makes it and why must be said")
 	case n.Name == "" || len(n.Name) > maxNameBytes:
 		return nil, "", fmt.Errorf("make token: a name has 1 to %d bytes", maxNameBytes)
+	case card.HideTyped(n.Name, nil) != n.Name:
+		return nil, "", errors.New("make token: the name has a card number in it, which is kept nowhere")
 	case n.Role != RoleViewer && n.Role != RoleOperator:
 		return nil, "", fmt.Errorf("make token: %q is no role: %s or %s", n.Role, RoleViewer, RoleOperator)
 	case n.Life <= 0 || n.Life > maxTokenLife:

@@ -119,6 +119,9 @@ func SetBankDay(ctx context.Context, db ledger.TxBeginner, calendar string, day 
 	if strings.TrimSpace(day.Name) == "" || utf8.RuneCountInString(day.Name) > maxDayLetters {
 		return wrong("name", "a bank's day has a name of up to %d letters, which statements show", maxDayLetters)
 	}
+	if holdsCard(day.Name) {
+		return wrong("name", heldCard)
+	}
 	is := map[bool]string{false: "holiday", true: "banking day"}[day.Open]
 	return changeBankDays(ctx, db, calendar, day.Date, is+" "+day.Name, who, why, func(ctx context.Context, tx pgx.Tx, id int16) error {
 		return execute(ctx, tx, `

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+
+	"meridian/internal/card"
 )
 
 // Enrolment is how reference data comes into being: calendars, policies,
@@ -79,9 +81,18 @@ func checkName(name string) error {
 		return wrong(field, "%q begins or ends with a space", name)
 	case utf8.RuneCountInString(name) > maxNameLetters:
 		return wrong(field, "is longer than %d letters", maxNameLetters)
+	case holdsCard(name):
+		return wrong(field, heldCard) // nor told
 	}
 	return nil
 }
+
+// heldCard is what is wrong with a text that holdsCard.
+const heldCard = "has a card number in it, which is kept nowhere"
+
+// holdsCard tells whether somebody typed a card number into a text that is kept as it is. A merchant's own number, which
+// is 15 digits that may pass a card's check, goes through [checkNumber] alone.
+func holdsCard(text string) bool { return card.HideTyped(text, nil) != text }
 
 // checkNumber wants what terminals send as their own or their merchant's name:
 // up to most characters (F41, F42: ans). Terminals fill them up with spaces, which

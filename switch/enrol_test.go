@@ -222,6 +222,9 @@ func TestEnrolmentIsRefused(t *testing.T) {
 	refused(t, calendar(func(n *switching.NewCalendar) { n.Name = "a\nb" }), "name", nil, "cannot be shown")
 	refused(t, calendar(func(n *switching.NewCalendar) { n.Name = "a " }), "name", nil, "space")
 	refused(t, calendar(func(n *switching.NewCalendar) { n.Name = strings.Repeat("ä", 65) }), "name", nil, "64 letters")
+	for _, number := range []string{"9999990000000014", "shop 9999 9900 0000 0014"} {
+		refused(t, calendar(func(n *switching.NewCalendar) { n.Name = number }), "name", nil, "card number")
+	}
 	for _, zone := range []string{"", "Local", "Berlin", "../etc/passwd"} {
 		refused(t, calendar(func(n *switching.NewCalendar) { n.Zone = zone }), "time-zone", nil, "Europe/Berlin")
 	}
@@ -234,6 +237,7 @@ func TestEnrolmentIsRefused(t *testing.T) {
 
 	policy := func(n switching.NewPolicy) error { return switching.AddPolicy(t.Context(), owner, n, "ann", "a test") }
 	refused(t, policy(switching.NewPolicy{Name: "plain"}), "name", switching.ErrTaken)
+	refused(t, policy(switching.NewPolicy{Name: "of 9999990000000014"}), "name", nil, "card number")
 	refused(t, policy(switching.NewPolicy{Name: "x", Like: "fancy"}), "like", switching.ErrMissing, `"fancy"`)
 	refused(t, policy(switching.NewPolicy{Name: "x", Set: []switching.PolicyValue{{Setting: "name", Value: "y"}}}), "set", nil, "no setting")
 	if err := policy(switching.NewPolicy{Name: "x", Set: []switching.PolicyValue{{Setting: "hold_days", Value: "0"}}}); !errors.Is(err, switching.ErrPolicyValue) ||
@@ -284,6 +288,7 @@ func TestBankDays(t *testing.T) {
 	// Dates are made until 20 March (ten days ahead): the 21st has its value on the 22nd at the earliest.
 	refused(t, set(ledger.MakeDate(2026, 3, 21), "Holiday", false), "date", switching.ErrNotNow, "2026-03-20", "2026-03-22")
 	refused(t, set(ledger.MakeDate(2026, 4, 1), "", false), "name", nil)
+	refused(t, set(ledger.MakeDate(2026, 4, 1), "9999990000000014", false), "name", nil, "card number")
 	w.must(set(ledger.MakeDate(2026, 4, 6), "Qingming", false))
 	w.must(set(ledger.MakeDate(2026, 4, 11), "make-up day", true))
 	w.must(set(ledger.MakeDate(2026, 4, 12), "to be removed", true))

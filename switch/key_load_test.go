@@ -164,6 +164,7 @@ func TestKeysThatAreNotLoaded(t *testing.T) {
 		{ofTill(hsm.UseMAC), mak, hsm.ErrAlgorithm},
 		{switching.KeyTarget{BaseKey: "acme"}, k.draw(hsm.UseDUKPTBase, hsm.TDES2), switching.ErrKeyExists},
 		{switching.KeyTarget{BaseKey: "a b"}, k.draw(hsm.UseDUKPTBase, hsm.TDES2), switching.ErrKeyTarget},
+		{switching.KeyTarget{Transport: "9999990000000014"}, k.draw(hsm.UseKeyBlock, hsm.TDES2), switching.ErrKeyTarget},
 		{switching.KeyTarget{Transport: "'; DROP"}, k.draw(hsm.UseKeyBlock, hsm.TDES2), switching.ErrKeyTarget},
 	} {
 		if _, err := k.load(one.target, one.key); !errors.Is(err, one.want) {

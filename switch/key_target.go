@@ -100,6 +100,9 @@ func (p *keyPlace) findNamed(ctx context.Context, tx pgx.Tx) error {
 	if !keyName.MatchString(name) {
 		return fmt.Errorf("%w: %q is no name: letters, digits, dots, lines and underscores, up to 64", ErrKeyTarget, name)
 	}
+	if holdsCard(name) {
+		return fmt.Errorf("%w: the name %s", ErrKeyTarget, heldCard)
+	}
 	if err := tx.QueryRow(ctx, sql, name).Scan(&p.exists); err != nil {
 		return fmt.Errorf("look for %s: %w", p.target, err)
 	}
