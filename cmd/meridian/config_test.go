@@ -117,6 +117,10 @@ func TestConfigCheck(t *testing.T) {
 	}{
 		{"unknown key", whole + "log: {levle: debug}\n" + listener, []string{"meridian.yaml:4", "levle", "level"}},
 		{"no listener", whole, []string{"meridian.yaml", "listeners"}},
+		{
+			"unusable database", strings.Replace(whole, "db/meridian", "u:hunter2@db/meridian?sslmode=bogus", 1) + listener,
+			[]string{"meridian.yaml:2", "database.url", "sslmode"},
+		},
 		{"no database", "master_key_file: " + key + "\n" + listener, []string{"database.url", "is missing"}},
 		{"no key", "database: {url: 'postgres://db/meridian'}\n" + listener, []string{"master_key_file", "openssl rand -hex 32"}},
 		{"no security module", strings.Replace(whole, "software", "none", 1) + listener, []string{"meridian.yaml:3", "security_module", "--security-module"}},

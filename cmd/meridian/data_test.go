@@ -264,6 +264,21 @@ func TestMigrateOnANewerSchema(t *testing.T) {
 	call(t, "migrate", "status", "--database-url", url).want(t, 0, "9999", "of a newer version")
 }
 
+// A parameter that is misspelt is the server's setting to clients, and not a schema that is missing.
+func TestMisspeltDatabaseParameter(t *testing.T) {
+	url, separator := pgtest.Database(t, nil), "?"
+	if strings.Contains(url, "?") {
+		separator = "&"
+	}
+	for _, command := range []string{"migrate", "ledger verify"} {
+		o := call(t, append(strings.Fields(command), "--database-url", url+separator+"sslmod=disable")...).
+			want(t, exitConfiguration, "a parameter that the server does not know", `"sslmod"`)
+		if strings.Contains(o.stderr, "run meridian migrate") {
+			t.Errorf("%s: it takes it for a schema that is missing: %s", command, o.stderr)
+		}
+	}
+}
+
 // Who may not migrate is told who may, and status, which changes nothing, works under the hosts' login.
 func TestMigrateWithoutRights(t *testing.T) {
 	url := pgtest.Database(t, nil)

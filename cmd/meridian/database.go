@@ -164,8 +164,11 @@ func loginError(err error) error {
 	return err
 }
 
-// codePrivilege is insufficient_privilege.
-const codePrivilege = "42501"
+// Codes of the server's errors.
+const (
+	codePrivilege = "42501" // insufficient_privilege
+	codeUndefined = "42704" // undefined_object: a role, a type, a setting
+)
 
 // databaseError gives an error from the database its exit code, and says what to do where that is known.
 func databaseError(err error) error {
@@ -192,10 +195,13 @@ func databaseError(err error) error {
 // serverError is databaseError for what the server itself says.
 // The codes are those of https://www.postgresql.org/docs/current/errcodes-appendix.html.
 func serverError(pgError *pgconn.PgError, err error) error {
+	_, isConnect := errors.AsType[*pgconn.ConnectError](err)
 	switch {
+	case isConnect && pgError.Code == codeUndefined: // what the URL sets before there is a session
+		return withExit(exitConfiguration, fmt.Errorf("database.url has a parameter that the server does not know: %w", err))
 	case pgError.Code == "42P01", // undefined_table: goose's own, or one of ours
 		pgError.Code == "42883", // undefined_function
-		pgError.Code == "42704", // undefined_object
+		pgError.Code == codeUndefined,
 		pgError.Code == "22023" && strings.Contains(err.Error(), migrations.ServiceRole): // SET ROLE: no such role
 		return withExit(exitConfiguration, fmt.Errorf("the database has no Meridian schema: run meridian migrate (%w)", err))
 	case pgError.Code == codePrivilege && strings.Contains(err.Error(), migrations.ServiceRole):

@@ -1,9 +1,13 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // Reasons for a connection string to be refused. None of them repeats any part of it.
@@ -13,7 +17,8 @@ const (
 		"in a name or password @ is written %40, / %2F, ? %3F, # %23, % %25 and a space %20"
 	notPlainWords = "is no connection string of the form name=value name=value: a value with spaces is written between ' and ', " +
 		"with \\ before each ' and \\ in it"
-	noHost = "has an @ in the host: in the password of a URL it is written %40"
+	notUsable = "is none that a connection can be made with: a parameter has a value that it cannot have"
+	noHost    = "has an @ in the host: in the password of a URL it is written %40"
 )
 
 // Forms of a connection URL's parts, with whatever could belong to two of them escaped.
@@ -47,6 +52,9 @@ func (u DatabaseURL) Wrong() string {
 				return noHost
 			}
 		}
+		if !usable(text) {
+			return notUsable
+		}
 		return ""
 	case !connectionURL.MatchString(text):
 		return notConnectionString
@@ -59,6 +67,37 @@ func (u DatabaseURL) Wrong() string {
 	}
 	if strings.Contains(parsed.Host+parsed.Query().Get("host")+parsed.Query().Get("hostaddr"), "@") {
 		return noHost
+	}
+	if !usable(text) {
+		return notUsable + culprit(parsed)
+	}
+	return ""
+}
+
+// usable tells whether the client takes a connection string. A file that it names (a CA's certificate, a key) may be missing
+// where a configuration is only checked: hosts tell of that when they connect.
+func usable(text string) bool {
+	_, err := pgxpool.ParseConfig(text)
+	_, isFile := errors.AsType[*fs.PathError](err)
+	return err == nil || isFile
+}
+
+// culprit names the parameter without which a URL is usable, or nothing. It is one that the client knows: others are the
+// server's, and their values are not looked at.
+func culprit(u *url.URL) string {
+	query := u.Query()
+	for name := range query {
+		without := *u
+		others := url.Values{}
+		for other, values := range query {
+			if other != name {
+				others[other] = values
+			}
+		}
+		without.RawQuery = others.Encode()
+		if usable(without.String()) {
+			return ": " + name
+		}
 	}
 	return ""
 }

@@ -19,6 +19,8 @@ func TestWrongDatabaseURLs(t *testing.T) {
 		"postgres://u@[::1]:5432/db",
 		"postgres://h:5432/db?user=u&password=hunter@2",
 		"postgres://h",
+		"postgres://u:hunter2@h/db?sslmode=verify-full&sslrootcert=/nowhere/ca.pem",
+		"postgres://u:hunter2@h/db?no_setting_of_mine=1", // the server's to refuse
 		"host=h user=u password=hunter2 dbname=d",
 		"host=h password=hun@ter2",
 		"host=h password = 'hunter2 \\' @hunter2' dbname=d ",
@@ -46,6 +48,9 @@ func TestWrongDatabaseURLs(t *testing.T) {
 		"host=ter2@h user=u password=hun",
 		"host='ter2@h' user=u",
 		"host=h password='hunter2",
+		"postgres://u:hunter2@h/db?sslmode=hunter2",
+		"postgres://u:hunter2@h:99999/db",
+		"host=h password=hunter2 connect_timeout=hunter2",
 		"hunter2",
 		"mysql://u:hunter2@h",
 	} {
@@ -55,6 +60,18 @@ func TestWrongDatabaseURLs(t *testing.T) {
 		}
 		if strings.Contains(reason, "hun") || strings.Contains(reason, "ter2") {
 			t.Errorf("%s: the reason shows some of it: %s", wrong, reason)
+		}
+	}
+}
+
+func TestTheWrongParameterIsNamed(t *testing.T) {
+	for url, name := range map[string]string{
+		"postgres://u:hunter2@h/db?application_name=a&sslmode=bogus": ": sslmode",
+		"postgres://u:hunter2@h/db?connect_timeout=soon":             ": connect_timeout",
+		"postgres://u:hunter2@h/db?pool_max_conns=many":              ": pool_max_conns",
+	} {
+		if reason := DatabaseURL(url).Wrong(); !strings.HasSuffix(reason, name) {
+			t.Errorf("%s %s", url, reason)
 		}
 	}
 }
