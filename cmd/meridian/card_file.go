@@ -22,10 +22,34 @@ type listedCard struct {
 // cardDefaults are what a line may leave out, as texts.
 type cardDefaults struct{ expiry, currency, opening string }
 
+// check looks at what is given for all lines, so that no line is blamed for a flag. Its errors hold nothing of it: it may be
+// a card number that went astray.
+func (d cardDefaults) check() error {
+	if d.expiry != "" {
+		if _, err := card.ParseExpiry(d.expiry); err != nil {
+			return usagef("--expiry, YYMM: %w", err)
+		}
+	}
+	if d.currency == "" {
+		return nil // an amount is read by its currency: each line's own
+	}
+	currency, err := parseCardCurrency(d.currency)
+	if err != nil {
+		return usagef("--currency: %w", err)
+	}
+	if _, err := parseCardAmount(d.opening, currency); err != nil {
+		return usagef("--opening: %w", err)
+	}
+	return nil
+}
+
 // readCards reads cards from a file or from standard input. Its errors name the line and hold nothing of it: columns that are
 // mixed up would tell a card number.
 func (g *globals) readCards(file string, defaults cardDefaults) ([]listedCard, error) {
 	const what = "card numbers"
+	if err := defaults.check(); err != nil {
+		return nil, err
+	}
 	if _, ok := g.keyboard(file); ok {
 		line, err := g.hiddenLine(file, "card number")
 		if err != nil {
@@ -42,6 +66,9 @@ func (g *globals) readCards(file string, defaults cardDefaults) ([]listedCard, e
 	return parseCards(from, defaults)
 }
 
+// byteOrderMark is what spreadsheets begin their files with.
+const byteOrderMark = "\ufeff"
+
 func parseCards(from io.Reader, defaults cardDefaults) ([]listedCard, error) {
 	text := bufio.NewScanner(from) // bounded by the length of a line and the number of cards
 	text.Buffer(make([]byte, 0, maxHiddenLine), maxHiddenLine)
@@ -50,7 +77,11 @@ func parseCards(from io.Reader, defaults cardDefaults) ([]listedCard, error) {
 	line := 0
 	for text.Scan() {
 		line++
-		row := strings.TrimSpace(text.Text())
+		row := text.Text()
+		if line == 1 {
+			row = strings.TrimPrefix(row, byteOrderMark)
+		}
+		row = strings.TrimSpace(row)
 		if row == "" {
 			continue
 		}
@@ -86,7 +117,11 @@ func parseCard(row string, defaults cardDefaults) (n switching.NewCard, err erro
 		return n, fmt.Errorf("%d columns, and there are NUMBER, EXPIRY, CURRENCY and OPENING", len(fields))
 	}
 	for i, f := range fields {
-		if f = strings.TrimSpace(f); f != "" {
+		f = strings.TrimSpace(f)
+		if strings.ContainsAny(f, ";\t") { // as spreadsheets write them in much of Europe, or paste them
+			return n, errors.New("columns are separated by commas")
+		}
+		if f != "" {
 			values[i] = f
 		}
 	}
@@ -105,13 +140,22 @@ func parseCard(row string, defaults cardDefaults) (n switching.NewCard, err erro
 	if values[2] == "" {
 		return n, errors.New("currency: it is missing, in the line and as --currency")
 	}
-	if n.Currency, err = money.ParseCurrency(strings.ToUpper(values[2])); err != nil {
-		return n, errors.New("currency: it is no code of ISO 4217, such as EUR or 978")
+	if n.Currency, err = parseCardCurrency(values[2]); err != nil {
+		return n, fmt.Errorf("currency: %w", err)
 	}
 	if n.OpeningMinor, err = parseCardAmount(values[3], n.Currency); err != nil {
 		return n, fmt.Errorf("opening balance: %w", err)
 	}
 	return n, nil
+}
+
+// parseCardCurrency reads what a card is kept in. Its error does not hold the text.
+func parseCardCurrency(text string) (money.Currency, error) {
+	currency, err := money.ParseCurrency(strings.ToUpper(text))
+	if err != nil {
+		return currency, errors.New("it is no code of ISO 4217, such as EUR or 978")
+	}
+	return currency, nil
 }
 
 // parseCardAmount reads what is put on a card; nothing is none of it. Its error does not hold the text.

@@ -217,6 +217,8 @@ func TestCardFilesAreRefused(t *testing.T) {
 		"debt":               {good + ",,,-1", defaults, "line 1: opening balance"},
 		"decimals":           {good + ",,,1.001", defaults, "line 1: opening balance"},
 		"columns":            {good + ",,,,1", defaults, "line 1: 5 columns"},
+		"semicolons":         {good + ";3012;EUR", defaults, "line 1: columns are separated by commas"},
+		"tabs":               {good + "\t3012", defaults, "line 1: columns are separated by commas"},
 		"a long line":        {good + "\n" + strings.Repeat("4", 300), defaults, "line 2: it is longer than"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -229,8 +231,24 @@ func TestCardFilesAreRefused(t *testing.T) {
 			}
 		})
 	}
-	list, err := parseCards(strings.NewReader(good+",3101,jpy,500\n 4111111111111111"), defaults)
+	list, err := parseCards(strings.NewReader("\ufeff"+good+",3101,jpy,500\n 4111111111111111"), defaults)
 	if err != nil || len(list) != 2 || list[0].OpeningMinor != 500 || list[1].Currency.Alpha() != "EUR" || list[1].Expiry.String() != "3012" {
 		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// A flag that is wrong is blamed itself, before any line is read.
+func TestCardFlagsAreRefused(t *testing.T) {
+	for _, c := range []struct{ flags, says string }{
+		{"--expiry 3013 --currency EUR", "--expiry, YYMM: not an expiry date: the month"},
+		{"--expiry 4111111111111111 --currency EUR", "--expiry, YYMM"},
+		{"--expiry 3012 --currency EURO", "--currency: it is no code"},
+		{"--expiry 3012 --currency EUR --opening 1.001", "--opening: it is no amount"},
+		{"--currency EUR --opening 4111111111111111", "--opening: it is no amount"},
+	} {
+		o := callWith(t, nil, "4012888888881881", strings.Fields("card add --by Ann --reason test "+c.flags)...).want(t, exitUsage, c.says)
+		if strings.Contains(o.stderr, "line 1") || strings.Contains(o.stderr, "1111111") {
+			t.Errorf("%s: %s", c.flags, o.stderr)
+		}
 	}
 }
