@@ -47,7 +47,12 @@ func examineDatabase(ctx context.Context, e *examination, loaded *config.Loaded,
 		e.failf(exitFailure, "schema", "", "%s", err)
 		return false
 	}
-	e.okf("schema", "version %d or newer, as this binary needs", newest)
+	have, err := migrations.Version(ctx, pool)
+	if err != nil {
+		e.failf(exitCode(databaseError(err)), "schema", "", "%s", err)
+		return false
+	}
+	examineVersion(e, have, newest)
 	kind, err := installationKind(ctx, pool)
 	if err != nil {
 		e.failf(exitFailure, "schema", "run meridian migrate", "%s", err)
@@ -63,6 +68,16 @@ func examineDatabase(ctx context.Context, e *examination, loaded *config.Loaded,
 	examineKeys(ctx, e, pool, loaded, sandbox)
 	examineLedger(ctx, e, pool, verifyTimeout)
 	return sandbox
+}
+
+// examineVersion tells which version a schema has that this binary can work on. A newer one belongs to an upgrade: whoever
+// goes back to the binary before it has to know.
+func examineVersion(e *examination, have, newest int64) {
+	if have > newest {
+		e.okf("schema", "version %d, newer than this binary's %d: it works on what newer versions made", have, newest)
+		return
+	}
+	e.okf("schema", "version %d, as this binary needs", have)
 }
 
 // examineLogin looks whether the login is a host's.

@@ -139,6 +139,19 @@ func TestDoctorOnLogins(t *testing.T) {
 	diagnose(t, exitFailure, "login", "--database-url", owner).want(t, statusWarn, "the owner of the tables", "only a member of "+role)
 }
 
+// Both versions are told where they differ: after an upgrade that was begun, or one that was taken back.
+func TestDoctorOnVersions(t *testing.T) {
+	url := pgtest.Database(t, migrate)
+	newest, err := migrations.Newest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := fmt.Sprintf("version %d, as this binary needs", newest)
+	diagnose(t, exitFailure, "schema", "--database-url", url).want(t, statusOK, own)
+	execSQL(t, url, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`)
+	diagnose(t, exitFailure, "schema", "--database-url", url).want(t, statusOK, fmt.Sprintf("version 9999, newer than this binary's %d", newest))
+}
+
 func TestDoctorOnLocks(t *testing.T) {
 	diagnose(t, exitFailure, "locks", "--database-url", pgtest.Database(t, migrate)).want(t, statusOK, "a statement over all months")
 	e := &examination{}
