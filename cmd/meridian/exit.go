@@ -70,7 +70,7 @@ func (g *globals) fail(failed *cobra.Command, err error) {
 	if g.json() {
 		line, err := json.Marshal(failure{Error: told, Code: code})
 		if err != nil { // a text and a number always marshal
-			line = []byte(err.Error())
+			line = []byte(told)
 		}
 		_, _ = g.stderr.Write(append(line, '\n'))
 		return
