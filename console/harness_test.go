@@ -190,6 +190,7 @@ func (w *world) seed() {
 		j := ledger.Journal{ID: uuid.New(), Date: ledger.MakeDate(2026, 3, 10), Currency: money.CNY}
 		j.Post(ledger.KindLoad, ledger.Account(ledger.RoleBankSettlement, 0), ledger.Account(ledger.RoleCard, int64(i+1)), opened)
 		ledger.QueueTransfers(b, 0, j.Transfers)
+		b.Queue(`INSERT INTO card_loads VALUES ($1, 'opening', $2, 0, $3, $4, now())`, i+1, opened, j.Date.Time(), j.ID)
 	}
 	w.must(c.SendBatch(context.Background(), b).Close())
 }

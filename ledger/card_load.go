@@ -114,7 +114,8 @@ func postLoads(ctx context.Context, tx pgx.Tx, date Date, now time.Time, loads [
 	return nil
 }
 
-// loadChecks hold what is known of loads by their references against their transfers.
+// loadChecks hold what is known of loads by their references against their transfers,
+// both ways: money that nobody's reference asked for is on a card by nobody's word.
 func loadChecks() []Check {
 	return []Check{{"loads are as their references have them", fmt.Sprintf(`
 		SELECT 'card ' || l.card_id || ', load of ' || l.business_date,
@@ -123,6 +124,13 @@ func loadChecks() []Check {
 			SELECT amount_minor, kind, credit_account FROM transfers
 			WHERE bucket = l.bucket AND business_date = l.business_date AND journal_id = l.journal_id AND leg = 1 LIMIT 1) t ON true
 		WHERE l.business_date >= %[4]s
-			AND (t.kind, t.amount_minor, t.credit_account) IS DISTINCT FROM (%[1]d, l.amount_minor, %[2]d::bigint << %[3]d | l.card_id)`,
+			AND (t.kind, t.amount_minor, t.credit_account) IS DISTINCT FROM (%[1]d, l.amount_minor, %[2]d::bigint << %[3]d | l.card_id)
+		UNION ALL
+		SELECT 'journal ' || t.journal_id, 'loads ' || t.amount_minor || ' onto account ' || t.credit_account || ' on ' || t.business_date || ', and has no reference'
+		FROM transfers t
+		WHERE t.kind = %[1]d AND t.business_date >= %[4]s AND NOT EXISTS ( -- by the card's references, which are few
+			SELECT FROM card_loads l
+			WHERE l.card_id = t.credit_account & ((1::bigint << %[3]d) - 1) AND l.journal_id = t.journal_id
+				AND l.bucket = t.bucket AND l.business_date = t.business_date AND t.leg = 1)`,
 		KindLoad, RoleCard, ownerBits, KeptFromSQL)}}
 }

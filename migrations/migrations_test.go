@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 
@@ -261,5 +262,42 @@ func TestNewTablesAreAnalyzed(t *testing.T) {
 	var rows float64
 	if err := owner.QueryRow(t.Context(), `SELECT reltuples FROM pg_class WHERE relname = 'buckets'`).Scan(&rows); err != nil || rows != 4001 {
 		t.Fatalf("%v rows known, %v", rows, err)
+	}
+}
+
+// A load of before there were references is named after its journal; one that has a reference
+// gets no second one.
+func TestLoadsOfBeforeHaveReferences(t *testing.T) {
+	url := pgtest.Database(t, up)
+	ctx := t.Context()
+	owner, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close(context.Background())
+	for _, statement := range []string{
+		`SELECT meridian_ensure_partitions('2026-01-01', '2026-01-31')`,
+		`INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor) VALUES
+			(0, '2026-01-05', '018f0000-0000-7000-8000-000000000001', 1, 1, 1, 156, 1::bigint << 48, (16::bigint << 48) + 7, 100),
+			(0, '2026-01-05', '018f0000-0000-7000-8000-000000000002', 1, 1, 1, 156, 1::bigint << 48, (16::bigint << 48) + 7, 200),
+			(0, '2026-01-05', '018f0000-0000-7000-8000-000000000003', 1, 2, 1, 156, (16::bigint << 48) + 7, (17::bigint << 48) + 1, 300)`,
+		`INSERT INTO card_loads VALUES (7, 'opening', 200, 0, '2026-01-05', '018f0000-0000-7000-8000-000000000002', now())`,
+		`DELETE FROM goose_db_version WHERE version_id = 34`,
+	} {
+		if _, err := owner.Exec(ctx, statement); err != nil {
+			t.Fatalf("%s: %v", statement, err)
+		}
+	}
+	if err := up(ctx, url); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := owner.Query(ctx, `SELECT concat_ws(' ', card_id, reference, amount_minor, business_date) FROM card_loads ORDER BY amount_minor`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	want := []string{"7 before-018f0000-0000-7000-8000-000000000001 100 2026-01-05", "7 opening 200 2026-01-05"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v; want %q", got, err, want)
 	}
 }

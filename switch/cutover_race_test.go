@@ -61,8 +61,10 @@ func TestVoidAgainstCutover(t *testing.T) {
 	w := newWorld(t)
 	w.sql(`INSERT INTO discount_terms (rate_millionths) VALUES (10000)`)
 	w.sql(`UPDATE card_accounts SET balance_minor = 100000000 WHERE card_id = 2`)
-	w.sql(`INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor)
-		VALUES (0, '2026-03-10', gen_random_uuid(), 1, 1, 1, 156, $1, $2, 99900000)`,
+	w.sql(`WITH loaded AS (
+			INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor)
+			VALUES (0, '2026-03-10', gen_random_uuid(), 1, 1, 1, 156, $1, $2, 99900000) RETURNING *)
+		INSERT INTO card_loads SELECT 2, 'more', amount_minor, bucket, business_date, journal_id, now() FROM loaded`,
 		ledger.Account(ledger.RoleBankSettlement, 0), ledger.Account(ledger.RoleCard, 2))
 	// The slow host takes voids at the last instant of the date; the world's is past it.
 	slow := &clock{now: w.clock.Now()}
@@ -257,7 +259,9 @@ func (w *world) fillDay(n int) {
 			INSERT INTO batches (bucket, terminal_id, batch_no, opened_at) VALUES (0, 2, 1, '2026-03-10 00:00+00')),
 		loaded AS (
 			INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor)
-			VALUES (0, '2026-03-10', gen_random_uuid(), 1, 1, 1, 156, %d, %d, %d))
+			VALUES (0, '2026-03-10', gen_random_uuid(), 1, 1, 1, 156, %d, %d, %d) RETURNING *),
+		referred AS (
+			INSERT INTO card_loads SELECT 1, 'more', amount_minor, bucket, business_date, journal_id, now() FROM loaded)
 		INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor)
 		SELECT 0, '2026-03-10', id, 1, 2, 1, 156, %d, %d, 1000 FROM made`, n,
 		ledger.Account(ledger.RoleBankSettlement, 0), ledger.Account(ledger.RoleCard, 1), n*1000,

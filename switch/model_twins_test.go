@@ -171,7 +171,7 @@ func (tw *twins) prepareClear(ctx context.Context) {
 	if !slices.Contains(tables, "transfers") {
 		tw.tb.Fatalf("hosts write %v only", tables)
 	}
-	for _, table := range tables {
+	for _, table := range append(tables, "card_loads") { // people load cards, not hosts
 		tw.clear += "DELETE FROM " + table + ";"
 	}
 	// Nothing is in the audit log yet: its chain begins anew from here.
@@ -221,6 +221,7 @@ func (tw *twins) reset(begin time.Time) {
 		j := ledger.Journal{ID: uuid.New(), Date: ledger.DateOf(from), Currency: money.CNY}
 		j.Post(ledger.KindLoad, ledger.Account(ledger.RoleBankSettlement, 0), ledger.Account(ledger.RoleCard, int64(i+1)), c.BalanceMinor)
 		ledger.QueueTransfers(b, 0, j.Transfers)
+		b.Queue(`INSERT INTO card_loads VALUES ($1, 'opening', $2, 0, $3, $4, now())`, i+1, c.BalanceMinor, j.Date.Time(), j.ID)
 	}
 	tw.must(tw.owner.SendBatch(ctx, b).Close())
 	tw.m, tw.told, tw.stan = m, nil, 0

@@ -67,6 +67,7 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 		due              = "due reserves are released"
 		windowSeals      = "windows are sealed as their statements"
 		order            = "windows close in order"
+		loads            = "loads are as their references have them"
 		standing         = "what stands equals what was moved"
 		agree            = "authorizations and holds agree"
 		audited          = "months that left are in the audit log"
@@ -80,12 +81,14 @@ func TestEachCheckFindsItsFault(t *testing.T) {
 		{balance, `UPDATE card_accounts SET balance_minor = balance_minor + 700 WHERE card_id = 1`, []string{replay}},
 		{balance, `DELETE FROM card_accounts WHERE card_id = 9`, []string{chart}},
 		{balance, `UPDATE card_accounts SET held_minor = held_minor + 700 WHERE card_id = 1`, []string{replay}},
-		{chart, transfer(1, bank, stranger), []string{balance}},
+		{chart, transfer(1, bank, stranger), []string{balance, loads}},
 		{replay, `UPDATE card_accounts SET balance_minor = balance_minor + CASE card_id WHEN 1 THEN 700 ELSE -700 END WHERE card_id < 3`, nil},
 		{"holds equal their pending transfers", `UPDATE holds SET merchant_id = 2 WHERE state = 1`, nil},
-		{"what no transaction moves is a load or a hold that ran out", transfer(1, bank, payable), nil},
-		{"loads are as their references have them", `INSERT INTO card_loads SELECT 5, 'x', 700, 0, max(business_date), gen_random_uuid(), now() FROM transfers`, nil},
-		{"business dates exist", `UPDATE transfers SET business_date = '2026-03-31' WHERE kind = 1 AND credit_account = (16::bigint << 48) + 5`, nil},
+		{"what no transaction moves is a load or a hold that ran out", transfer(1, bank, payable), []string{loads}},
+		{loads, `INSERT INTO card_loads SELECT 5, 'x', 700, 0, max(business_date), gen_random_uuid(), now() FROM transfers`, nil},
+		{loads, `UPDATE card_accounts SET balance_minor = balance_minor + 700 WHERE card_id = 3; ` + transfer(1, bank, `(16::bigint << 48) + 3`), nil}, // forged
+		{loads, `UPDATE transfers SET leg = 2 WHERE kind = 1 AND credit_account = (16::bigint << 48) + 5`, nil},
+		{"business dates exist", `UPDATE transfers SET business_date = '2026-03-31' WHERE kind = 1 AND credit_account = (16::bigint << 48) + 5`, []string{loads}},
 		{carriedSealed, `INSERT INTO carried_positions VALUES (0, ` + bank + `, 156, 700, 700, 0, 0)`, nil},
 		{carried, `INSERT INTO carried_positions VALUES (0, ` + payable + `, 156, 0, 700, 0, 0), (0, ` + bank + `, 156, 700, 0, 0, 0)`, []string{carriedSealed}},
 		{gone, leaves, []string{transactionsGone, agree, carried, audited}},

@@ -363,6 +363,7 @@ func (w *town) seedCards(ctx context.Context, c *pgx.Conn) error {
 		j := ledger.Journal{ID: uuid.New(), Date: ledger.MakeDate(2026, 3, 10), Currency: currency}
 		j.Post(ledger.KindLoad, ledger.Account(ledger.RoleBankSettlement, 0), ledger.Account(ledger.RoleCard, int64(i+1)), loaded)
 		ledger.QueueTransfers(b, 0, j.Transfers)
+		b.Queue(`INSERT INTO card_loads VALUES ($1, 'opening', $2, 0, $3, $4, now())`, i+1, loaded, j.Date.Time(), j.ID)
 	}
 	return c.SendBatch(ctx, b).Close()
 }

@@ -70,6 +70,7 @@ func (w *town) beginAt(now time.Time) {
 		return ledger.EnsureWindows(ctx, c, calendars, now)
 	})
 	w.sql(`UPDATE transfers SET business_date = (SELECT min(business_date) FROM business_days)`)
+	w.sql(`UPDATE card_loads SET business_date = (SELECT min(business_date) FROM business_days)`)
 }
 
 // load puts money on a card.
@@ -81,6 +82,7 @@ func (w *town) load(i int, minor int64) {
 		j.Post(ledger.KindLoad, ledger.Account(ledger.RoleBankSettlement, 0), ledger.Account(ledger.RoleCard, int64(i+1)), minor)
 		b := &pgx.Batch{}
 		ledger.QueueTransfers(b, 0, j.Transfers)
+		b.Queue(`INSERT INTO card_loads VALUES ($1, $2, $3, 0, $4, $5, now())`, i+1, j.ID.String(), minor, j.Date.Time(), j.ID)
 		return c.SendBatch(ctx, b).Close()
 	})
 }

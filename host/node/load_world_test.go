@@ -159,6 +159,7 @@ func (w *world) seed(ctx context.Context) {
 		j := ledger.Journal{ID: uuid.Must(uuid.NewV7()), Date: ledger.MakeDate(2026, 3, 10), Currency: money.CNY}
 		j.Post(ledger.KindLoad, ledger.Account(ledger.RoleBankSettlement, 0), ledger.Account(ledger.RoleCard, int64(i+1)), openingMinor)
 		ledger.QueueTransfers(b, 0, j.Transfers)
+		b.Queue(`INSERT INTO card_loads VALUES ($1, 'opening', $2, 0, $3, $4, now())`, i+1, openingMinor, j.Date.Time(), j.ID)
 	}
 	w.must(w.pool.SendBatch(ctx, b).Close())
 	w.book = newBook(cardCount)

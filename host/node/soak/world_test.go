@@ -196,6 +196,7 @@ func (w *world) seedCards(ctx context.Context) {
 			j := ledger.Journal{ID: uuid.Must(uuid.NewV7()), Date: firstDay, Currency: currency}
 			j.Post(ledger.KindLoad, ledger.Account(ledger.RoleBankSettlement, 0), ledger.Account(ledger.RoleCard, id), openingMinor)
 			ledger.QueueTransfers(b, int16(id%buckets), j.Transfers)
+			b.Queue(`INSERT INTO card_loads VALUES ($1, 'opening', $2, $3, $4, $5, now())`, id, int64(openingMinor), int16(id%buckets), j.Date.Time(), j.ID)
 		}
 	}
 	w.must(w.pool.SendBatch(ctx, b).Close())
