@@ -127,7 +127,7 @@ func lockAuditHead(ctx context.Context, tx pgx.Tx) (AuditHead, error) {
 	var head AuditHead
 	var hash []byte
 	b := &pgx.Batch{}
-	b.Queue(`SELECT set_config('idle_in_transaction_session_timeout', $1, true)`, fmt.Sprint(auditHeadIdle.Milliseconds()))
+	queueIdleBound(b, auditHeadIdle)
 	b.Queue(`SELECT sequence, hash FROM audit_head FOR UPDATE`).
 		QueryRow(func(row pgx.Row) error { return row.Scan(&head.Sequence, &hash) })
 	err := tx.SendBatch(ctx, b).Close()
@@ -139,6 +139,11 @@ func lockAuditHead(ctx context.Context, tx pgx.Tx) (AuditHead, error) {
 	}
 	copy(head.Hash[:], hash)
 	return head, nil
+}
+
+// queueIdleBound has the server end a transaction whose client says nothing for so long.
+func queueIdleBound(b *pgx.Batch, idle time.Duration) {
+	b.Queue(`SELECT set_config('idle_in_transaction_session_timeout', $1, true)`, fmt.Sprint(idle.Milliseconds()))
 }
 
 func queueAuditHead(b *pgx.Batch, head AuditHead) {

@@ -80,6 +80,9 @@ func AddCards(ctx context.Context, db ledger.TxBeginner, list []NewCard, calenda
 		return nil, fmt.Errorf("add cards: %d, and at most %d at once", len(list), MaxCardsAdded)
 	}
 	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		if err := boundCardChange(ctx, tx); err != nil {
+			return err
+		}
 		// One after the other: what is looked for stays so, and a number is handed out once.
 		// The version stays, because hosts keep no list of cards.
 		if _, err := tx.Exec(ctx, `SELECT FROM installation FOR UPDATE`); err != nil {

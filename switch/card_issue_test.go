@@ -1,10 +1,13 @@
 package switching_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"meridian/internal/card"
 	"meridian/internal/money"
@@ -102,6 +105,70 @@ func TestALoadIsRepeatedDaysLater(t *testing.T) {
 		t.Errorf("%+v after %+v", again, loaded)
 	}
 	w.verify()
+}
+
+// lookingAt tells what bounds a transaction at its first queries.
+type lookingAt struct {
+	ledger.TxBeginner
+
+	bounds string
+}
+
+type lookedAt struct {
+	pgx.Tx
+
+	by *lookingAt
+}
+
+func (l *lookingAt) Begin(ctx context.Context) (pgx.Tx, error) {
+	tx, err := l.TxBeginner.Begin(ctx)
+	return lookedAt{tx, l}, err
+}
+
+func (l lookedAt) look(ctx context.Context) {
+	if l.by.bounds == "" {
+		_ = l.Tx.QueryRow(ctx, `SELECT current_setting('lock_timeout') || ' ' || current_setting('idle_in_transaction_session_timeout')`).Scan(&l.by.bounds)
+	}
+}
+
+func (l lookedAt) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	l.look(ctx)
+	return l.Tx.Query(ctx, sql, args...)
+}
+
+func (l lookedAt) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	l.look(ctx)
+	return l.Tx.QueryRow(ctx, sql, args...)
+}
+
+// A change of cards that hangs holds nothing for long: the cutover waits for its window,
+// and sales for its card.
+func TestChangesOfCardsAreBounded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	db, now := w.owner(), w.clock.Now()
+	for name, change := range map[string]func(db ledger.TxBeginner) error{
+		"add": func(db ledger.TxBeginner) error {
+			_, err := switching.AddCards(t.Context(), db, []switching.NewCard{handedOut(501, 1)}, "", now, "ann", "a test")
+			return err
+		},
+		"load": func(db ledger.TxBeginner) error {
+			_, err := switching.LoadCard(t.Context(), db, switching.CardLoad{
+				Card: switching.CardRef{ID: 1}, Amount: money.Amount{Minor: 5, Currency: money.CNY}, Reference: "payment 7",
+			}, now, "ann", "a test")
+			return err
+		},
+		"block": func(db ledger.TxBeginner) error {
+			_, err := switching.SetCardStatus(t.Context(), db, switching.CardRef{ID: 2}, ledger.CardLost, now, "ann", "a test")
+			return err
+		},
+	} {
+		looking := &lookingAt{TxBeginner: db}
+		w.must(change(looking))
+		if looking.bounds != "10s 10s" {
+			t.Errorf("%s is bounded by %q", name, looking.bounds)
+		}
+	}
 }
 
 func TestCardsThatAreRefused(t *testing.T) {

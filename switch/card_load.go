@@ -56,6 +56,9 @@ func LoadCard(ctx context.Context, db ledger.TxBeginner, l CardLoad, now time.Ti
 		return nil, err
 	}
 	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		if err := boundCardChange(ctx, tx); err != nil {
+			return err
+		}
 		calendar, err := loadingCalendar(ctx, tx, l.Calendar, now)
 		if err != nil {
 			return err

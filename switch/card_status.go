@@ -11,6 +11,22 @@ import (
 	"meridian/ledger"
 )
 
+// cardChangeBound is how long a change of cards waits for a lock, and how long it may
+// say nothing: it holds its cards, which sales wait for, and the window that it loads
+// in, which the cutover waits for.
+const cardChangeBound = 10 * time.Second
+
+// boundCardChange is the first thing in a transaction that changes cards.
+func boundCardChange(ctx context.Context, tx pgx.Tx) error {
+	b := &pgx.Batch{}
+	b.Queue(`SELECT set_config('lock_timeout', $1, true)`, fmt.Sprint(cardChangeBound.Milliseconds()))
+	queueIdleBound(b, cardChangeBound)
+	if err := tx.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("bound the transaction: %w", err)
+	}
+	return nil
+}
+
 // SetCardStatus says what an on-us card may be used for from now on: units of work
 // that have read the card before are run again. A closed card stays closed. It needs
 // the owner's privileges.
@@ -22,6 +38,9 @@ func SetCardStatus(ctx context.Context, db ledger.TxBeginner, ref CardRef, statu
 	}
 	var is *CardState
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		if err := boundCardChange(ctx, tx); err != nil {
+			return err
+		}
 		id, tokens := ref.arguments()
 		var err error
 		is, err = scanCardState(tx.QueryRow(ctx, `SELECT `+cardStateColumns+` FROM card_accounts WHERE `+namedCard+` FOR NO KEY UPDATE`, id, tokens))
