@@ -54,7 +54,7 @@ func LoadCard(ctx context.Context, tx pgx.Tx, calendar int16, now time.Time, loa
 	if _, err := tx.Exec(ctx, lockCardSQL, load.CardID); err != nil {
 		return stored, false, fmt.Errorf("lock the card: %w", err)
 	}
-	switch stored, err = findLoad(ctx, tx, load.CardID, load.Reference); {
+	switch stored, err = FindLoad(ctx, tx, load.CardID, load.Reference); {
 	case err == nil:
 		return stored, false, nil
 	case !errors.Is(err, pgx.ErrNoRows):

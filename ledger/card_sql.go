@@ -153,7 +153,9 @@ FROM unnest($1::bigint[], $2::text[], $3::bigint[], $6::uuid[]) AS u(card_id, re
 	addToCardSQL = `UPDATE card_accounts SET balance_minor = balance_minor + $2 WHERE card_id = $1 AND currency = $3`
 )
 
-func findLoad(ctx context.Context, tx pgx.Tx, cardID int64, reference string) (l StoredLoad, err error) {
+// FindLoad is the load of a card by its reference; an error wraps [pgx.ErrNoRows] where
+// there is none.
+func FindLoad(ctx context.Context, tx pgx.Tx, cardID int64, reference string) (l StoredLoad, err error) {
 	var date time.Time
 	if err := tx.QueryRow(ctx, findLoadSQL, cardID, reference).Scan(&l.AmountMinor, &date, &l.LoadedAt); err != nil {
 		return l, fmt.Errorf("look for the reference: %w", err)

@@ -105,6 +105,19 @@ func TestALoadIsRepeatedDaysLater(t *testing.T) {
 		t.Errorf("%+v after %+v", again, loaded)
 	}
 	w.verify()
+	// Nor does it need a business date.
+	w.sql(`UPDATE windows SET state = 3`)
+	again, err = switching.LoadCard(t.Context(), w.owner(), load, w.clock.Now(), "ann", "a test")
+	w.must(err)
+	if !again.Repeated || again.BusinessDate != loaded.BusinessDate {
+		t.Errorf("%+v after %+v while no date is open", again, loaded)
+	}
+	load.Amount.Minor++
+	_, err = switching.LoadCard(t.Context(), w.owner(), load, w.clock.Now(), "ann", "a test")
+	refused(t, err, "reference", switching.ErrTaken)
+	load.Reference = "payment 8"
+	_, err = switching.LoadCard(t.Context(), w.owner(), load, w.clock.Now(), "ann", "a test")
+	refused(t, err, "calendar", switching.ErrNotNow)
 }
 
 // lookingAt tells what bounds a transaction at its first queries.

@@ -59,16 +59,24 @@ func LoadCard(ctx context.Context, db ledger.TxBeginner, l CardLoad, now time.Ti
 		if err := boundCardChange(ctx, tx); err != nil {
 			return err
 		}
-		calendar, err := loadingCalendar(ctx, tx, l.Calendar, now)
-		if err != nil {
-			return err
-		}
 		is, err := FindCard(ctx, tx, l.Card)
 		if err != nil {
 			return err
 		}
 		if is.Currency != l.Amount.Currency {
 			return wrong("amount", "%s is in %s", is, is.Currency)
+		}
+		// A repeat needs no business date: it is told also while none is open.
+		switch stored, err := ledger.FindLoad(ctx, tx, is.ID, l.Reference); {
+		case err == nil:
+			loaded = l.loaded(is, stored, false)
+			return l.repeats(is, stored)
+		case !errors.Is(err, pgx.ErrNoRows):
+			return fmt.Errorf("find: %w", err)
+		}
+		calendar, err := loadingCalendar(ctx, tx, l.Calendar, now)
+		if err != nil {
+			return err
 		}
 		stored, posted, err := ledger.LoadCard(ctx, tx, calendar, now, ledger.Load{
 			JournalID: uuid.Must(uuid.NewV7()), CardID: is.ID, Reference: l.Reference, Currency: is.Currency, AmountMinor: l.Amount.Minor,
@@ -80,9 +88,7 @@ func LoadCard(ctx context.Context, db ledger.TxBeginner, l CardLoad, now time.Ti
 		if is, err = FindCard(ctx, tx, CardRef{ID: is.ID}); err != nil {
 			return err
 		}
-		loaded = &LoadedCard{
-			CardState: *is, Reference: l.Reference, Amount: l.Amount, BusinessDate: stored.BusinessDate, LoadedAt: stored.LoadedAt, Repeated: !posted,
-		}
+		loaded = l.loaded(is, stored, posted)
 		if loaded.Repeated {
 			return l.repeats(is, stored)
 		}
@@ -102,6 +108,12 @@ func LoadCard(ctx context.Context, db ledger.TxBeginner, l CardLoad, now time.Ti
 		return nil, fmt.Errorf("load card: %w", err)
 	}
 	return loaded, nil
+}
+
+func (l *CardLoad) loaded(is *CardState, stored ledger.StoredLoad, posted bool) *LoadedCard {
+	return &LoadedCard{
+		CardState: *is, Reference: l.Reference, Amount: l.Amount, BusinessDate: stored.BusinessDate, LoadedAt: stored.LoadedAt, Repeated: !posted,
+	}
 }
 
 func minor(amount int64, currency money.Currency) money.Amount {
