@@ -313,6 +313,8 @@ mutant 'a reversal of what has left is approved' TestRetireMonth \
   switch/decide_reversal.go 's/^	if d\.facts\.isRetired(key) {$/	if false {/'
 mutant 'what refunds may come of leaves' TestRetireObstacles \
   switch/retire_plan.go 's/ AND \$1::date + p\.refund_window_days > ` + quietSQL + `$/ AND false/'
+mutant 'what reversals may come of leaves' TestRetireWaitsForReversals \
+  switch/retire_plan.go 's/^	WHERE reversal_window_days > /	WHERE false AND reversal_window_days > /'
 mutant 'a month leaves on its last day' TestRetireWithoutRefunds \
   switch/retire_plan.go 's/WHERE \$1::date > ` + quietSQL,$/WHERE $1 IS NULL AND ` + quietSQL + ` IS NULL`,/'
 mutant 'unsettled batches leave' TestRetireObstacles \

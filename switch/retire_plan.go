@@ -137,6 +137,16 @@ var obstacles = []string{
 	WHERE p.allow_refund AND EXISTS (SELECT FROM merchants m WHERE m.policy_id = p.policy_id) AND $1::date + p.refund_window_days > ` + quietSQL + `
 	ORDER BY p.refund_window_days DESC LIMIT 1`,
 
+	// Those that come for no longer than the margin are over when it is.
+	`SELECT format('policy %s lets reversals of %s, and of its refunds, come for %s days: it can be retired from %s on',
+		name, ` + lastMonthSQL + `, reversal_window_days, until)
+	FROM (
+		SELECT *, $1::date + CASE WHEN p.allow_refund THEN p.refund_window_days ELSE 0 END + p.reversal_window_days AS until
+		FROM policies p
+		WHERE EXISTS (SELECT FROM merchants m WHERE m.policy_id = p.policy_id)) p
+	WHERE reversal_window_days > ` + marginText + ` AND until - ` + marginText + ` > ` + quietSQL + `
+	ORDER BY until DESC LIMIT 1`,
+
 	`SELECT format('%s authorizations still reserve money, the oldest of %s: they run out, or are completed or voided', count(*), min(business_date))
 	FROM holds WHERE business_date < $1 AND state = 1 HAVING count(*) > 0`,
 

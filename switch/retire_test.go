@@ -262,6 +262,33 @@ func TestRetireObstacles(t *testing.T) {
 	want(may, "spoke of 2026-04 or before lately", "no business date is open")
 }
 
+// A month stays while its last transaction, or the last refund of that, may be reversed.
+func TestRetireWaitsForReversals(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.policy("refund_window_days = 10, reversal_window_days = 40")
+	w.do(switching.Approved, w.request(switching.KindSale, 100_00))
+	w.settleBatch(till)
+	w.until(2026, 5, 20)
+	const waits = "policy plain lets reversals of 2026-03, and of its refunds, come for 40 days: it can be retired from 2026-05-21 on"
+	if found := w.plan(april); found != waits {
+		t.Errorf("in the way: %s", found)
+	}
+	if _, err := w.retire(march); err == nil || !strings.Contains(err.Error(), waits) {
+		t.Errorf("retired: %v", err)
+	}
+	for _, free := range []string{"allow_refund = false", "allow_refund = true, reversal_window_days = 39"} {
+		if w.policy(free); w.plan(april) != "" {
+			t.Errorf("in the way with %s: %s", free, w.plan(april))
+		}
+	}
+	w.policy("reversal_window_days = 40")
+	w.until(2026, 5, 21)
+	_, err := w.retire(march)
+	w.must(err)
+	w.verify()
+}
+
 // What spoke of a month a short while ago may be undone or settled yet: the month stays until
 // that is over, and then nothing is lost.
 func TestRetireWaitsForWhatSpeaksOfIt(t *testing.T) {
@@ -329,6 +356,7 @@ func TestRetireWaitsForWhatSpeaksOfIt(t *testing.T) {
 				then()
 			}
 			w.settleBatch(till)
+			w.policy("reversal_window_days = 30") // nor does anybody come as late any more
 			w.until(2026, 7, 7)
 			_, err := w.retire(march)
 			w.must(err)
@@ -352,6 +380,7 @@ func TestRetireMeetsALateReversal(t *testing.T) {
 	sale := w.do(switching.Approved, w.request(switching.KindSale, 1_00))
 	w.settleBatch(till)
 	w.until(2026, 6, 10)
+	w.sql(`UPDATE policies SET reversal_window_days = 30`) // which the host has not heard of
 	reader, err := w.owner().Begin(ctx)
 	w.must(err)
 	_, err = reader.Exec(ctx, `SELECT count(*) FROM transactions`)
