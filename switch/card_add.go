@@ -65,8 +65,8 @@ const maxCardID = 1<<48 - 1
 
 // AddCards makes the accounts of on-us cards and loads them with their opening
 // balances, all or none. One that is there is left as it is, so that adding the same
-// again changes nothing; but when it is there with another expiry or currency, that is
-// an error. It needs the owner's privileges.
+// again changes nothing; but when it is there with another expiry or currency, or was
+// opened with another amount, that is an error. It needs the owner's privileges.
 //
 // The loads are posted in the business date of a calendar, by its name; empty is the
 // only calendar.
@@ -130,7 +130,7 @@ func (a *addingCards) run(ctx context.Context) ([]AddedCard, error) {
 			if err := n.same(is); err != nil {
 				return nil, &CardError{i, err}
 			}
-			added[i].CardState = *is
+			added[i].CardState = is.CardState
 			continue
 		}
 		if err := n.check(a.now); err != nil {
@@ -146,25 +146,39 @@ func (a *addingCards) run(ctx context.Context) ([]AddedCard, error) {
 	return added, a.open(ctx, accounts)
 }
 
+// knownCard is a card that is there.
+type knownCard struct {
+	CardState
+
+	openedMinor *int64 // nil where nobody kept what it was opened with
+}
+
+// openedSQL is what a card was opened with. What was loaded before there were references
+// may be that or not.
+const openedSQL = `coalesce(
+	(SELECT amount_minor FROM card_loads l WHERE l.card_id = card_accounts.card_id AND reference = '` + ledger.OpeningReference + `'),
+	CASE WHEN NOT EXISTS (SELECT FROM card_loads l WHERE l.card_id = card_accounts.card_id AND reference = 'before-' || journal_id) THEN 0 END)`
+
 // known are the cards of the list that are there, by token.
-func (a *addingCards) known(ctx context.Context) (map[[16]byte]*CardState, error) {
+func (a *addingCards) known(ctx context.Context) (map[[16]byte]*knownCard, error) {
 	var tokens [][16]byte
 	for i := range a.list {
 		tokens = append(tokens, a.list[i].Tokens...)
 	}
-	rows, err := a.tx.Query(ctx, `SELECT `+cardStateColumns+`, pan_token FROM card_accounts WHERE pan_token = ANY($1::bytea[])`, tokenBytes(tokens))
+	rows, err := a.tx.Query(ctx, `SELECT `+cardStateColumns+`, pan_token, `+openedSQL+` FROM card_accounts WHERE pan_token = ANY($1::bytea[])`, tokenBytes(tokens))
 	if err != nil {
 		return nil, fmt.Errorf("look for the cards: %w", err)
 	}
 	defer rows.Close()
-	known := map[[16]byte]*CardState{}
+	known := map[[16]byte]*knownCard{}
 	for rows.Next() {
 		var token []byte
-		c, err := scanCardState(rows, &token)
+		var opened *int64
+		c, err := scanCardState(rows, &token, &opened)
 		if err != nil {
 			return nil, fmt.Errorf("look for the cards: %w", err)
 		}
-		known[[16]byte(token)] = c
+		known[[16]byte(token)] = &knownCard{*c, opened}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("look for the cards: %w", err)
@@ -200,7 +214,7 @@ func (a *addingCards) open(ctx context.Context, accounts []ledger.NewCard) error
 }
 
 // among finds the card, under whichever version of the token key it was stored.
-func (n *NewCard) among(known map[[16]byte]*CardState) *CardState {
+func (n *NewCard) among(known map[[16]byte]*knownCard) *knownCard {
 	for _, token := range n.Tokens {
 		if c := known[token]; c != nil {
 			return c
@@ -209,13 +223,18 @@ func (n *NewCard) among(known map[[16]byte]*CardState) *CardState {
 	return nil
 }
 
-// same wants a card that is there to be the one that is added.
-func (n *NewCard) same(is *CardState) error {
+// same wants a card that is there to be the one that is added. Who puts nothing on it
+// misses nothing, whatever it was opened with.
+func (n *NewCard) same(is *knownCard) error {
 	if expiry := n.Expiry.String(); is.Expiry != expiry {
 		return taken("expiry", "%s is there already and expires %s, not %s", is, is.Expiry, expiry)
 	}
 	if is.Currency != n.Currency {
 		return taken("currency", "%s is there already in %s, not in %s", is, is.Currency, n.Currency)
+	}
+	if opened := is.openedMinor; n.OpeningMinor != 0 && opened != nil && *opened != n.OpeningMinor {
+		return taken("opening", "%s is there already and was opened with %s, not with %s: load it (meridian card load)",
+			is, minor(*opened, is.Currency), minor(n.OpeningMinor, n.Currency))
 	}
 	return nil
 }

@@ -199,6 +199,7 @@ func TestCardsThatAreRefused(t *testing.T) {
 		"no currency": {func(n *switching.NewCard) { n.Currency = 0 }, "currency", nil},
 		"too much":    {func(n *switching.NewCard) { n.OpeningMinor = switching.MaxCardBalanceMinor + 1 }, "opening", nil},
 		"another one": {func(n *switching.NewCard) { n.Tokens = [][16]byte{token(cardNumber(1))}; n.Currency = money.EUR }, "currency", switching.ErrTaken},
+		"more on it":  {func(n *switching.NewCard) { n.Tokens = [][16]byte{token(cardNumber(1))}; n.OpeningMinor = opened + 1 }, "opening", switching.ErrTaken},
 	} {
 		n := handedOut(503, 1)
 		c.change(&n)
@@ -208,6 +209,20 @@ func TestCardsThatAreRefused(t *testing.T) {
 			t.Errorf("%s: %v does not name the card", name, err)
 		}
 	}
+	// Of what was loaded before there were references nobody knows what a card was opened with.
+	w.sql(`UPDATE card_loads SET reference = 'before-' || journal_id WHERE card_id = 2`)
+	w.sql(`DELETE FROM card_loads WHERE card_id = 3`)
+	before, empty := handedOut(503, 1), handedOut(503, 1)
+	before.Tokens, empty.Tokens = [][16]byte{token(cardNumber(1))}, [][16]byte{token(cardNumber(2))}
+	_, err := switching.AddCards(t.Context(), db, []switching.NewCard{before}, "", w.clock.Now(), "ann", "again")
+	w.must(err)
+	_, err = switching.AddCards(t.Context(), db, []switching.NewCard{empty}, "", w.clock.Now(), "ann", "again")
+	refused(t, err, "opening", switching.ErrTaken)
+	w.sql(`INSERT INTO card_loads SELECT 3, 'opening', amount_minor, bucket, business_date, journal_id, now() FROM transfers
+		WHERE kind = 1 AND credit_account = (16::bigint << 48) + 3`)
+	w.sql(`INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date) VALUES (2, 'berlin', 'Europe/Berlin', '23:00', '2026-01-01')`)
+	_, err = switching.AddCards(t.Context(), db, []switching.NewCard{handedOut(504, 1)}, "", w.clock.Now(), "ann", "whose date")
+	refused(t, err, "calendar", nil, "china", "berlin")
 	if _, err := switching.FindCard(t.Context(), db, switching.CardRef{Tokens: handedOut(504, 0).Tokens}); !errors.Is(err, switching.ErrNoCard) {
 		t.Errorf("one of several was added: %v", err)
 	}

@@ -170,7 +170,11 @@ func loadingCalendar(ctx context.Context, tx pgx.Tx, name string, now time.Time)
 	case chosen == nil && len(list) == 0:
 		return 0, missing(field, "there is none, and money is put on a card on a business date")
 	case chosen == nil:
-		return 0, wrong(field, "there are %d: say in whose business date the money is put on the card", len(list))
+		names := make([]string, len(list))
+		for i, c := range list {
+			names[i] = c.Name
+		}
+		return 0, wrong(field, "there are %s: say in whose business date the money is put on the card", strings.Join(names, ", "))
 	}
 	if err := ledger.EnsureWindows(ctx, tx, []*ledger.Calendar{chosen}, now); err != nil {
 		return 0, fmt.Errorf("business dates: %w", err)

@@ -100,7 +100,8 @@ func TestCardsAreIssuedBesideARunningHost(t *testing.T) {
 
 	// The same again, wherever it comes from, is told and costs nothing.
 	signed("", "add --currency CNY --file "+write(t, "cards", list), shanghai...).want(t, 0, account, "was there", "0 cards are added, 2 were there already")
-	signed(number, "add --expiry 3012 --currency CNY --opening 99").want(t, 0, "1 were there already")
+	signed(number, "add --expiry 3012 --currency CNY --opening 99").want(t, exitFailure, account, "was opened with", "nothing is added")
+	signed(number, "add --expiry 3012 --currency CNY").want(t, 0, "1 were there already")
 	signed(numbers[2]+"\n"+number, "add --expiry 3112 --currency CNY").want(t, exitFailure, "line 2: ", account, "expires 3012, not 3112", "nothing is added")
 	signed(numbers[2]+"\n"+number, "add --expiry 3012 --currency EUR").want(t, exitFailure, "line 2: ", "in CNY, not in EUR")
 	signed(numbers[2], "add --expiry 2610 --currency CNY").want(t, exitUsage, "line 1: ", "has expired", "the year 2026 and the month 10")
