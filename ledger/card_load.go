@@ -126,7 +126,8 @@ func loadChecks() []Check {
 		WHERE l.business_date >= %[4]s
 			AND (t.kind, t.amount_minor, t.credit_account) IS DISTINCT FROM (%[1]d, l.amount_minor, %[2]d::bigint << %[3]d | l.card_id)
 		UNION ALL
-		SELECT 'journal ' || t.journal_id, 'loads ' || t.amount_minor || ' onto account ' || t.credit_account || ' on ' || t.business_date || ', and has no reference'
+		SELECT 'journal ' || t.journal_id,
+			'loads ' || t.amount_minor || ' onto account ' || t.credit_account || ' on ' || t.business_date || ', and has no reference'
 		FROM transfers t
 		WHERE t.kind = %[1]d AND t.business_date >= %[4]s AND NOT EXISTS ( -- by the card's references, which are few
 			SELECT FROM card_loads l

@@ -141,7 +141,7 @@ var obstacles = []string{
 	`SELECT format('policy %s lets reversals of %s, and of its refunds, come for %s days: it can be retired from %s on',
 		name, ` + lastMonthSQL + `, reversal_window_days, until)
 	FROM (
-		SELECT *, $1::date + CASE WHEN p.allow_refund THEN p.refund_window_days ELSE 0 END + p.reversal_window_days AS until
+		SELECT p.name, p.reversal_window_days, $1::date + CASE WHEN p.allow_refund THEN p.refund_window_days ELSE 0 END + p.reversal_window_days AS until
 		FROM policies p
 		WHERE EXISTS (SELECT FROM merchants m WHERE m.policy_id = p.policy_id)) p
 	WHERE reversal_window_days > ` + marginText + ` AND until - ` + marginText + ` > ` + quietSQL + `
