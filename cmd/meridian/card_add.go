@@ -39,7 +39,8 @@ What a line leaves out is taken from the flags. EXPIRY is YYMM, the last month o
 bank:settlement. At a terminal it asks for one number and does not show it.
 
 All of them are added or, when one cannot be, none, and the line is named. A card that is there already is told and stays as it is:
-the same file can be added again, and loads nothing twice; one that was opened with another amount is refused. The cards have no PIN: one that is entered is declined (55).`,
+the same file can be added again, and loads nothing twice; one that was opened with another amount is refused. The cards have no PIN:
+one that is entered is declined (55).`,
 		Example: `  meridian card add --expiry 3012 --currency EUR --opening 25.00 --by "Ann Lee" --reason "gift card of order 88" < number
   meridian card add --file cards.csv --currency EUR --by "Ann Lee" --reason "first delivery"`,
 		Args: noArguments,
