@@ -118,20 +118,15 @@ func postLoads(ctx context.Context, tx pgx.Tx, date Date, now time.Time, loads [
 // both ways: money that nobody's reference asked for is on a card by nobody's word.
 func loadChecks() []Check {
 	return []Check{{"loads are as their references have them", fmt.Sprintf(`
-		SELECT 'card ' || l.card_id || ', load of ' || l.business_date,
-			'its reference has ' || l.amount_minor || ', its transfer ' || coalesce(t.amount_minor::text, 'is missing')
-		FROM card_loads l LEFT JOIN LATERAL ( -- one row of an index for each, however many transfers there are
-			SELECT amount_minor, kind, credit_account FROM transfers
-			WHERE bucket = l.bucket AND business_date = l.business_date AND journal_id = l.journal_id AND leg = 1 LIMIT 1) t ON true
-		WHERE l.business_date >= %[4]s
-			AND (t.kind, t.amount_minor, t.credit_account) IS DISTINCT FROM (%[1]d, l.amount_minor, %[2]d::bigint << %[3]d | l.card_id)
-		UNION ALL
-		SELECT 'journal ' || t.journal_id,
-			'loads ' || t.amount_minor || ' onto account ' || t.credit_account || ' on ' || t.business_date || ', and has no reference'
-		FROM transfers t
-		WHERE t.kind = %[1]d AND t.business_date >= %[4]s AND NOT EXISTS ( -- by the card's references, which are few
-			SELECT FROM card_loads l
-			WHERE l.card_id = t.credit_account & ((1::bigint << %[3]d) - 1) AND l.journal_id = t.journal_id
-				AND l.bucket = t.bucket AND l.business_date = t.business_date AND t.leg = 1)`,
+		SELECT coalesce('card ' || l.card_id || ', load of ' || l.business_date, 'journal ' || t.journal_id),
+			CASE WHEN l.card_id IS NULL THEN 'loads ' || t.amount_minor || ' onto account ' || t.credit_account || ' on ' || t.business_date ||
+				', and has no reference'
+			ELSE 'its reference has ' || l.amount_minor || ', its transfer ' || coalesce(t.amount_minor::text, 'is missing') END
+		FROM (
+			SELECT bucket, business_date, journal_id, 1::smallint AS leg, card_id, amount_minor FROM card_loads WHERE business_date >= %[4]s) l
+		FULL JOIN (
+			SELECT bucket, business_date, journal_id, leg, credit_account, amount_minor FROM transfers WHERE kind = %[1]d AND business_date >= %[4]s) t
+			USING (bucket, business_date, journal_id, leg)
+		WHERE l.card_id IS NULL OR (t.amount_minor, t.credit_account) IS DISTINCT FROM (l.amount_minor::bigint, %[2]d::bigint << %[3]d | l.card_id)`,
 		KindLoad, RoleCard, ownerBits, KeptFromSQL)}}
 }
