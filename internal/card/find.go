@@ -120,6 +120,8 @@ const trackGap = "****"
 
 // apart takes digits that stand together apart.
 func apart(text string, start, end int) (t together) {
+	n := end - start
+	t.digits, t.at, t.opens, t.closes = make([]byte, 0, n), make([]int, 0, n), make([]bool, 0, n), make([]bool, 0, n)
 	opens := true
 	for i := start; i < end; i++ {
 		if !isDigit(text[i]) {
