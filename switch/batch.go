@@ -312,9 +312,9 @@ const (
 )
 
 // acrossRollover finds the stored key that a request without a stated batch
-// repeats although its batch has ended meanwhile, of those that are meant: the
-// latest, in however many batches have ended since. (Nothing proves who ends one:
-// see docs/explanation/security.md.)
+// repeats although its batch has ended meanwhile: the latest of those that are meant.
+// It looks past the batch before, because nothing proves who ends one
+// (docs/explanation/security.md).
 //
 // A terminal that settled with totals which agreed, or that uploaded a
 // transaction, has had its answer: the same STAN is a new transaction then,
