@@ -122,6 +122,37 @@ func TestPaidBackOnce(t *testing.T) {
 	w.verify()
 }
 
+// What was given back once is told to have been, and its marked repeat is answered from the
+// record, also where there is nothing left to give back: by a host that presumes it to be new, too.
+func TestPaidBackOnceOfNothingLeft(t *testing.T) {
+	w := newWorld(t)
+	s := w.patient()
+	undone, settled := w.do(switching.Approved, w.request(switching.KindSale, 70_00)), w.do(switching.Approved, w.request(switching.KindSale, 30_00))
+	void := w.request(switching.KindVoid, 70_00, of(undone), stan(800_001))
+	w.do(switching.Approved, void)
+	w.clock.advance(24 * time.Hour)
+	w.must(w.sw.CatchUp(t.Context()))
+	refund := w.request(switching.KindRefund, 30_00, of(settled), stan(800_002))
+	w.do(switching.Approved, refund)
+	w.do(switching.Approved, w.settlement(0, nil, trailer))
+	w.clock.advance(time.Hour)
+	w.must(w.sw.CatchUp(t.Context()))
+	for _, host := range []*switching.Switch{w.sw, s.sw} {
+		s.knows()
+		for _, r := range []*switching.Request{void, refund} {
+			got, err := askOf(t.Context(), host, copyOf(r))
+			w.must(err)
+			if got.Reason != switching.PaidBefore {
+				t.Errorf("the same %s again: %s", r.Kind, got.Reason)
+			}
+		}
+	}
+	// Of what was given back under another STAN they are told what they always were.
+	s.knows()
+	s.want(switching.InvalidTransaction, copyOf(void, stan(800_003)))
+	s.want(switching.ExceedsAmountLimit, copyOf(refund, stan(800_004)))
+}
+
 // An invoice number, and a STAN, come again with another sale: so may their refund.
 func TestRefundOfWhatCameAgain(t *testing.T) {
 	w := newWorld(t)

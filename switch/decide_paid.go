@@ -61,6 +61,42 @@ func (f *Facts) paidBefore(r *Request) (at located, paid bool) {
 	return located{}, false
 }
 
+// unpaid is what is presumed never to have been given, and was not given now either: where it
+// pays, the key of its row proves that (queuePaidBack).
+type unpaid struct {
+	terminalID, stan int32
+	digest           digest
+}
+
+// restsOnUnpaid has it proved that what was presumed to be new and came to nothing was not
+// given before, in another batch: it would be told so.
+func (f *Facts) restsOnUnpaid(r *Request, v *Verdict) {
+	if _, presumed := f.presumed[r]; presumed && f.unread && r.paysAgain() && v.PaidBack == nil {
+		f.unpaid = append(f.unpaid, unpaid{r.terminal.ID, r.STAN, r.digest()})
+	}
+}
+
+const unpaidSQL = `
+SELECT meridian_presumed(count(*), 0)
+FROM unnest($2::int[], $3::int[], $4::bytea[]) AS u(terminal_id, stan, digest)
+CROSS JOIN LATERAL (
+	SELECT FROM paid_back b
+	WHERE b.bucket = $1 AND b.terminal_id = u.terminal_id AND b.stan = u.stan AND b.digest = u.digest
+	OFFSET 0) p`
+
+// queueUnpaid has the unit end where one of these was given before.
+func queueUnpaid(b *pgx.Batch, bucket int16, list []unpaid) {
+	if len(list) == 0 {
+		return
+	}
+	terminals, stans, digests := make([]int32, len(list)), make([]int32, len(list)), make([][]byte, len(list))
+	for i := range list {
+		one := &list[i]
+		terminals[i], stans[i], digests[i] = one.terminalID, one.stan, one.digest[:]
+	}
+	b.Queue(unpaidSQL, bucket, terminals, stans, digests)
+}
+
 const paidSQL = `
 SELECT u.terminal_id, u.stan, u.digest, p.original_id, p.business_date, p.transaction_id
 FROM unnest($2::int[], $3::int[], $4::bytea[]) AS u(terminal_id, stan, digest)

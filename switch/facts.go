@@ -49,6 +49,8 @@ type Facts struct {
 	// unreversed are keys in the batches before, which must not be there as tombstones
 	// when the unit is stored.
 	unreversed []probe
+	// unpaid are voids and refunds that came to nothing, and must not have been given before.
+	unpaid []unpaid
 
 	changes changes
 }

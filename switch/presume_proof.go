@@ -75,4 +75,5 @@ func queueProofs(b *pgx.Batch, bucket int16, f *Facts) {
 		probes := probeRows(f.unreversed)
 		b.Queue(unreversedSQL, probes.Known(), bucket, probes)
 	}
+	queueUnpaid(b, bucket, f.unpaid)
 }

@@ -142,7 +142,9 @@ func (u *unit) decideOne(facts *Facts, j *job) (err error) {
 	case !late, u.doubt && j.request.Kind == KindReversal:
 		// A reversal is never too late: it takes nothing, and its terminal repeats it.
 		id := u.identity()
-		u.answer(facts, j, Decide(facts, j.request, id), id.ID)
+		verdict := Decide(facts, j.request, id)
+		facts.restsOnUnpaid(j.request, &verdict)
+		u.answer(facts, j, verdict, id.ID)
 		if !facts.proves(j.request, key) {
 			return errPresumed
 		}
