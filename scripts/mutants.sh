@@ -170,6 +170,10 @@ mutant 'batches without transactions push others out of sight' TestBatchesWithou
   switch/batch.go 's/^	if b\.filled {$/	if true {/'
 mutant 'batches of an older version end the chain' TestRepeatsBehindManyBatches \
   switch/batch_sql.go 's/SELECT coalesce(e\.filled_no, e\.previous_no)/SELECT e.filled_no/'
+mutant 'a decision on a review does not wait for its card' TestDecisionBesideTheCardsUse \
+  switch/review.go 's/, lockCards: true}$/}/'
+mutant 'holds that have run out do not wait for their cards' TestCardChangesUnderHoldsThatExpire \
+  switch/housekeeping.go 's/, lockCards: true}$/}/'
 mutant 'a refund is paid once in each batch' TestPaidBackOnce \
   switch/decide_paid.go 's/^	return r\.Kind\.Cancels() \&\&/	return false \&\&/'
 mutant 'a recorded void becomes a refund' TestPaidBackOnce \
@@ -242,6 +246,8 @@ mutant 'a repeat of the batch before is presumed to be new' TestPresumedNewAcros
   switch/presume.go 's/^			s\.from = until$/			_ = until/'
 mutant 'a repeat of the batch before is presumed to be new, when the clock went back' TestPresumedNewAfterTheClockWentBack \
   switch/presume.go 's/, from: f\.Now}$/}/'
+mutant 'what came to nothing is presumed not to have been given before' TestPaidBackOnceOfNothingLeft \
+  switch/presume_proof.go '/^	queueUnpaid(b, bucket, f\.unpaid)$/d'
 mutant 'what says that it is a repeat is presumed to be new' TestPresumedKey \
   switch/presume_load.go 's/^		return !r\.Repeat$/		return true/'
 mutant 'a unit in doubt presumes' TestOneRoundTripInDoubt \

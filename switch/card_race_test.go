@@ -2,6 +2,7 @@ package switching_test
 
 import (
 	"testing"
+	"time"
 
 	"meridian/switch"
 )
@@ -34,5 +35,26 @@ func TestCardChangesUnderASale(t *testing.T) {
 			w.do(switching.Approved, w.request(switching.KindBalance, 0, withCard(2)))
 		}
 	}
+	w.verify()
+}
+
+// Holds that have run out are given back however busy their cards are.
+func TestCardChangesUnderHoldsThatExpire(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.policy("hold_days = 1")
+	host := w.waitingHost(t, switching.Options{})
+	for i := range 3 {
+		w.do(switching.Approved, w.request(switching.KindAuthorization, 10_00, withCard(i)))
+	}
+	w.clock.advance(24 * time.Hour)
+	w.wantAvailable(10_00)
+	other := w.hold(`UPDATE card_accounts SET pin_failures = 2 WHERE card_id = 2`)
+	expired := make(chan error, 1)
+	go func() { expired <- host.ExpireHolds(t.Context()) }()
+	w.waiting(1, func() bool { return len(expired) > 0 })
+	w.must(other.Commit(t.Context()))
+	w.must(<-expired)
+	w.wantAvailable(0)
 	w.verify()
 }

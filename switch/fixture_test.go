@@ -117,6 +117,25 @@ func (w *world) open(ctx context.Context, o switching.Options) {
 	})
 }
 
+// waitingHost is one that waits for locks, and lets requests wait, as long as a test may hold it up.
+func (w *world) waitingHost(t testing.TB, o switching.Options) *switching.Switch {
+	w.t.Helper()
+	pool, err := postgres.Open(t.Context(), w.url, postgres.Options{Role: migrations.ServiceRole, LockTimeout: time.Minute})
+	w.must(err)
+	o.Pool, o.Now, o.Refresh, o.StoreTimeout, o.AnswerTimeout = pool, w.clock.Now, time.Hour, time.Minute, 2*time.Minute
+	sw, err := switching.Start(t.Context(), o)
+	w.must(err)
+	t.Cleanup(func() {
+		stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := sw.Shutdown(stop); err != nil {
+			t.Error(err)
+		}
+		pool.Close()
+	})
+	return sw
+}
+
 func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {

@@ -134,7 +134,7 @@ func (s *Switch) expireSome(ctx context.Context, bucket int16) (n int, err error
 			return err
 		}
 		facts := newFacts(bucket, now, s.directory.Load(), 1)
-		l := loader{conn: tx.Conn(), facts: facts, wanted: map[uuid.UUID]located{}}
+		l := loader{conn: tx.Conn(), facts: facts, wanted: map[uuid.UUID]located{}, lockCards: true}
 		for _, at := range due {
 			l.want(at)
 		}

@@ -137,7 +137,7 @@ func decideReview(ctx context.Context, tx pgx.Tx, dir *Directory, now time.Time,
 		return fmt.Errorf("find review: %w", err)
 	}
 	facts := newFacts(bucket, now, dir, 1)
-	l := loader{conn: tx.Conn(), facts: facts, wanted: map[uuid.UUID]located{}}
+	l := loader{conn: tx.Conn(), facts: facts, wanted: map[uuid.UUID]located{}, lockCards: true}
 	if err := l.lockWindows(ctx, calendarIDs(dir)); err != nil {
 		return err
 	}

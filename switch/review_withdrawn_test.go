@@ -1,9 +1,12 @@
 package switching_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"meridian/switch"
 	"meridian/switch/model"
@@ -100,4 +103,27 @@ func TestReversalAgainstADecision(t *testing.T) {
 		w.verify()
 		w.wantAvailable(100_00)
 	}
+}
+
+// What others do to the card meanwhile is waited for, and no person has to decide again.
+func TestDecisionBesideTheCardsUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 100_00))
+	w.clock.advance(24 * time.Hour)
+	w.policy("review_threshold_minor = 0")
+	waits := w.do(switching.UnderReview, w.request(switching.KindRefund, 30_00, of(sale)))
+	c, err := pgx.Connect(t.Context(), w.url) // as patient as Postgres
+	w.must(err)
+	t.Cleanup(func() { w.must(c.Close(context.Background())) })
+	other := w.hold(`UPDATE card_accounts SET pin_failures = 2 WHERE card_id = 1`)
+	decided := make(chan error, 1)
+	go func() {
+		decided <- switching.DecideReview(t.Context(), c, w.clock.Now(), switching.ReviewDecision{RRN: waits.RRN, Approve: true, Who: "ann", Why: "as agreed"})
+	}()
+	w.waiting(1, func() bool { return len(decided) > 0 })
+	w.must(other.Commit(t.Context()))
+	w.must(<-decided)
+	w.verify()
+	w.wantAvailable(70_00)
 }
