@@ -255,22 +255,25 @@ func (w *vaulted) awaitUsed(tid string, generation int) {
 // terminals' sign-ins: those that are too many are answered at once.
 func TestSignInsHeldUp(t *testing.T) {
 	w := newVaulted(t)
-	signedIn := openedKeys(t, w.ask(signIn(signing)))
-	if _, ok := verified(t, w.sw, signing, nil, signedIn.mac); !ok {
+	host := w.waitingHost(t, switching.Options{Module: w.module})
+	signedIn := openedKeys(t, askAt(t, host, signIn(signing)))
+	if _, ok := verified(t, host, signing, nil, signedIn.mac); !ok {
 		t.Fatal("a message under the new key is not taken")
 	}
 	held := w.hold(`LOCK TABLE working_keys IN EXCLUSIVE MODE`)
 	const sent = 20
 	answers := make(chan switching.Response, sent)
 	for range sent {
-		w.sw.Submit(signIn(signing), func(r switching.Response) { answers <- r })
+		host.Submit(signIn(signing), func(r switching.Response) { answers <- r })
 	}
 	for range sent - 4 { // which wait
 		if r := <-answers; r.Reason != switching.StoreUnavailable {
 			t.Fatalf("a sign-in that is too many was answered %s", r.Reason)
 		}
 	}
-	w.do(switching.Approved, w.request(switching.KindSale, 1_00))
+	if got := askAt(t, host, w.request(switching.KindSale, 1_00)); !got.Approved() {
+		t.Errorf("a sale beside them: %s", got.Reason)
+	}
 	w.must(held.Rollback(t.Context()))
 	for range 4 {
 		openedKeys(t, <-answers)
