@@ -11,12 +11,12 @@ import (
 	"meridian/ledger"
 )
 
-// ErrNoPINTries: there is no such card, or it has no wrong tries.
-var ErrNoPINTries = errors.New("no such card, or it has no wrong PINs to forget")
+// ErrNoPINTries: the card has no wrong tries.
+var ErrNoPINTries = errors.New("the card has no wrong PINs to forget")
 
 // ResetPINTries forgets the wrong PINs of a card. It returns the card as people see it.
 //
-// Errors: [ErrNoPINTries].
+// Errors: [ErrNoCard], [ErrNoPINTries].
 func ResetPINTries(ctx context.Context, db ledger.TxBeginner, ref CardRef, now time.Time, who, why string) (card string, err error) {
 	if who == "" || why == "" {
 		return "", errors.New("reset PIN tries: who does it and why must be said")
@@ -31,6 +31,9 @@ func ResetPINTries(ctx context.Context, db ledger.TxBeginner, ref CardRef, now t
 			UPDATE card_accounts c SET pin_failures = 0 FROM was WHERE c.card_id = was.card_id
 			RETURNING 'card:' || was.card_id || ' ' || was.pan_masked, was.pin_failures`, id, tokens).Scan(&card, &failures)
 		if errors.Is(err, pgx.ErrNoRows) {
+			if _, err := FindCard(ctx, tx, ref); err != nil {
+				return err
+			}
 			return ErrNoPINTries
 		}
 		if err != nil {

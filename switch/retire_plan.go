@@ -124,8 +124,9 @@ const lastMonthSQL = `to_char($1::date - 1, 'YYYY-MM')`
 
 // obstacles to having nothing before $1 in the ledger, each told in a text.
 var obstacles = []string{
-	`SELECT format('business date %s of calendar %s is not closed in bucket %s: meridian cutover run', w.business_date, c.name, w.bucket)
-	FROM windows w JOIN calendars c USING (calendar_id)
+	`SELECT format('business date %s of calendar %s is not closed in bucket %s: hosts, or meridian cutover run, close it once its cutoff is past (%s)',
+		w.business_date, c.name, w.bucket, to_char(d.closes_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'))
+	FROM windows w JOIN calendars c USING (calendar_id) JOIN business_days d USING (calendar_id, business_date)
 	WHERE w.business_date < $1 AND w.state <> 3 ORDER BY w.business_date, c.name, w.bucket LIMIT 1`,
 
 	`SELECT format('the last day of %s is not long enough ago: it can be retired from %s on', ` + lastMonthSQL + `, $1::date + ` + marginText + `)

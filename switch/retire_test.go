@@ -232,7 +232,7 @@ func TestRetireObstacles(t *testing.T) {
 	const margin, refunds = "the last day of 2026-03 is not long enough ago: it can be retired from 2026-05-02 on", "it can be retired from 2026-05-12 on"
 	const holds, reviews = "1 authorizations still reserve money, the oldest of 2026-03-10", "1 refunds wait for a person, the oldest of 2026-03-12"
 	const batches = "1 batches have transactions of 2026-03 or before and are not settled, such as 000001 of terminal 10000001: meridian batch close 10000001"
-	want(april, "business date 2026-03-12 of calendar china is not closed in bucket 0", margin, "policy plain lets refunds of 2026-03 come for 10 days",
+	want(april, "business date 2026-03-12 of calendar china is not closed in bucket 0: hosts, or meridian cutover run, close it once its cutoff is past (2026-03-12 15:00 UTC)", margin, "policy plain lets refunds of 2026-03 come for 10 days",
 		holds, reviews, batches)
 	w.until(2026, 5, 1)
 	want(april, margin, refunds, holds, reviews, batches)

@@ -80,10 +80,10 @@ func newCardResetPINCommand(g *globals, database *databaseFlags) *cobra.Command 
 		defer desk.pool.Close()
 		name, err := switching.ResetPINTries(c.Context(), desk.pool, desk.card, desk.now, why.by, why.reason)
 		if errors.Is(err, switching.ErrNoPINTries) {
-			return errors.New("there is no such card, or it has no wrong PINs")
+			return errors.New("the card has no wrong PINs")
 		}
 		if err != nil {
-			return changeError(err, "")
+			return cardError(c, err, "")
 		}
 		what := "wrong PINs of " + name + " are forgotten"
 		return g.print(&changed{Changed: what, By: why.by, Reason: why.reason}, func(w io.Writer) { _, _ = fmt.Fprintln(w, what) })

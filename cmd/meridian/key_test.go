@@ -190,7 +190,8 @@ func TestPINTriesAreResetOverTheCommandLine(t *testing.T) {
 		return w.enter(stdin, append(append([]string{"card", "reset-pin-tries"}, arguments...), sign...)...)
 	}
 	reset("", "--account", "card:1001").want(t, 0, "wrong PINs of card:1001", "******")
-	reset("", "--account", "card:1001").want(t, exitFailure, "no wrong PINs")
+	reset("", "--account", "card:1001").want(t, exitFailure, "the card has no wrong PINs")
+	reset("", "--account", "card:999999").want(t, exitFailure, "there is no such card")
 	var masked string
 	running, err := sandbox.ReadManifest(w.dataDir)
 	if err != nil {
