@@ -13,8 +13,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"meridian/internal/postgres"
-	"meridian/migrations"
 	"meridian/switch"
 )
 
@@ -578,25 +576,6 @@ func TestSettlementInOneUnit(t *testing.T) {
 	if b := w.batch(2); len(b.Differing) != 1 || b.Differing[0].Kind != "amount_differs" || *b.Differing[0].HostMinor != 5_00 {
 		t.Errorf("differences %+v", b.Differing)
 	}
-}
-
-// second switch over the world's database, as on another host.
-func (w *world) second() *switching.Switch {
-	w.t.Helper()
-	ctx := w.t.Context()
-	pool, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole})
-	w.must(err)
-	sw, err := switching.Start(ctx, switching.Options{Pool: pool, Now: w.clock.Now, Refresh: time.Hour})
-	w.must(err)
-	w.t.Cleanup(func() {
-		stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := sw.Shutdown(stop); err != nil {
-			w.t.Error(err)
-		}
-		pool.Close()
-	})
-	return sw
 }
 
 // TestSettlementsRaceSales: batches are closed from two hosts while the same

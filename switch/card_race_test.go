@@ -43,7 +43,7 @@ func TestCardChangesUnderHoldsThatExpire(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.policy("hold_days = 1")
-	host := w.waitingHost(t, switching.Options{})
+	host := w.second()
 	for i := range 3 {
 		w.do(switching.Approved, w.request(switching.KindAuthorization, 10_00, withCard(i)))
 	}

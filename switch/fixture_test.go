@@ -117,19 +117,24 @@ func (w *world) open(ctx context.Context, o switching.Options) {
 	})
 }
 
-// waitingHost is one that waits for locks, and lets requests wait, as long as a test may hold it up.
-func (w *world) waitingHost(t testing.TB, o switching.Options) *switching.Switch {
+// second switch over the world's database, as on another host. It waits for locks, and lets requests
+// wait, as long as a test may hold it up.
+func (w *world) second(change ...func(*switching.Options)) *switching.Switch {
 	w.t.Helper()
-	pool, err := postgres.Open(t.Context(), w.url, postgres.Options{Role: migrations.ServiceRole, LockTimeout: time.Minute})
+	ctx := w.t.Context()
+	pool, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole})
 	w.must(err)
-	o.Pool, o.Now, o.Refresh, o.StoreTimeout, o.AnswerTimeout = pool, w.clock.Now, time.Hour, time.Minute, 2*time.Minute
-	sw, err := switching.Start(t.Context(), o)
+	o := switching.Options{Pool: pool, Now: w.clock.Now, Refresh: time.Hour, StoreTimeout: time.Minute, AnswerTimeout: 2 * time.Minute}
+	for _, c := range change {
+		c(&o)
+	}
+	sw, err := switching.Start(ctx, o)
 	w.must(err)
-	t.Cleanup(func() {
+	w.t.Cleanup(func() {
 		stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := sw.Shutdown(stop); err != nil {
-			t.Error(err)
+			w.t.Error(err)
 		}
 		pool.Close()
 	})

@@ -1,6 +1,7 @@
 package switching_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -48,6 +49,40 @@ func TestVoidLimitRace(t *testing.T) {
 	if ra.Reason == switching.Approved && rb.Reason == switching.Approved {
 		t.Errorf("both voids approved with max_voids_per_day 1")
 	}
+}
+
+// One void at two hosts, the first of which stores it while the second reads: it is a repeat of the first.
+func TestVoidAtTwoHosts(t *testing.T) {
+	w := newWorld(t)
+	sale := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	void := w.request(switching.KindVoid, 10_00, of(sale))
+	h1, h2 := w.second(), w.second()
+	// From the second's view the void's STAN is an old one, and may be stored.
+	if got := askAt(t, h2, w.request(switching.KindVoid, 5_00, of(w.do(switching.Approved, w.request(switching.KindSale, 5_00))))); !got.Approved() {
+		t.Fatalf("the second's own void was answered %s", got.Reason)
+	}
+	card := w.hold(`SELECT FROM card_accounts WHERE card_id = 1 FOR UPDATE`)
+	answers := []chan switching.Response{make(chan switching.Response, 1), make(chan switching.Response, 1)}
+	h1.Submit(copyOf(void), func(r switching.Response) { answers[0] <- r })
+	w.waiting(1, func() bool { return false })
+	// The second comes to what paid back after the first has stored it.
+	paid, locked := w.hold(`SELECT`), make(chan error, 1)
+	go func() {
+		_, err := paid.Exec(context.Background(), `LOCK TABLE paid_back IN ACCESS EXCLUSIVE MODE`)
+		locked <- err
+	}()
+	w.waiting(2, func() bool { return false })
+	h2.Submit(copyOf(void), func(r switching.Response) { answers[1] <- r })
+	w.waiting(3, func() bool { return false })
+	w.must(card.Rollback(t.Context()))
+	first := <-answers[0]
+	w.must(<-locked)
+	w.must(paid.Rollback(t.Context()))
+	if !first.Approved() {
+		t.Fatalf("the void was answered %s", first.Reason)
+	}
+	w.sameAnswer(first, <-answers[1])
+	w.verify()
 }
 
 // A late original on two hosts, after its tombstone.

@@ -186,8 +186,10 @@ func (l *loader) first(ctx context.Context, withCards bool) error {
 	})
 	l.queueBatches(b)
 	l.queueSettlements(b)
-	l.queueKeys(b)
+	// Before the keys: what another host stores in between is found by its key at least, and what
+	// repeats that is answered as it was.
 	l.queuePaid(b)
+	l.queueKeys(b)
 	l.queueReferences(b)
 	l.queueSessions(b)
 	l.queueCounters(b)

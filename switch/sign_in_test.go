@@ -255,7 +255,7 @@ func (w *vaulted) awaitUsed(tid string, generation int) {
 // terminals' sign-ins: those that are too many are answered at once.
 func TestSignInsHeldUp(t *testing.T) {
 	w := newVaulted(t)
-	host := w.waitingHost(t, switching.Options{Module: w.module})
+	host := w.second(func(o *switching.Options) { o.Module = w.module })
 	signedIn := openedKeys(t, askAt(t, host, signIn(signing)))
 	if _, ok := verified(t, host, signing, nil, signedIn.mac); !ok {
 		t.Fatal("a message under the new key is not taken")
