@@ -187,3 +187,17 @@ func TestRefundsUnderReviewAreCounted(t *testing.T) {
 	k.decides(second, true)
 	k.says(model.ExceedsCountLimit, model.Refund, 400, about(sale))
 }
+
+// What a reversal leaves in an empty batch that has ended does not make it one with
+// transactions: its settlement is not looked for behind another empty one.
+func TestTombstoneInABatchThatHasEnded(t *testing.T) {
+	k := newTalk(t)
+	first := k.says(model.Approved, model.Trailer, 0)
+	k.says(model.Approved, model.Trailer, 0)
+	k.says(model.Approved, model.Reversal, 20_00, func(r *model.Request) {
+		r.ApproveUnknown, r.Original = true, model.Reference{By: model.BySTAN, STAN: 900, Batch: 1}
+	})
+	if again := k.says(model.Approved, model.Trailer, 0, k.undoing(first)); again.Stored {
+		t.Error("the settlement of an empty batch was looked for behind another one")
+	}
+}

@@ -40,7 +40,8 @@ type Batch struct {
 	ClosedBy   Closer
 	ClosedOn   Date
 	Totals     Totals
-	Settlement int // the transaction that its terminal settled it with; -1 for none
+	Filled     bool // it had transactions when it ended, or what a reversal left in the place of one
+	Settlement int  // the transaction that its terminal settled it with; -1 for none
 }
 
 // FirstBatch of a terminal.
@@ -104,6 +105,7 @@ func (w *World) endBatch(terminal int, by Closer, stated Stated, settlement int)
 	today := w.today(at.Merchant)
 	ended := at.Batch
 	ended.State, ended.ClosedBy, ended.ClosedOn, ended.Totals, ended.Settlement = BatchClosed, by, today, w.Totals(terminal), settlement
+	ended.Filled = w.filled(terminal, ended.Number)
 	if stated.Given {
 		ended.Stated = stated
 	}
@@ -161,7 +163,7 @@ func (w *World) lately(terminal int) []*Batch {
 	followedBy := &at.Batch
 	for i := len(at.Ended) - 1; i >= 0 && followedBy.OpenedAt.After(kept(w.Now.Add(-reversalPatience))); i-- {
 		switch ended := &at.Ended[i]; {
-		case w.filled(terminal, ended.Number):
+		case ended.Filled:
 			list = append(list, ended)
 			followedBy = ended
 		case ended.Number == at.Batch.Previous:
@@ -171,7 +173,7 @@ func (w *World) lately(terminal int) []*Batch {
 	return list
 }
 
-// filled tells whether a batch has transactions, or what a reversal left in the place of one.
+// filled tells whether a batch has transactions, or what a reversal left in the place of one, by now.
 func (w *World) filled(terminal, number int) bool {
 	for k := range w.keys {
 		if k.terminal == terminal && k.batch == number && k.class == financial {
