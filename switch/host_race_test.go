@@ -104,3 +104,24 @@ func TestTombstoneRace(t *testing.T) {
 	}
 	w.verify()
 }
+
+// A reversal comes again at one host while its late original comes at another.
+func TestReversalAgainBesideItsLateOriginal(t *testing.T) {
+	w := newWorld(t)
+	w.do(switching.Approved, w.request(switching.KindSale, 1_00))
+	reversal := w.request(switching.KindReversal, 5_00, stan(500))
+	first := w.do(switching.Approved, reversal)
+	h1, h2 := w.second(), w.second()
+	held := w.hold(`SELECT FROM transactions WHERE kind = 8 FOR UPDATE`)
+	late, again := make(chan switching.Response, 1), make(chan switching.Response, 1)
+	h1.Submit(w.request(switching.KindSale, 5_00, stan(500)), func(r switching.Response) { late <- r })
+	w.waiting(1, func() bool { return false })
+	h2.Submit(copyOf(reversal), func(r switching.Response) { again <- r })
+	w.waiting(2, func() bool { return false })
+	w.must(held.Rollback(t.Context()))
+	if got := <-late; got.Reason != switching.ReversedBefore {
+		t.Errorf("the late original was answered %s", got.Reason)
+	}
+	w.sameAnswer(first, <-again)
+	w.verify()
+}

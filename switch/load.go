@@ -148,10 +148,9 @@ func (l *loader) lockTombstones(ctx context.Context) error {
 				if err := row.Scan(&stored.tombstone, &date, &id); err != nil {
 					return fmt.Errorf("scan tombstone: %w", err)
 				}
-				delete(l.wanted, stored.id)
 				stored.located = located{ledger.DateOf(date), uuid.UUID(id)}
 				l.stored[key] = stored
-				l.want(stored.located)
+				l.want(stored.located) // beside the reversal, which may have come again itself
 				return nil
 			})
 	}
