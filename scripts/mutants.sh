@@ -174,6 +174,8 @@ mutant 'a decision on a review does not wait for its card' TestDecisionBesideThe
   switch/review.go 's/, lockCards: true}$/}/'
 mutant 'holds that have run out do not wait for their cards' TestCardChangesUnderHoldsThatExpire \
   switch/housekeeping.go 's/, lockCards: true}$/}/'
+mutant 'a counter that another host uses is read after the keys' 'TestCountedSale' \
+  switch/load.go '/^	l\.queueCounters(b)$/d' switch/load.go 's/^	l\.queueKeys(b)$/&\n	l.queueCounters(b)/'
 mutant 'a reversal is forgotten whose late original has come' TestReversalAgainBesideItsLateOriginal \
   switch/load.go 's/^				stored\.located = located{ledger\.DateOf(date), uuid\.UUID(id)}$/				delete(l.wanted, stored.id)\n&/'
 mutant 'a repeat of what another host stores is told that it was paid before' TestVoidAtTwoHosts \

@@ -185,13 +185,13 @@ func (l *loader) first(ctx context.Context, withCards bool) error {
 	})
 	l.queueBatches(b)
 	l.queueSettlements(b)
-	// Before the keys: what another host stores in between is found by its key at least, and what
-	// repeats that is answered as it was.
+	// Before the keys: what another host stores in between, or while a counter is waited for, is
+	// found by its key at least, and what repeats that is answered as it was.
 	l.queuePaid(b)
+	l.queueCounters(b)
 	l.queueKeys(b)
 	l.queueReferences(b)
 	l.queueSessions(b)
-	l.queueCounters(b)
 	if withCards {
 		l.queueCards(b, nil)
 	}
