@@ -176,6 +176,8 @@ mutant 'holds that have run out do not wait for their cards' TestCardChangesUnde
   switch/housekeeping.go 's/, lockCards: true}$/}/'
 mutant 'a counter that another host uses is read after the keys' 'TestCountedSale' \
   switch/load.go '/^	l\.queueCounters(b)$/d' switch/load.go 's/^	l\.queueKeys(b)$/&\n	l.queueCounters(b)/'
+mutant 'a batch goes on behind the cut that came while its unit began anew' TestCutWhileAUnitBeginsAnew \
+  switch/batch_load.go 's/^	return len(l\.due) > known$/	return known == 0 \&\& len(l.due) > 0/'
 mutant 'a reversal is forgotten whose late original has come' TestReversalAgainBesideItsLateOriginal \
   switch/load.go 's/^				stored\.located = located{ledger\.DateOf(date), uuid\.UUID(id)}$/				delete(l.wanted, stored.id)\n&/'
 mutant 'a repeat of what another host stores is told that it was paid before' TestVoidAtTwoHosts \

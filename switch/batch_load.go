@@ -35,13 +35,13 @@ func (l *loader) start(ctx context.Context, withCards bool) error {
 }
 
 // endWithTheirDate finds terminals whose policy closes batches at the cutoff
-// and whose batch is of an earlier business date; false when there are none, or
-// they are known already.
+// and whose batch is of an earlier business date; false when all of them are known
+// already. While the unit waited to be alone, the date may have been cut, too.
 func (l *loader) endWithTheirDate() bool {
-	if len(l.due) > 0 {
-		return false
+	known, seen := len(l.due), map[int32]bool{}
+	for _, due := range l.due {
+		seen[due.terminalID] = true
 	}
-	seen := map[int32]bool{}
 	for _, j := range l.jobs {
 		m, t := j.request.merchant, j.request.terminal
 		if !m.Policy.AutoCloseBatch || seen[t.ID] {
@@ -52,7 +52,7 @@ func (l *loader) endWithTheirDate() bool {
 			l.due = append(l.due, dueTerminal{t.ID, m.CalendarID})
 		}
 	}
-	return len(l.due) > 0
+	return len(l.due) > known
 }
 
 func (l *loader) terminals() []int32 {
