@@ -178,6 +178,8 @@ mutant 'a counter that another host uses is read after the keys' 'TestCountedSal
   switch/load.go '/^	l\.queueCounters(b)$/d' switch/load.go 's/^	l\.queueKeys(b)$/&\n	l.queueCounters(b)/'
 mutant 'a batch goes on behind the cut that came while its unit began anew' TestCutWhileAUnitBeginsAnew \
   switch/batch_load.go 's/^	return len(l\.due) > known$/	return known == 0 \&\& len(l.due) > 0/'
+mutant 'keys are stored in the order of their verdicts' TestSalesInAnotherOrderAtTwoHosts \
+  switch/sql.go '/^	slices\.SortFunc(order, Key\.compare)$/d'
 mutant 'a reversal is forgotten whose late original has come' TestReversalAgainBesideItsLateOriginal \
   switch/load.go 's/^				stored\.located = located{ledger\.DateOf(date), uuid\.UUID(id)}$/				delete(l.wanted, stored.id)\n&/'
 mutant 'a repeat of what another host stores is told that it was paid before' TestVoidAtTwoHosts \

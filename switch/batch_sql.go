@@ -2,6 +2,8 @@ package switching
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -275,7 +277,9 @@ func queueNewBatches(b *pgx.Batch, bucket int16, batches map[int32]newBatch, now
 	}
 	var terminals, numbers []int32
 	var dates []time.Time
-	for terminalID, opened := range batches {
+	// In their order: the first transactions of two terminals may come to two hosts at once.
+	for _, terminalID := range slices.Sorted(maps.Keys(batches)) {
+		opened := batches[terminalID]
 		terminals, numbers = append(terminals, terminalID), append(numbers, opened.number)
 		dates = append(dates, opened.date.Time())
 	}

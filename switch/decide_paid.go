@@ -1,7 +1,9 @@
 package switching
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -156,6 +158,10 @@ func queuePaidBack(b *pgx.Batch, bucket int16, paid []paidBack) {
 	if len(paid) == 0 {
 		return
 	}
+	// In the order of the keys: the same ones may come to two hosts at once.
+	slices.SortFunc(paid, func(a, b paidBack) int {
+		return cmp.Or(cmp.Compare(a.key.terminalID, b.key.terminalID), cmp.Compare(a.key.stan, b.key.stan))
+	})
 	var terminals, stans []int32
 	var digests [][]byte
 	var originals, ids [][16]byte

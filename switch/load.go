@@ -137,7 +137,8 @@ func (l *loader) load(ctx context.Context) error {
 // be at another host as well, and only one of the two may take its place.
 func (l *loader) lockTombstones(ctx context.Context) error {
 	b := &pgx.Batch{}
-	for key, stored := range l.stored {
+	for _, key := range slices.SortedFunc(maps.Keys(l.stored), Key.compare) {
+		stored := l.stored[key]
 		if !stored.tombstone {
 			continue
 		}

@@ -1,6 +1,7 @@
 package switching
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
@@ -135,6 +136,12 @@ type Key struct {
 	BatchNo    int32
 	STAN       int32
 	Class      Class
+}
+
+// compare keys, for the order in which they are locked.
+func (k Key) compare(other Key) int {
+	return cmp.Or(cmp.Compare(k.MerchantID, other.MerchantID), cmp.Compare(k.TerminalID, other.TerminalID),
+		cmp.Compare(k.BatchNo, other.BatchNo), cmp.Compare(k.STAN, other.STAN), cmp.Compare(k.Class, other.Class))
 }
 
 // digest is the beginning of a SHA-256.

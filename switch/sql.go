@@ -209,7 +209,8 @@ FROM unnest($2::new_key[]) AS u
 WHERE k.bucket = $1 AND k.merchant_id = u.merchant_id AND k.terminal_id = u.terminal_id AND k.batch_no = u.batch_no
 	AND k.stan = u.stan AND k.class = u.class AND k.tombstone`
 
-// queueKeyChanges writes each key once, as the unit's last verdict left it.
+// queueKeyChanges writes each key once, as the unit's last verdict left it: in their order,
+// because the same keys may come to two hosts at once, and who writes one waits for the other.
 func queueKeyChanges(b *pgx.Batch, bucket int16, changes []keyChange) {
 	last, inserted := make(map[Key]keyChange, len(changes)), make(map[Key]bool, len(changes))
 	order := make([]Key, 0, len(changes))
@@ -220,6 +221,7 @@ func queueKeyChanges(b *pgx.Batch, bucket int16, changes []keyChange) {
 		}
 		last[c.key] = c
 	}
+	slices.SortFunc(order, Key.compare)
 	for _, statement := range []struct {
 		sql    string
 		insert bool
