@@ -174,12 +174,15 @@ mutant 'a decision on a review does not wait for its card' TestDecisionBesideThe
   switch/review.go 's/, lockCards: true}$/}/'
 mutant 'holds that have run out do not wait for their cards' TestCardChangesUnderHoldsThatExpire \
   switch/housekeeping.go 's/, lockCards: true}$/}/'
-mutant 'a counter that another host uses is read after the keys' 'TestCountedSale' \
+mutant 'a counter that another host uses is read after the keys' TestCountedSaleAtTwoHosts \
   switch/load.go '/^	l\.queueCounters(b)$/d' switch/load.go 's/^	l\.queueKeys(b)$/&\n	l.queueCounters(b)/'
 mutant 'a batch goes on behind the cut that came while its unit began anew' TestCutWhileAUnitBeginsAnew \
   switch/batch_load.go 's/^	return len(l\.due) > known$/	return known == 0 \&\& len(l.due) > 0/'
 mutant 'keys are stored in the order of their verdicts' TestSalesInAnotherOrderAtTwoHosts \
   switch/sql.go '/^	slices\.SortFunc(order, Key\.compare)$/d'
+mutant 'an operator is signed on by what the host has read of it' TestSignOnWhileDisabled \
+  switch/operator.go 's/ AND operator_no = \$3 AND active AND password_hash = \$4),$/ AND operator_no = $3 AND ($4::text IS NOT NULL)),/' \
+  switch/sql.go 's/ AND o\.operator_no = s\.operator_no AND o\.active$/ AND o.operator_no = s.operator_no/'
 mutant 'a reversal is forgotten whose late original has come' TestReversalAgainBesideItsLateOriginal \
   switch/load.go 's/^				stored\.located = located{ledger\.DateOf(date), uuid\.UUID(id)}$/				delete(l.wanted, stored.id)\n&/'
 mutant 'a repeat of what another host stores is told that it was paid before' TestVoidAtTwoHosts \

@@ -117,17 +117,23 @@ func (s *Switch) checkOperator(ctx context.Context, r *Request) (Reason, error) 
 	if operator == nil || !passwordMatches(operator.PasswordHash, r.OperatorPassword) {
 		return WrongOperatorPassword, nil
 	}
-	_, err = s.pool.Exec(ctx, `
-		WITH cleared AS (
+	// By the operator as it is stored: this host may not have read yet that it was changed.
+	signedOn, err := s.pool.Exec(ctx, `
+		WITH now AS (
+			SELECT supervisor FROM operators WHERE merchant_id = $5 AND operator_no = $3 AND active AND password_hash = $4),
+		cleared AS (
 			UPDATE operator_lockouts SET failures = 0, locked_until = NULL
-			WHERE bucket = $1 AND merchant_id = $5 AND operator_no = $3)
+			WHERE bucket = $1 AND merchant_id = $5 AND operator_no = $3 AND EXISTS (SELECT FROM now))
 		INSERT INTO terminal_sessions (bucket, terminal_id, operator_no, supervisor, signed_on_at)
-		VALUES ($1, $2, $3, $4, $6)
+		SELECT b.bucket, $2, $3, now.supervisor, $6 FROM now, buckets b WHERE b.bucket = $1
 		ON CONFLICT (bucket, terminal_id) DO UPDATE SET
 			operator_no = excluded.operator_no, supervisor = excluded.supervisor, signed_on_at = excluded.signed_on_at`,
-		m.Bucket, r.terminal.ID, r.OperatorNo, operator.Supervisor, m.ID, now)
+		m.Bucket, r.terminal.ID, r.OperatorNo, operator.PasswordHash, m.ID, now)
 	if err != nil {
 		return 0, fmt.Errorf("sign on: %w", err)
+	}
+	if signedOn.RowsAffected() == 0 {
+		return WrongOperatorPassword, nil
 	}
 	return Approved, nil
 }

@@ -402,8 +402,14 @@ SELECT tombstone, business_date, transaction_id FROM idempotency_keys
 WHERE bucket = $1 AND merchant_id = $2 AND terminal_id = $3 AND stan = $4 AND batch_no = $5 AND class = $6
 FOR UPDATE`
 
+// sessionsSQL tells who is signed on at terminals, with the rights of now: a host that has not
+// read yet that an operator was disabled may have signed it on since.
 const sessionsSQL = `
-SELECT terminal_id, operator_no, supervisor FROM terminal_sessions WHERE bucket = $1 AND terminal_id = ANY($2::int[])`
+SELECT s.terminal_id, s.operator_no, s.supervisor AND o.supervisor
+FROM terminal_sessions s
+JOIN terminals t ON t.terminal_id = s.terminal_id
+JOIN operators o ON o.merchant_id = t.merchant_id AND o.operator_no = s.operator_no AND o.active
+WHERE s.bucket = $1 AND s.terminal_id = ANY($2::int[])`
 
 // rrnBlockSQL hands out a block of $3 sequence numbers of the day $1 of year $2.
 const rrnBlockSQL = `
