@@ -183,6 +183,8 @@ mutant 'keys are stored in the order of their verdicts' TestSalesInAnotherOrderA
 mutant 'an operator is signed on by what the host has read of it' TestSignOnWhileDisabled \
   switch/operator.go 's/ AND operator_no = \$3 AND active AND password_hash = \$4),$/ AND operator_no = $3 AND ($4::text IS NOT NULL)),/' \
   switch/sql.go 's/ AND o\.operator_no = s\.operator_no AND o\.active$/ AND o.operator_no = s.operator_no/'
+mutant 'originals are locked as they are found' TestOriginalsAgainstExpiry \
+  switch/load.go 's/^	if inOrder || l\.begun {$/	if inOrder || len(l.wanted) > 0 {/'
 mutant 'a reversal is forgotten whose late original has come' TestReversalAgainBesideItsLateOriginal \
   switch/load.go 's/^				stored\.located = located{ledger\.DateOf(date), uuid\.UUID(id)}$/				delete(l.wanted, stored.id)\n&/'
 mutant 'a repeat of what another host stores is told that it was paid before' TestVoidAtTwoHosts \

@@ -12,7 +12,7 @@ import (
 // this unit.
 func (l *loader) start(ctx context.Context, withCards bool) error {
 	foreign := l.begun
-	l.exclusive = len(l.settling()) > 0
+	l.exclusive = len(l.settling())+len(l.due) > 0
 	for {
 		l.facts.batches, l.facts.ended = map[int32]*batch{}, map[batchKey]*batch{}
 		l.wanted, l.stored, l.settled = map[uuid.UUID]located{}, map[Key]storedKey{}, map[batchKey]located{}

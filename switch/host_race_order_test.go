@@ -11,6 +11,52 @@ import (
 	"meridian/switch"
 )
 
+// A unit of work that comes to an authorization by way of what speaks of it, and to an older one at
+// once, while housekeeping lets both holds expire: neither of the two waits for the other.
+func TestOriginalsAgainstExpiry(t *testing.T) {
+	w := newWorld(t)
+	w.policy("hold_days = 1")
+	authorize := func() switching.Response {
+		time.Sleep(2 * time.Millisecond) // ids go by the time
+		return w.do(switching.Approved, w.request(switching.KindAuthorization, 10_00))
+	}
+	older, between, newer := authorize(), authorize(), authorize()
+	tooMuch := w.request(switching.KindCompletion, 1000_00, of(newer))
+	declined := w.do(switching.ExceedsAmountLimit, copyOf(tooMuch))
+	w.clock.advance(25 * time.Hour)
+	host, keeper := w.second(), w.second()
+	lock := func(r switching.Response) string {
+		return fmt.Sprintf(`SELECT FROM transactions WHERE rrn = %d FOR UPDATE`, r.RRN)
+	}
+
+	card, before := w.hold(`SELECT FROM card_accounts WHERE card_id = 4 FOR UPDATE`), make(chan switching.Response, 1)
+	host.Submit(w.request(switching.KindSale, 1, withCard(3), at(kiosk, booth)), func(r switching.Response) { before <- r })
+	w.waiting(1, func() bool { return false })
+	answers := make(chan switching.Response, 2)
+	for _, r := range []*switching.Request{w.request(switching.KindReversal, 1000_00, stan(tooMuch.STAN)), w.request(switching.KindCompletion, 5_00, of(older))} {
+		host.Submit(r, func(r switching.Response) { answers <- r })
+	}
+	first, second := w.hold(lock(declined)), w.hold(lock(between))
+	w.must(card.Rollback(t.Context()))
+	<-before
+	w.waiting(1, func() bool { return len(answers) > 0 }) // the unit, for what speaks of the newer one
+	kept := make(chan error, 1)
+	go func() { kept <- keeper.ExpireHolds(t.Context()) }()
+	w.waiting(2, func() bool { return len(kept) > 0 }) // housekeeping has the newer one
+	w.must(first.Rollback(t.Context()))
+	time.Sleep(300 * time.Millisecond) // the unit goes on to the older one, and to the newer one
+	w.waiting(2, func() bool { return len(answers) > 0 })
+	w.must(second.Rollback(t.Context()))
+	for range cap(answers) {
+		<-answers
+	}
+	if err := <-kept; err != nil {
+		t.Errorf("housekeeping: %v", err)
+	}
+	w.wantNoDeadlock()
+	w.verify()
+}
+
 // The same two sales come to two hosts in another order, as when terminals whose host is slow go to
 // another one: neither unit of work waits for the other.
 func TestSalesInAnotherOrderAtTwoHosts(t *testing.T) {

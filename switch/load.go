@@ -1,6 +1,7 @@
 package switching
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,9 @@ const originalDepth = 3
 // and at most the originals and cards that are not known, outside of any transaction
 // (presume.go).
 //
-// Originals are locked before holds and holds before cards, in every unit: two units
-// never wait for each other. Cards are locked when they are stored, and here only by a
+// Originals are locked before holds and holds before cards, in every unit, and the newest
+// original first: two units never wait for each other. One that comes to a newer one by way of
+// what speaks of it begins anew, with all that it knows of by then. Cards are locked when they are stored, and here only by a
 // unit that is run again because one had changed meanwhile, or by a cautious one
 // (caution.go). Such a unit has its cards before its keys: if another host is at the
 // same key with the same card at that moment, Postgres ends one of the two.
@@ -50,6 +52,8 @@ type loader struct {
 	jobs  []*job
 
 	wanted map[uuid.UUID]located // records that are referred to and not loaded yet
+	// followed are records that the unit came to before it began anew to lock them in order.
+	followed []located
 	// missed are RRNs that are not where their digits say.
 	missed map[int64]struct{}
 	stored map[Key]storedKey
@@ -87,6 +91,22 @@ func (l *loader) load(ctx context.Context) error {
 	if presumed, err := l.presumeAll(ctx); presumed || err != nil {
 		return err
 	}
+	for {
+		err := l.read(ctx)
+		if !errors.Is(err, errLockOrder) {
+			return err
+		}
+		if _, err := l.conn.Exec(ctx, "ROLLBACK"); err != nil {
+			return fmt.Errorf("begin anew: %w", err)
+		}
+		l.facts.forgetAll()
+	}
+}
+
+// errLockOrder: a unit has come to an original that is to be locked before what it holds.
+var errLockOrder = errors.New("originals are out of order")
+
+func (l *loader) read(ctx context.Context) error {
 	l.wanted, l.stored = map[uuid.UUID]located{}, map[Key]storedKey{}
 	refers := l.refers()
 	if err := l.start(ctx, !refers); err != nil {
@@ -103,13 +123,20 @@ func (l *loader) load(ctx context.Context) error {
 			l.want(m.record) // wherever its key is by now
 		}
 	}
+	for _, at := range l.followed {
+		l.want(at)
+	}
 	// A unit in which something was stored already follows it, too.
 	if len(l.wanted) == 0 && !refers {
 		return nil
 	}
+	var oldest *located
 	for range originalDepth {
 		if len(l.wanted) == 0 {
 			break
+		}
+		if oldest = l.follow(oldest); oldest == nil {
+			return errLockOrder
 		}
 		if err := l.records(ctx); err != nil {
 			return err
@@ -131,6 +158,36 @@ func (l *loader) load(ctx context.Context) error {
 		return nil
 	}
 	return l.holdsAndCards(ctx)
+}
+
+// follow notes what is about to be locked, and returns the oldest of that and of what is
+// locked; nil if something of it would have been to be locked before that.
+func (l *loader) follow(locked *located) (oldest *located) {
+	oldest = locked
+	inOrder := true
+	for _, at := range l.wanted {
+		inOrder = inOrder && (locked == nil || at.lockedBehind(*locked))
+		if oldest == nil || at.lockedBehind(*oldest) {
+			oldest = &at
+		}
+	}
+	if inOrder || l.begun {
+		return oldest
+	}
+	l.followed = slices.AppendSeq(l.followed, maps.Values(l.wanted))
+	for _, r := range l.facts.records {
+		l.followed = append(l.followed, located{r.BusinessDate, r.ID})
+	}
+	return nil
+}
+
+// lockedBehind tells whether a record comes after another one where both are locked, as
+// lockRecordsSQL and queueLocated have it.
+func (at located) lockedBehind(other located) bool {
+	if a, b := monthOf(at.date).first, monthOf(other.date).first; a != b {
+		return a < b
+	}
+	return bytes.Compare(at.id[:], other.id[:]) < 0
 }
 
 // lockTombstones looks again at tombstones, under lock: their late original may
