@@ -42,10 +42,11 @@ const originalDepth = 3
 //
 // Originals are locked before holds and holds before cards, in every unit, and the newest
 // original first: two units never wait for each other. One that comes to a newer one by way of
-// what speaks of it begins anew, with all that it knows of by then. Cards are locked when they are stored, and here only by a
-// unit that is run again because one had changed meanwhile, or by a cautious one
-// (caution.go). Such a unit has its cards before its keys: if another host is at the
-// same key with the same card at that moment, Postgres ends one of the two.
+// what speaks of it begins anew, with all that it knows of by then. Cards are locked when
+// they are stored, and here only by a unit that is run again because one had changed
+// meanwhile, or by a cautious one (caution.go). Such a unit has its cards before its keys:
+// if another host is at the same key with the same card at that moment, Postgres ends one
+// of the two.
 type loader struct {
 	conn  *pgx.Conn
 	facts *Facts
@@ -160,8 +161,8 @@ func (l *loader) read(ctx context.Context) error {
 	return l.holdsAndCards(ctx)
 }
 
-// follow notes what is about to be locked, and returns the oldest of that and of what is
-// locked; nil if something of it would have been to be locked before that.
+// follow returns the oldest of what is locked and of what is to be locked next. It is nil,
+// and all of that is noted, where something to be locked is newer than what is locked.
 func (l *loader) follow(locked *located) (oldest *located) {
 	oldest = locked
 	inOrder := true
