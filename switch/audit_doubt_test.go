@@ -2,6 +2,7 @@ package switching_test
 
 import (
 	"bytes"
+	"cmp"
 	"io"
 	stdnet "net"
 	"net/url"
@@ -28,22 +29,7 @@ var readyForQuery = []byte("Z\x00\x00\x00\x05")
 
 func lossy(t *testing.T, raw string) (*losing, string) {
 	t.Helper()
-	u, err := url.Parse(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	network, target := "tcp", u.Host
-	if h := u.Query().Get("host"); h != "" {
-		network, target = "unix", h+"/.s.PGSQL."+u.Query().Get("port")
-		if u.Query().Get("port") == "" {
-			target = h + "/.s.PGSQL.5432"
-		}
-	}
-	ln, err := stdnet.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
+	ln, through, dial := inFrontOf(t, raw)
 	p := &losing{lost: make(chan struct{})}
 	go func() {
 		for {
@@ -55,7 +41,7 @@ func lossy(t *testing.T, raw string) (*losing, string) {
 				c.Close()
 				continue
 			}
-			s, err := stdnet.Dial(network, target)
+			s, err := dial()
 			if err != nil {
 				c.Close()
 				continue
@@ -87,12 +73,29 @@ func lossy(t *testing.T, raw string) (*losing, string) {
 			}()
 		}
 	}()
-	q := u.Query()
+	return p, through
+}
+
+// inFrontOf a database is a listener, the URL that leads through it, and the way from there.
+func inFrontOf(t testing.TB, raw string) (ln stdnet.Listener, through string, dial func() (stdnet.Conn, error)) {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	network, target, q := "tcp", u.Host, u.Query()
+	if h := q.Get("host"); h != "" {
+		network, target = "unix", h+"/.s.PGSQL."+cmp.Or(q.Get("port"), "5432")
+	}
+	ln, err = stdnet.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
 	q.Del("host")
 	q.Del("port")
-	u.RawQuery = q.Encode()
-	u.Host = ln.Addr().String()
-	return p, u.String()
+	u.RawQuery, u.Host = q.Encode(), ln.Addr().String()
+	return ln, u.String(), func() (stdnet.Conn, error) { return stdnet.Dial(network, target) }
 }
 
 // recovered returns when the switch's lane has settled what was in doubt: it

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
-	stdnet "net"
-	"net/url"
 	"testing"
 	"time"
 
@@ -51,19 +49,7 @@ const cancels = 80877102
 // has been sent, it does: it is not told that nobody waits for it.
 func (w *world) cutOff() (through string, cut func()) {
 	w.t.Helper()
-	u, err := url.Parse(w.url)
-	w.must(err)
-	network, target, q := "tcp", u.Host, u.Query()
-	if h := q.Get("host"); h != "" {
-		port := q.Get("port")
-		if port == "" {
-			port = "5432"
-		}
-		network, target = "unix", h+"/.s.PGSQL."+port
-	}
-	ln, err := stdnet.Listen("tcp", "127.0.0.1:0")
-	w.must(err)
-	w.t.Cleanup(func() { ln.Close() })
+	ln, through, dial := inFrontOf(w.t, w.url)
 	ends := make(chan struct{})
 	go func() {
 		for {
@@ -76,7 +62,7 @@ func (w *world) cutOff() (through string, cut func()) {
 				c.Close()
 				continue
 			}
-			s, err := stdnet.Dial(network, target)
+			s, err := dial()
 			if err != nil {
 				c.Close()
 				continue
@@ -90,10 +76,7 @@ func (w *world) cutOff() (through string, cut func()) {
 			}
 		}
 	}()
-	q.Del("host")
-	q.Del("port")
-	u.RawQuery, u.Host = q.Encode(), ln.Addr().String()
-	return u.String(), func() { close(ends) }
+	return through, func() { close(ends) }
 }
 
 // A host loses the database while that stores a sale under a transaction counter, and asks again
