@@ -2,6 +2,7 @@ package switching_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,16 +23,10 @@ func TestSalesReadNoHistory(t *testing.T) {
 		most = sales * past / 2
 	)
 	w := newWorld(t)
-	ctx := context.Background()
 	for _, table := range []string{"idempotency_keys", "batches", "windows", "business_days"} {
 		w.sql("ANALYZE " + table) // while there is next to nothing in it
 	}
-	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, PointLookups: true, MaxConnections: 2})
-	w.must(err)
-	sw, err := switching.Start(ctx, switching.Options{Pool: w.pool, LanePool: lanes, Now: w.clock.Now, Refresh: time.Hour})
-	w.must(err)
-	w.sw, sw = sw, w.sw
-	t.Cleanup(func() { w.must(sw.Shutdown(ctx)) })
+	told := w.lanesOfItsOwn()
 	if r := w.ask(w.request(switching.KindSale, 100)); r.Reason != switching.Approved { // plans are made
 		t.Fatal(r.Reason)
 	}
@@ -50,10 +45,8 @@ func TestSalesReadNoHistory(t *testing.T) {
 			t.Fatal(r.Reason)
 		}
 	}
-	w.must(w.sw.Shutdown(ctx))
-	w.sw = sw
-	lanes.Close() // and with their connections, their counts are told
-	for table, read := range w.rowsRead(ctx) {
+	told()
+	for table, read := range w.rowsRead() {
 		if read > most {
 			t.Errorf("%d sales have read %d rows and entries of %s", sales, read, table)
 		}
@@ -64,14 +57,8 @@ func TestSalesReadNoHistory(t *testing.T) {
 func TestSettlementReadsItsBatch(t *testing.T) {
 	const past, sales = 1000, 5
 	w := newWorld(t)
-	ctx := context.Background()
 	w.sql("ANALYZE idempotency_keys") // while there is next to nothing in it
-	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, PointLookups: true, MaxConnections: 2})
-	w.must(err)
-	sw, err := switching.Start(ctx, switching.Options{Pool: w.pool, LanePool: lanes, Now: w.clock.Now, Refresh: time.Hour})
-	w.must(err)
-	w.sw, sw = sw, w.sw
-	t.Cleanup(func() { w.must(sw.Shutdown(ctx)) })
+	told := w.lanesOfItsOwn()
 	ask := func(want switching.Reason, r *switching.Request) {
 		t.Helper()
 		if got := w.ask(r); got.Reason != want {
@@ -96,19 +83,49 @@ func TestSettlementReadsItsBatch(t *testing.T) {
 	w.sql("ANALYZE batches") // with so few its plans read all of a terminal's
 	w.sql(`SELECT pg_stat_reset()`)
 	settle()
-	w.must(w.sw.Shutdown(ctx))
-	w.sw = sw
-	lanes.Close() // and with their connections, their counts are told
-	for table, read := range w.rowsRead(ctx) {
+	told()
+	for table, read := range w.rowsRead() {
 		if read > past/2 {
 			t.Errorf("%d sales and their settlement have read %d rows and entries of %s", sales, read, table)
 		}
 	}
 }
 
-// rowsRead are the rows and index entries that were read of each table.
-func (w *world) rowsRead(ctx context.Context) map[string]int64 {
+// lanesOfItsOwn gives the world a switch whose lanes have connections of their own, and so plans of
+// their own. What they have read is known once told has returned.
+func (w *world) lanesOfItsOwn() (told func()) {
 	w.t.Helper()
+	ctx := context.Background()
+	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, PointLookups: true, MaxConnections: 2})
+	w.must(err)
+	w.t.Cleanup(lanes.Close)
+	first := w.sw
+	w.sw, err = switching.Start(ctx, switching.Options{Pool: w.pool, LanePool: lanes, Now: w.clock.Now, Refresh: time.Hour})
+	w.must(err)
+	stop := sync.OnceFunc(func() {
+		w.must(w.sw.Shutdown(ctx))
+		w.sw = first
+	})
+	w.t.Cleanup(stop)
+	return func() {
+		w.t.Helper()
+		stop()
+		var pids []int32
+		for _, c := range lanes.AcquireAllIdle(ctx) {
+			pids = append(pids, int32(c.Conn().PgConn().PID()))
+			c.Release()
+		}
+		lanes.Close()
+		for ended := false; !ended; { // a server process tells its counts before it is gone
+			w.must(w.pool.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY($1))`, pids).Scan(&ended))
+		}
+	}
+}
+
+// rowsRead are the rows and index entries that were read of each table.
+func (w *world) rowsRead() map[string]int64 {
+	w.t.Helper()
+	ctx := context.Background()
 	rows, err := w.pool.Query(ctx, `
 		SELECT t.relname, t.seq_tup_read + coalesce(sum(i.idx_tup_read), 0)::bigint
 		FROM pg_stat_user_tables t LEFT JOIN pg_stat_user_indexes i USING (relid)
@@ -131,18 +148,12 @@ func (w *world) rowsRead(ctx context.Context) map[string]int64 {
 func TestOwedReadsItsMerchant(t *testing.T) {
 	const others, sales = 5000, 5
 	w := newWorld(t)
-	ctx := context.Background()
 	w.do(switching.Approved, w.request(switching.KindSale, 100))
 	w.clock.advance(24 * time.Hour)
 	w.cutover()
 	w.sql("ANALYZE transfers, idempotency_keys, transactions, batches") // while there is next to nothing in it
-	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, PointLookups: true, MaxConnections: 2})
-	w.must(err)
 	w.policy("min_balance_minor = 0")
-	sw, err := switching.Start(ctx, switching.Options{Pool: w.pool, LanePool: lanes, Now: w.clock.Now, Refresh: time.Hour})
-	w.must(err)
-	w.sw, sw = sw, w.sw
-	t.Cleanup(func() { w.must(sw.Shutdown(ctx)) })
+	told := w.lanesOfItsOwn()
 	refund := func() { // without a look at the whole ledger after each step: what that reads may be told after the reset
 		t.Helper()
 		sale := w.ask(w.request(switching.KindSale, 100))
@@ -164,10 +175,8 @@ func TestOwedReadsItsMerchant(t *testing.T) {
 	w.sql("ANALYZE batches") // with so few its plans read all of a terminal's
 	w.sql(`SELECT pg_stat_reset()`)
 	refund()
-	w.must(w.sw.Shutdown(ctx))
-	w.sw = sw
-	lanes.Close() // and with their connections, their counts are told
-	for table, read := range w.rowsRead(ctx) {
+	told()
+	for table, read := range w.rowsRead() {
 		if read > others/2 {
 			t.Errorf("a cancel has read %d rows and entries of %s", read, table)
 		}
