@@ -360,6 +360,10 @@ mutant 'a verification looks first and locks then' TestVerifyWhileAMonthLeaves \
   switch/verify_run.go '/^		"LOCK TABLE ONLY transactions/d'
 mutant 'a batch that is used again is closed as idle' TestABatchThatIsUsedAgainIsLeft \
   switch/batch_idle.go 's/^	if used {$/	if !used \&\& used {/'
+mutant 'what changed while a terminal downloaded is taken' TestChangesDuringADownload \
+  switch/catalogue_taken.go 's/^		return min(last\.version, c\.version)$/		return c.version/'
+mutant 'what changed since a download began elsewhere is taken' TestDownloadsBeginAtOtherHosts \
+  switch/catalogue_taken.go 's/^		return c\.before$/		return c.version/'
 
 if [ -n "$plant_only" ]; then
   exit "$((rotten > 0))"

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -91,12 +90,31 @@ func KeyName(rid []byte, index uint8) []byte { return append(slices.Clone(rid), 
 type catalogue struct {
 	version int64
 	entries []CatalogueEntry
+	// since is when this host learned of the version, and before the one that it had until then:
+	// the same, and no instant, where the catalogue has not changed since the host started.
+	since  time.Time
+	before int64
+}
+
+// follow tells what has changed in catalogues since the directory that was read before.
+func (d *Directory) follow(last *Directory, now time.Time) {
+	for of, c := range d.catalogues {
+		c.before = c.version
+		if last != nil {
+			was := last.catalogues[of]
+			if c.before, c.since = was.before, was.since; was.version != c.version {
+				c.before, c.since = was.version, now
+			}
+		}
+		d.catalogues[of] = c
+	}
 }
 
 // catalogued answers a status report or a download, out of memory.
 func (s *Switch) catalogued(r *Request) Response {
 	out := Response{Reason: Approved, Became: r.Kind, AcceptedAt: s.now(), Currency: r.merchant.Currency}
 	c := s.directory.Load().catalogues[r.Catalogue]
+	s.downloads.serve(r, c.version, out.AcceptedAt)
 	switch {
 	case r.Kind == KindStatus:
 		out.Catalogue = c.entries[min(max(r.Skip, 0), len(c.entries)):]
@@ -113,53 +131,6 @@ func (s *Switch) catalogued(r *Request) Response {
 		}
 	}
 	return out
-}
-
-// downloaded keeps that a terminal has taken a catalogue. It is not a lane's
-// work: nothing waits for it but the terminal.
-func (s *Switch) downloaded(j *job) {
-	r := j.request
-	ctx, cancel := context.WithDeadline(context.Background(), j.storeBy)
-	defer cancel()
-	response := Response{Reason: Approved, Became: r.Kind, AcceptedAt: s.now(), Currency: r.merchant.Currency}
-	version := s.directory.Load().catalogues[r.Catalogue].version
-	_, err := s.pool.Exec(ctx, `
-		INSERT INTO terminal_downloads AS d (bucket, terminal_id, catalogue, version, taken_at)
-		SELECT b.bucket, $2, $3, $4, $5 FROM buckets b WHERE b.bucket = $1
-		ON CONFLICT (bucket, terminal_id, catalogue) DO UPDATE SET version = excluded.version, taken_at = excluded.taken_at`,
-		r.merchant.Bucket, r.terminal.ID, int16(r.Catalogue), version, s.now())
-	if err != nil {
-		s.lines.write(slog.LevelWarn, "cannot keep what a terminal has downloaded", "tid", r.TID, "catalogue", r.Catalogue.String(), "error", err)
-		response.Reason = StoreUnavailable
-	} else if response.Demand, err = s.downloadDemand(ctx, r.merchant, r.terminal); err != nil {
-		s.lines.write(slog.LevelWarn, "cannot see what a terminal has downloaded", "tid", r.TID, "error", err)
-	}
-	s.answer(j, response)
-}
-
-// downloadDemand is what a terminal has not taken yet, the first of it: what its
-// sign-in is answered with.
-func (s *Switch) downloadDemand(ctx context.Context, m *Merchant, t *Terminal) (Demand, error) {
-	rows, err := s.pool.Query(ctx, `SELECT catalogue, version FROM terminal_downloads WHERE bucket = $1 AND terminal_id = $2`, m.Bucket, t.ID)
-	if err != nil {
-		return DemandNone, fmt.Errorf("read downloads: %w", err)
-	}
-	taken := map[Catalogue]int64{}
-	var of Catalogue
-	var version int64
-	if _, err := pgx.ForEachRow(rows, []any{&of, &version}, func() error {
-		taken[of] = version
-		return nil
-	}); err != nil {
-		return DemandNone, fmt.Errorf("read downloads: %w", err)
-	}
-	dir := s.directory.Load()
-	for _, d := range catalogueDemands {
-		if taken[d.catalogue] < dir.catalogues[d.catalogue].version {
-			return d.demand, nil
-		}
-	}
-	return DemandNone, nil
 }
 
 // readCatalogues reads all of them, each in the order of its names.

@@ -97,8 +97,15 @@ func TestCatalogues(t *testing.T) {
 	}
 }
 
-// demands ends a download and expects what is demanded after it.
+// demands downloads and expects what is demanded after it.
 func (w *world) demands(of switching.Catalogue, want switching.Demand) {
+	w.t.Helper()
+	w.catalogued(switching.KindStatus, of)
+	w.took(of, want)
+}
+
+// took ends a download and expects what is demanded after it.
+func (w *world) took(of switching.Catalogue, want switching.Demand) {
 	w.t.Helper()
 	if got := w.catalogued(switching.KindDownloadEnd, of).Demand; got != want {
 		w.t.Errorf("after %s: demands %d, want %d", of, got, want)

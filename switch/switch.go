@@ -124,6 +124,8 @@ type Switch struct {
 	signIns  chan struct{} // bounds sign-ins under way
 	beside   beside
 	signRRNs signInRRNs
+
+	downloads downloads
 }
 
 // Start reads the reference data, makes the windows and starts the lanes. The
@@ -167,6 +169,7 @@ func Start(ctx context.Context, o Options) (*Switch, error) {
 }
 
 func (s *Switch) setDirectory(d *Directory) {
+	d.follow(s.directory.Load(), s.now())
 	s.directory.Store(d)
 	s.metrics.directory.Set(float64(d.Version))
 }
