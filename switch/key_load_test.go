@@ -187,8 +187,10 @@ func TestKeysThatAreNotLoaded(t *testing.T) {
 	if base.Algorithm != hsm.TDES2 || hex.EncodeToString(ksn) != "0102030405060708090a" {
 		t.Errorf("%s, %x", base, ksn)
 	}
-	if _, _, err := switching.InitialSerial(t.Context(), k.owner(), till); !errors.Is(err, switching.ErrNoKey) {
-		t.Errorf("got %v", err)
+	for tid, want := range map[string]error{till: switching.ErrNoKey, "99999999": switching.ErrNoTerminal} {
+		if _, _, err := switching.InitialSerial(t.Context(), k.owner(), tid); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", tid, err, want)
+		}
 	}
 }
 

@@ -196,16 +196,18 @@ func wrappedKey(ctx context.Context, tx pgx.Tx, sql, name string) (stored []byte
 }
 
 // InitialSerial is what a terminal's derived keys begin with: its base key, and
-// its key serial number with a counter of zero. Errors: [ErrNoKey].
+// its key serial number with a counter of zero. Errors: [ErrNoTerminal], [ErrNoKey].
 func InitialSerial(ctx context.Context, db ledger.Querier, tid string) (base hsm.Key, ksn []byte, err error) {
 	var stored []byte
 	err = db.QueryRow(ctx, `
-		SELECT k.bdk_wrapped, t.initial_ksn FROM terminals t JOIN base_keys k USING (base_key_id) WHERE t.tid = $1`, tid).Scan(&stored, &ksn)
+		SELECT k.bdk_wrapped, t.initial_ksn FROM terminals t LEFT JOIN base_keys k USING (base_key_id) WHERE t.tid = $1`, tid).Scan(&stored, &ksn)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return base, nil, fmt.Errorf("%w: terminal %s has no base key, or is not there", ErrNoKey, tid)
+		return base, nil, ErrNoTerminal
 	case err != nil:
 		return base, nil, fmt.Errorf("base key of terminal %s: %w", tid, err)
+	case stored == nil:
+		return base, nil, fmt.Errorf("%w: terminal %s derives its keys from no base key", ErrNoKey, tid)
 	}
 	if len(ksn) == aesInitialBytes {
 		ksn = append(ksn, make([]byte, aesKSNBytes-aesInitialBytes)...)

@@ -254,6 +254,9 @@ key blocks. Nobody but a holder of the transport key can open the block.`,
 // initialKey derives what a terminal's keys are derived of.
 func (r *keyRoom) initialKey(ctx context.Context, tid string) (hsm.Key, error) {
 	base, ksn, err := switching.InitialSerial(ctx, r.pool, tid)
+	if errors.Is(err, switching.ErrNoTerminal) {
+		return hsm.Key{}, noTerminal(tid)
+	}
 	if err != nil {
 		return hsm.Key{}, keyError(err)
 	}
