@@ -27,7 +27,7 @@ type shaky struct {
 const patience = 20 * time.Second
 
 // shaky answers soon what is in doubt, and has all patience with a busy machine.
-func (w *world) shaky() *shaky { return w.shakyFor(time.Second) }
+func (w *world) shaky() *shaky { return w.shakyFor(2 * time.Second) }
 
 // shakyFor answers what is in doubt after a time, and waits for a lock a fifth of it.
 func (w *world) shakyFor(answer time.Duration) *shaky {
