@@ -364,6 +364,10 @@ mutant 'what changed while a terminal downloaded is taken' TestChangesDuringADow
   switch/catalogue_taken.go 's/^		return min(last\.version, c\.version)$/		return c.version/'
 mutant 'what changed since a download began elsewhere is taken' TestDownloadsBeginAtOtherHosts \
   switch/catalogue_taken.go 's/^		return c\.before$/		return c.version/'
+mutant 'what a host tries again is taken for a repeat' TestSaleTriedAgainIsNoRepeatOfTheBatchBefore \
+  switch/lane.go 's/^	if j\.tried != uuid\.Nil {$/	j.request.Repeat = true\n&/'
+mutant 'what a host had stored is not known once its batch has ended' TestTriedAgainBehindASettlement \
+  switch/lane.go 's/^	if j\.tried != uuid\.Nil {$/	if j.tried != j.tried {/'
 
 if [ -n "$plant_only" ]; then
   exit "$((rotten > 0))"

@@ -28,7 +28,7 @@ func decide(f *Facts, r *Request, id Identity) Verdict {
 		return Verdict{Response: Response{Reason: MACWrong, Became: r.Kind, Rule: ruleOf(r.Kind, RuleAdmission)}}
 	}
 	if at, paid := f.paidBefore(r); paid {
-		if stored := f.records[at.id]; r.Repeat && stored != nil {
+		if stored := f.records[at.id]; stored != nil && r.repeats(stored) {
 			return repeat(stored, r)
 		}
 		return Verdict{Response: Response{Reason: PaidBefore, Became: r.Kind, Rule: ruleOf(r.Kind, ruleRepeat)}}

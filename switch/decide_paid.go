@@ -117,7 +117,7 @@ func (l *loader) queuePaid(b *pgx.Batch) {
 		if r := j.request; r.paysAgain() {
 			d := r.digest()
 			terminals, stans, digests = append(terminals, r.terminal.ID), append(stans, r.STAN), append(digests, d[:])
-			repeats = repeats || r.Repeat
+			repeats = repeats || r.Repeat || len(r.tried) > 0
 		}
 	}
 	if len(terminals) == 0 {

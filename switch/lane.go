@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"meridian/internal/postgres"
 	"meridian/ledger"
 )
@@ -26,6 +28,16 @@ type job struct {
 	// marks are what tries of its unit wanted to store for it, records and claims;
 	// one of them may be committed.
 	marks []mark
+	// tried is what the last try stored for it, or answered it from.
+	tried uuid.UUID
+}
+
+// triesAgain has the request repeat, from here on, what its last try may have stored, also when
+// its batch ends meanwhile.
+func (j *job) triesAgain() {
+	if j.tried != uuid.Nil {
+		j.request.tried = append(j.request.tried, j.tried)
+	}
 }
 
 // lane runs the units of work of its buckets, one at a time: a terminal's
@@ -183,8 +195,7 @@ func (l *lane) work(ctx context.Context, bucket int16, jobs []*job, doubt bool) 
 		case postgres.Unknown:
 			doubt = true
 			for _, j := range jobs {
-				// From here on it repeats itself, also when its batch ends meanwhile.
-				j.request.Repeat = true
+				j.triesAgain()
 			}
 		case postgres.Permanent:
 			if len(jobs) > 1 {

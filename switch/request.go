@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
+	"slices"
 	"time"
+
+	"github.com/google/uuid"
 
 	"meridian/internal/card"
 	"meridian/internal/hsm"
@@ -99,6 +102,15 @@ type Request struct {
 
 	merchant *Merchant
 	terminal *Terminal
+	// tried are the records that the host may have stored for it, or found stored, in tries
+	// whose outcome it does not know.
+	tried []uuid.UUID
+}
+
+// repeats tells whether the request is known to repeat what a record was stored for, whatever
+// became of the record's batch: its sender says so, or the host tries again itself.
+func (r *Request) repeats(stored *Record) bool {
+	return r.Repeat || slices.Contains(r.tried, stored.ID)
 }
 
 // Reference names an earlier transaction. The first that is given counts: RRN,

@@ -115,7 +115,7 @@ var errPanicked = errors.New("decision panicked")
 // decide gives every job its response.
 func (u *unit) decide(facts *Facts) error {
 	for _, j := range u.jobs {
-		j.response = Response{}
+		j.response, j.tried = Response{}, uuid.Nil
 		if err := u.decideOne(facts, j); err != nil {
 			return err
 		}
@@ -171,8 +171,10 @@ func (u *unit) answer(f *Facts, j *job, v Verdict, id uuid.UUID) {
 	j.response = v.Response
 	if v.Record != nil {
 		j.marks = append(j.marks, markOf(v.Record, v.Record.ID))
+		j.tried = v.Record.ID
 	}
 	if v.Repeated != nil {
+		j.tried = v.Repeated.ID
 		f.claim(j, v.Repeated, id)
 	}
 }
@@ -189,7 +191,7 @@ func (u *unit) refuseLate(facts *Facts, j *job) {
 	d.begin(facts, j.request, u.identity(), facts.keyOf(j.request))
 	verdict := d.decline(reason)
 	facts.apply(&verdict)
-	j.response = verdict.Response
+	j.response, j.tried = verdict.Response, verdict.Record.ID
 }
 
 // makeRight deals with a request whose commit was unknown when its terminal had
