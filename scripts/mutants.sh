@@ -368,6 +368,8 @@ mutant 'what a host tries again is taken for a repeat' TestSaleTriedAgainIsNoRep
   switch/lane.go 's/^	if j\.tried != uuid\.Nil {$/	j.request.Repeat = true\n&/'
 mutant 'what a host had stored is not known once its batch has ended' TestTriedAgainBehindASettlement \
   switch/lane.go 's/^	if j\.tried != uuid\.Nil {$/	if j.tried != j.tried {/'
+mutant 'who was signed on stays so where a unit begins anew' TestOperatorDisabledWhileAUnitBeginsAnew \
+  switch/facts.go '/^	clear(f\.sessions)$/d'
 
 if [ -n "$plant_only" ]; then
   exit "$((rotten > 0))"

@@ -14,7 +14,6 @@ func (l *loader) start(ctx context.Context, withCards bool) error {
 	foreign := l.begun
 	l.exclusive = len(l.settling())+len(l.due) > 0
 	for {
-		l.facts.batches, l.facts.ended = map[int32]*batch{}, map[batchKey]*batch{}
 		l.wanted, l.stored, l.settled = map[uuid.UUID]located{}, map[Key]storedKey{}, map[batchKey]located{}
 		if err := l.first(ctx, withCards); err != nil {
 			return err
@@ -30,6 +29,7 @@ func (l *loader) start(ctx context.Context, withCards bool) error {
 		if _, err := l.conn.Exec(ctx, "ROLLBACK"); err != nil {
 			return fmt.Errorf("begin anew: %w", err)
 		}
+		l.facts.forgetAll()
 		l.exclusive = true
 	}
 }

@@ -215,11 +215,22 @@ func (f *Facts) isRetired(key Key) bool {
 	return is
 }
 
-// forgetAll that was presumed, so that it is read.
+// forgetAll that was presumed, or read in a transaction that was rolled back, so that it is read
+// anew: what is not there any more must not stay.
 func (f *Facts) forgetAll() {
 	clear(f.presumed)
 	clear(f.windows)
 	clear(f.batches)
+	clear(f.ended)
+	clear(f.sessions)
+	clear(f.counters)
+	clear(f.paid)
+	clear(f.cards)
+	clear(f.cardsByID)
+	clear(f.voids)
+	clear(f.balances)
+	clear(f.actedOn)
+	clear(f.retired)
 	clear(f.keys)
 	clear(f.holds)
 	clear(f.records)

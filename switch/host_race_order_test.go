@@ -110,3 +110,30 @@ func (w *world) wantNoDeadlock() {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
+
+// A refund's unit begins anew, to end the batch of a date that is over, and waits for that. An operator
+// who is disabled meanwhile is not signed on when it is decided.
+func TestOperatorDisabledWhileAUnitBeginsAnew(t *testing.T) {
+	w := newWorld(t)
+	owner := w.owner()
+	w.policy("require_operator = true, supervisor_for_refund = true, auto_close_batch = true")
+	w.must(switching.AddOperator(t.Context(), owner, shop, "98", "4711", true, "ann", "a test"))
+	w.must(w.sw.Refresh(t.Context()))
+	sold := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
+	w.do(switching.Approved, w.request(switching.KindLogon, 0, func(r *switching.Request) { r.OperatorNo, r.OperatorPassword = "98", "4711" }))
+	w.clock.advance(24 * time.Hour) // and nobody has ended the batch yet
+	host := w.second()              // has the card as it is
+	gate := w.hold(`SELECT FROM buckets WHERE bucket = 0 FOR SHARE`)
+	answer := make(chan switching.Response, 1)
+	host.Submit(w.request(switching.KindRefund, 4_00, of(sold)), func(r switching.Response) { answer <- r })
+	w.waiting(1, func() bool { return len(answer) > 0 })
+	if len(answer) > 0 {
+		t.Fatalf("did not wait: %s", (<-answer).Reason)
+	}
+	w.must(switching.DisableOperator(t.Context(), owner, shop, "98", "ann", "left"))
+	w.must(gate.Rollback(t.Context()))
+	if got := <-answer; got.Reason != switching.OperatorNotSignedOn {
+		t.Errorf("a refund behind the operator's being disabled was answered %s", got.Reason)
+	}
+	w.verify()
+}
