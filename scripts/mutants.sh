@@ -370,6 +370,8 @@ mutant 'what a host had stored is not known once its batch has ended' TestTriedA
   switch/lane.go 's/^	if j\.tried != uuid\.Nil {$/	if j.tried != j.tried {/'
 mutant 'who was signed on stays so where a unit begins anew' TestOperatorDisabledWhileAUnitBeginsAnew \
   switch/facts.go '/^	clear(f\.sessions)$/d'
+mutant 'a marked repeat of what was reversed is posted behind the end of its batch' TestMarkedRepeatOfWhatWasReversedAndSettled \
+  switch/batch.go 's/r\.repeats(e\.record) || !e\.tombstone \&\& (r\.Kind/!e.tombstone \&\& (r.repeats(e.record) || r.Kind/'
 
 if [ -n "$plant_only" ]; then
   exit "$((rotten > 0))"

@@ -338,7 +338,7 @@ func (f *Facts) acrossRollover(r *Request, class Class, within time.Duration, me
 
 // open tells whether the terminal may not have had its answer, in a batch that has ended.
 func (e *keyEntry) open(r *Request, class Class) bool {
-	return e.unconfirmed || !e.tombstone && (r.repeats(e.record) || r.Kind == KindAdvice || class == ClassSettlement || class == ClassUpload)
+	return e.unconfirmed || r.repeats(e.record) || !e.tombstone && (r.Kind == KindAdvice || class == ClassSettlement || class == ClassUpload)
 }
 
 // Difference names of an upload.

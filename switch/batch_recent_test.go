@@ -210,3 +210,18 @@ func TestBatchesWithoutTransactions(t *testing.T) {
 	w.do(switching.Approved, w.request(switching.KindReversal, 40_00, stan(900))) // of what has not come
 	want(9)
 }
+
+// A reversal overtakes its sale, and its terminal settles with totals that agree. What then comes late says
+// that it is a repeat: it is one of the sale that was reversed, and is not posted.
+func TestMarkedRepeatOfWhatWasReversedAndSettled(t *testing.T) {
+	w := newWorld(t)
+	w.do(switching.Approved, w.request(switching.KindSale, 1_00))
+	late := w.request(switching.KindSale, 10_00, stan(500))
+	w.do(switching.Approved, w.request(switching.KindReversal, 10_00, stan(500)))
+	w.do(switching.Approved, w.settlement(0, net(1, 1_00)))
+	w.clock.advance(10 * time.Second)
+	got := w.ask(copyOf(late, func(r *switching.Request) { r.Repeat = true }))
+	if got.Approved() || w.available(0) != opened-1_00 {
+		t.Errorf("the late repeat of a sale whose reversal was answered 00 was answered %s, and the card spent %d", got.Reason, opened-w.available(0))
+	}
+}

@@ -196,8 +196,8 @@ func (w *World) acrossBatches(r Request, c class, patience time.Duration, meant 
 		if !seen || w.Now.Sub(w.Transactions[have.transaction].AcceptedAt) >= patience || !meant(have) {
 			continue
 		}
-		says := r.Repeat || r.Kind == Advice || c == settling || c == uploading
-		if w.unconfirmed(r.Terminal, before, r.STAN) || says && !have.tombstone {
+		counted := r.Kind == Advice || c == settling || c == uploading
+		if w.unconfirmed(r.Terminal, before, r.STAN) || r.Repeat || counted && !have.tombstone {
 			return have, true
 		}
 	}
