@@ -372,6 +372,12 @@ mutant 'who was signed on stays so where a unit begins anew' TestOperatorDisable
   switch/facts.go '/^	clear(f\.sessions)$/d'
 mutant 'a marked repeat of what was reversed is posted behind the end of its batch' TestMarkedRepeatOfWhatWasReversedAndSettled \
   switch/batch.go 's/r\.repeats(e\.record) || !e\.tombstone \&\& (r\.Kind/!e.tombstone \&\& (r.repeats(e.record) || r.Kind/'
+mutant 'an adjustment is taken back that was entered again' TestAdjustmentEnteredAgainAfterAFailure \
+  switch/claim.go 's/AND t\.asked IN (8, 17) AND/AND t.asked IN (0) AND/'
+mutant 'a refund is taken back that a person has approved' TestReviewApprovedWhileItsHostIsInDoubt \
+  switch/claim.go 's/AND v\.review_id = u\.id AND v\.state = 2)/AND v.review_id = u.id AND v.state = 9)/'
+mutant 'a partial reversal leaves what does not stand' TestPartialReversalOfNothing \
+  switch/decide_reversal.go 's/reason != Approved \&\& o\.standsForNothing()/reason != Approved \&\& !o.standsForNothing()/'
 
 if [ -n "$plant_only" ]; then
   exit "$((rotten > 0))"

@@ -92,28 +92,41 @@ func (f *Facts) tell(r *Record, by []uuid.UUID) {
 
 // A record that an approved request refers to is known to its terminal: it was
 // reversed in part, voided and reinstated, adjusted, or uploaded. What the host
-// took back of that (state 7) does not count.
+// took back of that (state 7) does not count. A refund that a person has approved is
+// known to more than its terminal. An adjustment stands for what was told behind it of
+// the same original: another total, or what a reversal leaves.
 const actedOnSQL = `
-SELECT u.id FROM unnest($2::int[], $3::int[], $4::uuid[]) AS u(terminal_id, batch_no, id)
+SELECT u.id FROM unnest($2::int[], $3::int[], $4::uuid[], $5::uuid[]) AS u(terminal_id, batch_no, id, original_id)
 CROSS JOIN LATERAL (
 	(SELECT FROM transactions t WHERE t.bucket = $1 AND t.original_id = u.id AND t.reason = 1 AND t.state <> 7 LIMIT 1)
 	UNION ALL
-	(SELECT FROM upload_items i WHERE i.bucket = $1 AND i.terminal_id = u.terminal_id AND i.batch_no = u.batch_no AND i.transaction_id = u.id LIMIT 1)) a`
+	(SELECT FROM upload_items i WHERE i.bucket = $1 AND i.terminal_id = u.terminal_id AND i.batch_no = u.batch_no AND i.transaction_id = u.id LIMIT 1)
+	UNION ALL
+	(SELECT FROM reviews v WHERE v.bucket = $1 AND v.review_id = u.id AND v.state = 2)
+	UNION ALL
+	(SELECT FROM transactions t WHERE t.bucket = $1 AND t.original_id = u.original_id AND t.transaction_id > u.id -- and so later
+		AND t.asked IN (8, 17) AND t.reason = 1 AND t.state <> 7 LIMIT 1)) a`
 
 // queueActedOn looks for what refers to the records that jobs may have to
 // reverse. They are locked, so that nothing more comes.
 func (l *loader) queueActedOn(b *pgx.Batch) {
 	var terminals, batches []int32
 	var ids [][16]byte
+	var adjusted []*uuid.UUID // the originals of adjustments
 	for _, j := range l.jobs {
 		for _, m := range j.toTakeBack() {
 			terminals, batches, ids = append(terminals, j.request.terminal.ID), append(batches, m.batchNo), append(ids, m.record.id)
+			var of *uuid.UUID
+			if stored := l.facts.records[m.record.id]; stored != nil && stored.Asked == KindAdjustment {
+				of = &stored.OriginalID
+			}
+			adjusted = append(adjusted, of)
 		}
 	}
 	if len(ids) == 0 {
 		return
 	}
-	b.Queue(actedOnSQL, l.facts.Bucket, terminals, batches, ids).Query(func(rows pgx.Rows) error {
+	b.Queue(actedOnSQL, l.facts.Bucket, terminals, batches, ids, adjusted).Query(func(rows pgx.Rows) error {
 		var id [16]byte
 		_, err := pgx.ForEachRow(rows, []any{&id}, func() error {
 			l.facts.actedOn[id] = true

@@ -17,6 +17,9 @@ func (d *decision) reversal() Verdict {
 	if reason, wrong := d.mismatch(o); wrong {
 		return d.decline(reason)
 	}
+	if _, reason := d.leaves(0); reason != Approved && o.standsForNothing() {
+		return d.decline(reason)
+	}
 	switch o.State {
 	case StateVoided:
 		// Nothing stands, and nothing may stand again by a reversal of the void.
@@ -44,6 +47,17 @@ func (d *decision) reversal() Verdict {
 		return d.reverseAdjustment(o)
 	default: // a balance told
 		return d.approve()
+	}
+}
+
+// standsForNothing tells whether there is nothing that a partial reversal could leave: its terminal
+// must not take what it leaves for the merchant's.
+func (r *Record) standsForNothing() bool {
+	switch r.State {
+	case StateVoided, StateDeclined, StateReversed, StateAbandoned, StateExpired:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -126,7 +140,7 @@ func (d *decision) reversalOfUnknown() Verdict {
 		d.except("reversal_after_settlement",
 			"a reversal came for a transaction in a batch that was settled meanwhile, and may be for another one: nothing was posted")
 	}
-	if d.request.ApproveUnknownOriginal {
+	if _, reason := d.leaves(0); d.request.ApproveUnknownOriginal && reason == Approved {
 		return d.approve()
 	}
 	return d.decline(OriginalNotFound)
@@ -306,6 +320,10 @@ func (d *decision) reverseRefund(v *Record) Verdict {
 	}
 	if d.afterReversals(v) {
 		return d.decline(InvalidTransaction)
+	}
+	if d.byHost && o.RefundCount > 1 && o.RefundedMinor == o.CapturedMinor {
+		d.except("refund_taken_back", "a refund whose terminal was told of a failure was taken back, and another one may have been given for all that was left beside it: "+
+			"look whether the rest is to be paid back, too")
 	}
 	d.verdict.Journal.Post(ledger.KindReversal, cardAccount(v.CardID), d.payable(), v.AmountMinor)
 	d.moveCard(v.CardID, -v.AmountMinor, 0)

@@ -31,6 +31,9 @@ func (w *World) reverse(r Request) Answer {
 		w.DecideReview(id, false) // by its terminal, which has given it up
 		return w.reversal(r, id, w.today(r.Merchant))
 	}
+	if _, fits := standing(r, 0); o.State != StateApproved && !fits {
+		return w.declineOf(r, id, InvalidAmount, 0) // there is nothing to leave
+	}
 	if o.State == StateVoided {
 		o.State = StateReversed // and by no reversal of its void does it stand again
 	}
@@ -108,7 +111,7 @@ func (w *World) reverseUnknown(r Request) Answer {
 	k := w.reversedKey(r)
 	settled := w.settledMeanwhile(r)
 	var answer Answer
-	if r.ApproveUnknown {
+	if _, fits := standing(r, 0); r.ApproveUnknown && fits {
 		answer = w.reversal(r, -1, w.today(r.Merchant))
 	} else {
 		answer = w.decline(r, OriginalNotFound, 0)
