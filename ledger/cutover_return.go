@@ -17,7 +17,8 @@ import (
 // A refund that was reviewed is stored under the date of its request. What stood
 // when the purchase's date was closed is what stands now with what late
 // reversals took since. What became of a purchase on later dates is theirs, as
-// in standingSQL. Each lateral part looks up few rows by an index, which the
+// in standingSQL. A date before its purchase's has what a host whose clock is behind took
+// at the cutoff. Each lateral part looks up few rows by an index, which the
 // settings of prepare do not change.
 func paidBackSQL() string {
 	return fmt.Sprintf(`
@@ -43,14 +44,14 @@ func paidBackSQL() string {
 			SELECT p.purchase_id, c.*
 			FROM purchases p CROSS JOIN LATERAL (
 				SELECT transaction_id, kind, business_date, coalesce(posted_date, business_date) AS moved_on FROM transactions
-				WHERE bucket = $1 AND original_id = p.purchase_id AND business_date >= p.purchase_date AND kind IN (6, 8) OFFSET 0) c),
+				WHERE bucket = $1 AND original_id = p.purchase_id AND business_date >= p.purchase_date - 1 AND kind IN (6, 8) OFFSET 0) c),
 		movers AS MATERIALIZED (
 			SELECT purchase_id, transaction_id, moved_on FROM contras
 			UNION ALL -- reversals of refunds
 			SELECT c.purchase_id, r.transaction_id, r.moved_on
 			FROM contras c CROSS JOIN LATERAL (
 				SELECT transaction_id, business_date AS moved_on FROM transactions
-				WHERE bucket = $1 AND original_id = c.transaction_id AND business_date >= c.business_date AND kind = 8 OFFSET 0) r
+				WHERE bucket = $1 AND original_id = c.transaction_id AND business_date >= c.business_date - 1 AND kind = 8 OFFSET 0) r
 			WHERE c.kind = 6),
 		paid AS (
 			SELECT m.purchase_id,

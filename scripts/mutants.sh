@@ -378,6 +378,8 @@ mutant 'a refund is taken back that a person has approved' TestReviewApprovedWhi
   switch/claim.go 's/AND v\.review_id = u\.id AND v\.state = 2)/AND v.review_id = u.id AND v.state = 9)/'
 mutant 'a partial reversal leaves what does not stand' TestPartialReversalOfNothing \
   switch/decide_reversal.go 's/reason != Approved \&\& o\.standsForNothing()/reason != Approved \&\& !o.standsForNothing()/'
+mutant 'what was paid back on a date before its purchase has no part in the discount' TestFeeOfARefundBeforeItsSale \
+  ledger/cutover_return.go 's/business_date >= p\.purchase_date - 1/business_date >= p.purchase_date/'
 
 if [ -n "$plant_only" ]; then
   exit "$((rotten > 0))"

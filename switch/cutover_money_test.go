@@ -236,3 +236,36 @@ func TestReserveIsReleasedOnce(t *testing.T) {
 		w.must(err)
 	}
 }
+
+// A host whose clock is a few seconds ahead sells behind a cutoff; its terminal settles, and another
+// host, before the cutoff yet, pays the sale back. The discount of what was paid back comes back.
+func TestFeeOfARefundBeforeItsSale(t *testing.T) {
+	w := newWorld(t)
+	w.sql(`INSERT INTO discount_terms (merchant_id, rate_millionths, returns_fee) VALUES (0, 20000, true)`)
+	w.policy("settled_by_batch = true")
+	ahead := &clock{now: cutoff10.Add(2 * time.Second)}
+	w.clock.set(cutoff10.Add(-3 * time.Second))
+	host := w.second(func(o *switching.Options) { o.Now = ahead.Now })
+	sold := askAt(t, host, w.request(switching.KindSale, 100_00))
+	if !sold.Approved() {
+		t.Fatalf("answered %s", sold.Reason)
+	}
+	if got := askAt(t, host, w.settlement(0, net(1, 100_00))); !got.Approved() {
+		t.Fatalf("answered %s", got.Reason)
+	}
+	refund := w.do(switching.Approved, w.request(switching.KindRefund, 100_00, of(sold)))
+	if refund.BusinessDate >= sold.BusinessDate {
+		t.Fatalf("sold on %s, refunded on %s", sold.BusinessDate, refund.BusinessDate)
+	}
+	w.toCutoff(0)
+	w.toCutoff(1)
+	charged, returned := int64(0), int64(0)
+	for _, date := range []string{"2026-03-10", "2026-03-11"} {
+		s := w.statement(shop, date)
+		charged, returned = charged+s.DiscountMinor, returned+s.DiscountReturnedMinor
+	}
+	if charged != returned {
+		t.Errorf("of a sale that was paid back in full a discount of %d was charged, and %d came back", charged, returned)
+	}
+	w.verify()
+}

@@ -17,6 +17,9 @@ import (
 // batches in a terminal's name. So what paid back is kept by what would be sent again,
 // for all batches (table paid_back); a second one does not get into it.
 //
+// What waits for a person is kept, too, and stays so when that person rejects it, or its host takes
+// it back: a recording is not to pay later what was not to be paid.
+//
 // A terminal that begins its STANs anew may ask for the very same refund of the same
 // original again: it is told that there was one, and the next STAN pays.
 
