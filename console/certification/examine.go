@@ -54,7 +54,14 @@ func Examine(ctx context.Context, e Exam, tid string) (*Checklist, error) {
 	if err != nil {
 		return nil, fmt.Errorf("examine terminal %s: %w", tid, err)
 	}
-	x := &examination{Exam: e, terminal: state, found: page.Found}
+	batches, err := switching.ListBatches(ctx, e.DB, switching.BatchFilter{TID: tid, Limit: maxExamined})
+	if err != nil {
+		return nil, fmt.Errorf("examine terminal %s: %w", tid, err)
+	}
+	x := &examination{Exam: e, terminal: state, found: page.Found, batches: map[int32]*switching.BatchSummary{}}
+	for _, b := range batches {
+		x.batches[b.BatchNo] = b
+	}
 	slices.Reverse(x.found) // by business date, and by when they came: a clock may stand still
 	if len(failures) > 0 {
 		x.macFailure = failures[0]
@@ -73,7 +80,8 @@ type examination struct {
 
 	terminal   *switching.TerminalState
 	found      []*switching.FoundTransaction // the oldest first
-	macFailure *switching.AuditRow           // the newest; nil for none
+	batches    map[int32]*switching.BatchSummary
+	macFailure *switching.AuditRow // the newest; nil for none
 }
 
 // certCase is a case and its proof.
@@ -253,7 +261,8 @@ var cases = []certCase{
 // macNone is a terminal's algorithm where it has none.
 const macNone = "none"
 
-// settled finds a batch that the terminal closed, with an upload or without.
+// settled finds a batch that the terminal closed: out of balance with an upload, or
+// in balance.
 func (x *examination) settled(uploaded bool) *Case {
 	for i, last := range slices.Backward(x.found) {
 		if last.Reason != switching.Approved || last.Kind != switching.KindSettlement && last.Kind != switching.KindTrailer {
@@ -267,7 +276,7 @@ func (x *examination) settled(uploaded bool) *Case {
 			upload = upload || t.Kind == switching.KindUpload
 			sold = sold || slices.Contains(sales, t.Kind)
 		}
-		if upload != uploaded || !sold {
+		if !sold || uploaded && !upload || !uploaded && !x.agreed(last) {
 			continue
 		}
 		evidence := "a batch with sales was settled, and the totals agreed"
@@ -277,6 +286,21 @@ func (x *examination) settled(uploaded bool) *Case {
 		return &Case{Evidence: evidence, Batch: last.BatchNo, At: last.AcceptedAt.UTC()}
 	}
 	return nil
+}
+
+// agreed tells whether an approved settlement or trailer ended its batch with totals
+// that were the host's. A trailer says nothing of that: it is approved whatever it
+// states.
+func (x *examination) agreed(last *switching.FoundTransaction) bool {
+	b := x.batches[last.BatchNo]
+	switch {
+	case b == nil || b.State != switching.BatchClosed:
+		return false
+	case b.ClosedBy == switching.ClosedBySettlement:
+		return true
+	default: // the host closed it first, and its terminal settled it later
+		return b.ClosedBy != switching.ClosedByTrailer && last.Kind == switching.KindSettlement
+	}
 }
 
 // IsNoTerminal tells whether an examination failed for want of its terminal.
