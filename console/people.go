@@ -116,14 +116,23 @@ func whoIsIn(rows []*switching.AuditRow) []auditSubject {
 }
 
 // subjectPath is the page of whom a row of the audit log is about; empty without one.
+// Subjects are such as "terminal 10000001", "terminal 10000001: MAC x919", "terminal
+// 10000001 batch 000007" and "mac key of terminal 10000001".
 func subjectPath(subject string) string {
-	what, name, _ := strings.Cut(subject, " ")
-	name, _, _ = strings.Cut(name, " ")
-	folder := map[string]string{"terminal": "/terminals/", "merchant": "/merchants/", "RRN": "/transactions/"}[what]
-	if folder == "" || name == "" {
+	folders := map[string]string{"terminal": "/terminals/", "merchant": "/merchants/", "RRN": "/transactions/"}
+	what, rest, _ := strings.Cut(subject, " ")
+	if folders[what] == "" {
+		_, subject, _ = strings.Cut(subject, " of ")
+		what, rest, _ = strings.Cut(subject, " ")
+	}
+	name, _, more := strings.Cut(rest, " ")
+	if more {
+		name = strings.TrimSuffix(name, ":")
+	}
+	if folders[what] == "" || name == "" {
 		return ""
 	}
-	return folder + url.PathEscape(name)
+	return folders[what] + url.PathEscape(name)
 }
 
 // auditKinds are offered to choose from; others can be typed.
