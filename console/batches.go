@@ -46,7 +46,7 @@ func page[T any](r *http.Request, list []T, most int) ([]T, pager) {
 		if skip > 0 {
 			query.Set("skip", strconv.Itoa(skip))
 		}
-		return (&url.URL{Path: r.URL.Path, RawQuery: query.Encode()}).String()
+		return (&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: query.Encode()}).String()
 	}
 	if at > 0 {
 		p.Newer = to(max(0, at-most))
@@ -124,7 +124,7 @@ func (c *Console) batch(r *http.Request) (*view, error) {
 		return nil, err
 	}
 	if body.Page.Next != nil {
-		body.Next = (&url.URL{Path: r.URL.Path, RawQuery: url.Values{"after": {body.Page.Next.String()}}.Encode()}).String()
+		body.Next = (&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: url.Values{"after": {body.Page.Next.String()}}.Encode()}).String()
 	}
 	title := "Batch " + strconv.FormatInt(number, 10) + " of terminal " + tid
 	return &view{template: "batch.html", title: title, section: "batches", body: body}, nil

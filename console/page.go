@@ -87,7 +87,7 @@ func here(r *http.Request) string {
 	if r.Method != http.MethodGet {
 		return "/"
 	}
-	return (&url.URL{Path: r.URL.Path, RawQuery: r.URL.Query().Encode()}).RequestURI()
+	return (&url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.Query().Encode()}).RequestURI()
 }
 
 // fail shows an error: what a person can do about it, and nothing of the inside.

@@ -1,6 +1,13 @@
 package console
 
-import "testing"
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"meridian/switch"
+)
 
 func TestSubjectsLeadToTheirPages(t *testing.T) {
 	for subject, want := range map[string]string{
@@ -26,5 +33,42 @@ func TestSubjectsLeadToTheirPages(t *testing.T) {
 		if got := subjectPath(subject); got != want {
 			t.Errorf("%q leads to %q, want %q", subject, got, want)
 		}
+	}
+}
+
+// TestLinksLeadToWhateverIsCalledSo: MIDs and TIDs are of all the characters that
+// terminals send.
+func TestLinksLeadToWhateverIsCalledSo(t *testing.T) {
+	w := newWorld(t)
+	w.sql(`UPDATE merchants SET mid = '../x' WHERE merchant_id = 1`)
+	w.sql(`UPDATE merchants SET mid = 'a?b%2F' WHERE merchant_id = 2`)
+	w.sql(`UPDATE terminals SET tid = 'T/1#' WHERE terminal_id = 1`)
+	w.sql(`UPDATE terminals SET tid = '../?2' WHERE terminal_id = 3`)
+	w.sql(`UPDATE installation SET directory_version = directory_version + 1`)
+	w.must(w.sw.Refresh(t.Context()))
+	sale := w.ask(switching.KindSale, 12_34, func(r *switching.Request) { r.MID, r.TID = "../x", "T/1#" })
+	if sale.Reason != switching.Approved {
+		t.Fatal(sale.Reason)
+	}
+	link := regexp.MustCompile(`href="(/(?:merchants|terminals|batches)/[^"]+)"`)
+	followed := map[string]bool{}
+	for _, path := range []string{"/merchants", "/terminals", "/batches", "/merchants/..%2Fx", "/terminals/T%2F1%23", "/batches/T%2F1%23/1", "/transactions/" + rrnOf(sale)} {
+		page := w.get(path).want(t, http.StatusOK)
+		found := link.FindAllStringSubmatch(page.body, -1)
+		if len(found) == 0 {
+			t.Errorf("%s leads nowhere", path)
+		}
+		for _, one := range found {
+			to := strings.ReplaceAll(one[1], "&amp;", "&")
+			if !followed[to] {
+				followed[to] = true
+				if status := w.get(to).status; status != http.StatusOK {
+					t.Errorf("%s leads to %s: %d", path, to, status)
+				}
+			}
+		}
+	}
+	if len(followed) < 6 {
+		t.Errorf("followed %v", followed)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"io"
 	"io/fs"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -75,6 +76,7 @@ func functions(a *assets) template.FuncMap {
 		"dict":      dict,
 		"optional":  optionalMoney,
 
+		"segment":     url.PathEscape,
 		"subjectPath": subjectPath,
 	}
 }
