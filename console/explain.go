@@ -79,7 +79,7 @@ func newDecision(i *switching.Inspection, e *switching.Evidence) *decision {
 		fact("%s", playedSentence(e.Scenario))
 	}
 	fact("The merchant's open business date was %s, which ends at %s.", e.WindowDate, stamp(e.WindowClosesAt))
-	d.Verdict = verdict(e)
+	d.Verdict = verdict(e, i.Review)
 	return d
 }
 
@@ -113,7 +113,7 @@ func reviewed(e *switching.Evidence, amount func(int64) string) string {
 	return ", and " + amount(e.OriginalReviewed) + " waited for a review"
 }
 
-func verdict(e *switching.Evidence) string {
+func verdict(e *switching.Evidence, review *switching.InspectedReview) string {
 	by := ""
 	if n := len(e.Rules); n > 0 {
 		by = " by rule " + e.Rules[n-1].String()
@@ -124,10 +124,22 @@ func verdict(e *switching.Evidence) string {
 	case "refund":
 		return "It became a refund" + by + ": the money goes back."
 	case "review":
+		if review != nil && review.DecidedAt != nil {
+			return "It waited for a person" + by + ". " + personsWord(review)
+		}
 		return "It waits for a person" + by + ": nothing is posted until then."
 	default:
 		return "It was declined" + by + ": " + human(e.Reason) + "."
 	}
+}
+
+// personsWord is what became of a review that is decided.
+func personsWord(v *switching.InspectedReview) string {
+	effect := "the money goes back"
+	if v.State == "rejected" {
+		effect = "nothing is posted"
+	}
+	return fmt.Sprintf("At %s it was %s by %s, who said “%s”: %s.", stamp(*v.DecidedAt), v.State, v.DecidedBy, v.Why, effect)
 }
 
 func modeSentence(mode switching.CancelMode) string {

@@ -145,7 +145,15 @@ func TestPeoplePages(t *testing.T) {
 	w.get("/reviews?all=1").want(t, 200, "Refund of 4500.00 CNY", "its month was retired", "by tester: no receipt")
 	w.sql(`UPDATE reviews SET business_date = (SELECT business_date FROM transactions WHERE transaction_id = review_id)`)
 	w.get("/reviews?done=approved&rrn=visit+evil.example").want(t, 200, "RRN – was approved")
-	w.get("/transactions/"+rrnOf(first)).want(t, 200, "card:1", "refund")
+	approved := w.get("/transactions/"+rrnOf(first)).want(t, 200, "card:1", "cancel → became refund", "approved",
+		"It waited for a person by rule R26. At 2026-03-10 15:30:00 UTC it was approved by tester, who said “receipt <seen>”: the money goes back.",
+		"Cancel, became refund of 4500.00 CNY: waited for a person, approved", "Approved by tester: receipt <seen>")
+	rejected := w.get("/transactions/"+rrnOf(second)).want(t, 200,
+		"It waited for a person by rule R26. At 2026-03-10 15:30:00 UTC it was rejected by tester, who said “no receipt”: nothing is posted.",
+		"Cancel of 4600.00 CNY: waited for a person, rejected", "Rejected by tester: no receipt")
+	if strings.Contains(approved.text(), "It waits") || strings.Contains(rejected.text(), "became refund") {
+		t.Errorf("%s\n%s", approved.text(), rejected.text())
+	}
 
 	log := w.get("/audit").want(t, 200, "review decided", "tester", "receipt <seen>")
 	if strings.Contains(log.body, "<seen>") {

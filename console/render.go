@@ -76,8 +76,9 @@ func functions(a *assets) template.FuncMap {
 		"dict":      dict,
 		"optional":  optionalMoney,
 
-		"segment":     url.PathEscape,
-		"subjectPath": subjectPath,
+		"becameAnother": becameAnother,
+		"segment":       url.PathEscape,
+		"subjectPath":   subjectPath,
 	}
 }
 

@@ -187,6 +187,10 @@ func (c *Console) timeline(ctx context.Context, i *switching.Inspection) ([]even
 			}
 		}
 	}
+	if v := i.Review; v != nil && v.DecidedAt != nil {
+		class := map[string]string{"approved": "done", "rejected": "bad"}[v.State]
+		events = append(events, event{At: *v.DecidedAt, Text: capital(v.State) + " by " + v.DecidedBy + ": " + v.Why, Class: class})
+	}
 	day, err := ledger.BusinessDayOf(ctx, c.o.Pool, i.MID, cmp.Or(i.PostedDate, i.BusinessDate))
 	if err != nil {
 		return nil, err
@@ -226,12 +230,15 @@ func (b *transactionBody) Refunds() string {
 
 // told is one transaction in a line.
 func told(i *switching.Inspection) string {
-	what := capital(human(i.Kind))
-	if i.Asked != i.Kind {
-		what = capital(human(i.Asked)) + ", became " + human(i.Kind)
+	what := capital(human(i.Asked))
+	if becameAnother(i.Asked, i.Kind, i.Reason) {
+		what += ", became " + human(i.Kind)
 	}
 	if i.AmountMinor != 0 {
 		what += " of " + money.Amount{Minor: i.AmountMinor, Currency: i.Currency}.String()
+	}
+	if i.Review != nil && i.Review.DecidedAt != nil {
+		return what + ": waited for a person, " + i.Review.State
 	}
 	switch i.State {
 	case switching.StateDeclined:
@@ -243,6 +250,12 @@ func told(i *switching.Inspection) string {
 	default:
 		return what + ": approved"
 	}
+}
+
+// becameAnother tells whether what was asked for became something else. What a person
+// rejected became nothing.
+func becameAnother(asked, kind switching.Kind, reason switching.Reason) bool {
+	return asked != kind && reason != switching.ReviewRejected
 }
 
 func classOf(i *switching.Inspection) string {

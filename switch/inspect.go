@@ -52,8 +52,19 @@ type Inspection struct {
 	OriginalID       uuid.UUID          `json:"original_id,omitzero"`
 	OriginalRRN      string             `json:"original_rrn,omitempty"`
 	Decision         json.RawMessage    `json:"decision,omitempty"` // Evidence
+	Review           *InspectedReview   `json:"review,omitempty"`   // of a refund that waits for a person, or waited
 	Transfers        []InspectedPosting `json:"transfers"`
 	ReferredToByRRNs []string           `json:"referred_to_by_rrns,omitempty"`
+}
+
+// InspectedReview is what became of a refund that was left to a person.
+type InspectedReview struct {
+	State     string     `json:"state"` // open, approved, rejected
+	RaisedAt  time.Time  `json:"raised_at"`
+	Cause     string     `json:"cause"`
+	DecidedAt *time.Time `json:"decided_at,omitempty"`
+	DecidedBy string     `json:"decided_by,omitempty"`
+	Why       string     `json:"why,omitempty"`
 }
 
 // InspectedPosting is a transfer with its accounts by name.
@@ -158,6 +169,9 @@ func (i *Inspection) complete(ctx context.Context, tx pgx.Tx) error {
 			Debit: t.Debit.String(), Credit: t.Credit.String(), AmountMinor: t.AmountMinor, HoldID: t.HoldID,
 		})
 	}
+	if i.Review, err = reviewOf(ctx, tx, i); err != nil {
+		return err
+	}
 	rows, err := tx.Query(ctx, `
 		SELECT rrn FROM transactions WHERE bucket = $1 AND business_date >= $2 AND original_id = $3 ORDER BY accepted_at`,
 		i.Bucket, i.BusinessDate.Time(), [16]byte(i.ID))
@@ -172,4 +186,30 @@ func (i *Inspection) complete(ctx context.Context, tx pgx.Tx) error {
 		i.ReferredToByRRNs = append(i.ReferredToByRRNs, rrnText(rrn))
 	}
 	return nil
+}
+
+// reviewOf finds the review of a refund; nil for what had none.
+func reviewOf(ctx context.Context, tx pgx.Tx, i *Inspection) (*InspectedReview, error) {
+	if i.Kind != KindRefund {
+		return nil, nil //nolint:nilnil // none is no error
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT `+reviewStateSQL+`, v.raised_at, v.cause, v.decided_at, coalesce(v.decided_by, ''), coalesce(v.decided_why, '')
+		FROM reviews v WHERE v.bucket = $1 AND v.review_id = $2`, i.Bucket, [16]byte(i.ID))
+	if err != nil {
+		return nil, fmt.Errorf("find review: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToAddrOfStructByPos[InspectedReview])
+	if err != nil {
+		return nil, fmt.Errorf("find review: %w", err)
+	}
+	if len(list) == 0 {
+		return nil, nil //nolint:nilnil // none is no error
+	}
+	v := list[0]
+	v.RaisedAt = v.RaisedAt.UTC()
+	if v.DecidedAt != nil {
+		*v.DecidedAt = v.DecidedAt.UTC()
+	}
+	return v, nil
 }

@@ -35,6 +35,9 @@ type Review struct {
 	OriginalRRN string `json:"original_rrn,omitempty"`
 }
 
+// reviewStateSQL names the state of a review v.
+const reviewStateSQL = `CASE v.state WHEN 1 THEN 'open' WHEN 2 THEN 'approved' ELSE 'rejected' END`
+
 // ErrNoReview: there is no open review of that RRN.
 var ErrNoReview = errors.New("no open review of that RRN")
 
@@ -66,7 +69,7 @@ func ListReviews(ctx context.Context, db ledger.Querier, f ReviewFilter) ([]*Rev
 	// The limit stands in the statement: over one that it does not know, a generic plan reads every transaction.
 	rows, err := db.Query(ctx, fmt.Sprintf(`
 		SELECT v.review_id, v.bucket, coalesce(lpad(t.rrn::text, 12, '0'), ''), m.mid, coalesce(te.tid, ''), v.raised_at, v.cause,
-			CASE v.state WHEN 1 THEN 'open' WHEN 2 THEN 'approved' ELSE 'rejected' END,
+			`+reviewStateSQL+`,
 			v.decided_at, coalesce(v.decided_by, ''), coalesce(v.decided_why, ''), coalesce(t.currency, m.currency), coalesce(t.amount_minor, 0),
 			coalesce(t.pan_masked, ''), coalesce(lpad(o.rrn::text, 12, '0'), '')
 		FROM (SELECT bucket, business_date, review_id, merchant_id, raised_at, cause, state, decided_at, decided_by, decided_why

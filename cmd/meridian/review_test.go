@@ -36,6 +36,7 @@ func TestReview(t *testing.T) {
 		t.Helper()
 		return w.call(append(append([]string{"review", verb, rrn}, sign...), more...)...)
 	}
+	w.call("transaction", "show", waiting[0]).want(t, 0, "review        open since 2026-11-25T12:00:00Z")
 	decide("approve", waiting[0]).want(t, 0, "approved at 2026-11-25T12:00:00Z, by the sandbox's clock")
 	decide("approve", waiting[0]).want(t, exitFailure, "no refund with RRN "+waiting[0]+" waits for a review")
 	var decided decidedReview
@@ -43,8 +44,9 @@ func TestReview(t *testing.T) {
 	if err := json.Unmarshal([]byte(o.stdout), &decided); err != nil || decided.State != "rejected" || decided.Clock != "sandbox" {
 		t.Errorf("got %+v, %v", decided, err)
 	}
-	w.call("transaction", "show", waiting[0]).want(t, 0, "approved", "60.00 CNY")
-	w.call("transaction", "show", waiting[1]).want(t, 0, "declined")
+	w.call("transaction", "show", waiting[0]).want(t, 0, "approved", "60.00 CNY", "review        approved at 2026-11-25T12:00:00Z by Ann Lee: receipt seen")
+	w.call("transaction", "show", waiting[1]).want(t, 0, "declined", "review        rejected at 2026-11-25T12:00:00Z by Ann Lee: receipt seen")
+	w.call("transaction", "show", waiting[1], "-o", "json").want(t, 0, `"state": "rejected"`, `"decided_by": "Ann Lee"`, `"why": "receipt seen"`)
 	w.call("review", "list", "-o", "json").want(t, 0, "[]")
 	var all []switching.Review
 	o = w.call("review", "list", "--all", "-o", "json").want(t, 0)

@@ -132,8 +132,20 @@ func (t *shownTransaction) writeDecision(w io.Writer, line func(name, format str
 	} else {
 		line("verdict", "%s: %s", e.Outcome, e.Reason)
 	}
+	t.writeReview(line)
 	if e.Counterfactual != "" {
 		line("otherwise", "%s", e.Counterfactual)
+	}
+}
+
+// writeReview tells what became of what was left to a person.
+func (t *shownTransaction) writeReview(line func(name, format string, values ...any)) {
+	switch v := t.Review; {
+	case v == nil:
+	case v.DecidedAt == nil:
+		line("review", "%s since %s", v.State, instant(v.RaisedAt))
+	default:
+		line("review", "%s at %s by %s: %s", v.State, instant(*v.DecidedAt), printable(v.DecidedBy), printable(v.Why))
 	}
 }
 
