@@ -328,6 +328,14 @@ func TestConsoleInABrowser(t *testing.T) {
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector("#builder [name=hex]").value = "zz"`), chromedp.Click(chromedp.CSS(`button[value="mend"]`)))
 	b.await(`document.querySelector("#builder-result .warning")?.textContent.includes("Digit 1 is not hexadecimal")`)
 
+	// The boxes of a filter stand in line, however long their labels are.
+	b.do(chromedp.Navigate(w.server.URL + "/audit"))
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector(".fields label").firstChild.textContent = "A label that is longer than its box and wraps "`))
+	if lines := eval[int](b, `new Set([...document.querySelectorAll(".fields input")].map((i) => i.getBoundingClientRect().top)).size`); lines != 1 {
+		t.Errorf("boxes begin on %d lines", lines)
+	}
+	b.do(chromedp.Navigate(w.server.URL + "/builder"))
+
 	// Dark and light by a button, which is kept.
 	b.do(chromedp.Click(chromedp.CSS(".appearance button")))
 	b.await(`document.documentElement.dataset.appearance === "dark"`)
