@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"meridian/internal/hsm"
 	"meridian/ledger"
 	"meridian/switch"
 )
@@ -214,6 +215,19 @@ func TestSetupPages(t *testing.T) {
 		}
 	}
 	w.get("/terminals/"+till).want(t, 200, "River <Books> & Co", "000001 open", "12.34 CNY", "Keys held none")
+
+	w.get("/terminals/"+till).want(t, 200, "Nothing is about it")
+	person := []string{"Ann Lee", "a new till"}
+	w.must(switching.SetRight(t.Context(), w.connect(), shop, till, switching.RightVoid, false, person[0], person[1]))
+	w.must(switching.SetTerminal(t.Context(), w.connect(), till, func(p *switching.TerminalProfile) { p.PINFormat = "iso-3" }, person[0], person[1]))
+	w.must(switching.RecordKeyExport(t.Context(), w.connect(), w.Now(), switching.KeyTarget{TID: till, Use: hsm.UseTerminalMaster}.String(), "kek", "123456", person[0], person[1]))
+	_, err := switching.CloseBatch(t.Context(), w.connect(), w.Now(), switching.BatchClosing{TID: till, Who: person[0], Why: person[1]})
+	w.must(err)
+	w.must(switching.SetTerminalActive(t.Context(), w.connect(), oven, false, person[0], person[1]))
+	about := w.get("/terminals/"+till).want(t, 200, "policy changed", "terminal changed", "key exported", "batch closed")
+	if strings.Contains(about.text(), "terminal suspended") {
+		t.Error("a row about another terminal")
+	}
 
 	w.must(switching.LockTerminal(t.Context(), w.pool, switching.TerminalLock{
 		TerminalID: 1, TID: till, Failures: 10, At: w.Now(), Until: w.Now().Add(time.Hour), Detail: "10 wrong MACs in a row",

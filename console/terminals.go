@@ -69,7 +69,7 @@ func (c *Console) terminal(r *http.Request) (*view, error) {
 		return nil, err
 	}
 	body.Recent = found.Found
-	if body.Audited, err = switching.AuditRows(ctx, c.o.Pool, switching.AuditFilter{Subject: "terminal " + tid, Limit: few}); err != nil {
+	if body.Audited, err = switching.AuditRows(ctx, c.o.Pool, switching.AuditFilter{TID: tid, Limit: few}); err != nil {
 		return nil, err
 	}
 	return &view{template: "terminal.html", title: "Terminal " + tid, section: "terminals", body: body}, nil

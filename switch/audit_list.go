@@ -3,6 +3,7 @@ package switching
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -35,6 +36,9 @@ type AuditFilter struct {
 	Kind string
 	// Subject as it stands there, such as "terminal 10000001".
 	Subject string
+	// TID of the terminal that rows are about, however their subject says it: its batch,
+	// a key of it, a change of it. Not together with Subject.
+	TID string
 	// Text that subject or detail has in it. What has it not is passed over row by
 	// row: one that few rows have reads far back.
 	Text string
@@ -42,6 +46,10 @@ type AuditFilter struct {
 	Before int64
 	Limit  int // 1 to [MaxListed]
 }
+
+// auditTerminal is the TID that a subject has in it, as the index audit_log_terminal
+// has it: without the colon that may follow.
+const auditTerminal = `rtrim(substring(subject FROM '^(?:[a-z-]+ [a-z]+ of )?terminal ([^ ]+)'), ':')`
 
 // AuditRows lists rows of the audit log, the newest first.
 func AuditRows(ctx context.Context, db ledger.Querier, f AuditFilter) ([]*AuditRow, error) {
@@ -51,11 +59,13 @@ func AuditRows(ctx context.Context, db ledger.Querier, f AuditFilter) ([]*AuditR
 	switch {
 	case f.Subject != "":
 		order = q.walkedBack("subject", f.Subject)
-		if f.Kind != "" {
-			q.where("kind = " + q.arg(f.Kind))
-		}
+	case f.TID != "":
+		order = q.walkedBack(auditTerminal, strings.TrimRight(f.TID, ":"))
 	case f.Kind != "":
 		order = q.walkedBack("kind", f.Kind)
+	}
+	if f.Kind != "" && (f.Subject != "" || f.TID != "") {
+		q.where("kind = " + q.arg(f.Kind))
 	}
 	if f.Text != "" {
 		text := q.arg(f.Text)
@@ -82,7 +92,7 @@ func AuditRows(ctx context.Context, db ledger.Querier, f AuditFilter) ([]*AuditR
 	return list, nil
 }
 
-// walkedBack chooses the rows with a value of a column in a way that leaves its index
+// walkedBack chooses the rows with a value of a column or expression in a way that leaves its index
 // as the only one with their order: given an equality, the planner takes a rare value
 // for an average one, and reads the newest rows of all until it has met enough.
 func (q *searchQuery) walkedBack(column, value string) (order string) {

@@ -18,6 +18,7 @@ func TestListsReadWhatTheyShow(t *testing.T) {
 	w.sql(`INSERT INTO audit_log (recorded_at, kind, subject, detail)
 		SELECT now(), CASE WHEN n < 100 THEN 'clock_moved' ELSE 'denied_unknown_terminal' END, 'terminal ' || CASE WHEN n < 50 THEN 1 ELSE 2 + n % 7 END, 'x'
 		FROM generate_series(1, $1) n`, behind)
+	w.sql(`UPDATE audit_log SET subject = 'terminal few: MAC x919' WHERE audit_id IN (SELECT audit_id FROM audit_log ORDER BY audit_id LIMIT 3)`)
 	w.sql(`INSERT INTO exceptions SELECT 0, gen_random_uuid(), timestamptz '2026-01-01' + n * interval '1 s', 'late_reversal', '2026-01-01', gen_random_uuid(), 'x'
 		FROM generate_series(1, $1) n`, behind)
 	w.sql(`INSERT INTO reviews (bucket, review_id, business_date, merchant_id, raised_at, cause, state, decided_at, decided_by, decided_why)
@@ -58,11 +59,13 @@ func TestListsReadWhatTheyShow(t *testing.T) {
 		do          func() (int, error)
 		shows, most int
 	}{
-		"audit log":              {audit(switching.AuditFilter{}), shown, 5 * shown},
-		"audit log of a kind":    {audit(switching.AuditFilter{Kind: "clock_moved"}), shown, 5 * shown},
-		"audit log of a subject": {audit(switching.AuditFilter{Subject: "terminal 1"}), shown, 5 * shown},
-		"audit log of nobody":    {audit(switching.AuditFilter{Subject: "terminal 0", Before: 5000}), 0, 5 * shown},
-		"audit log of a text":    {audit(switching.AuditFilter{Text: "terminal"}), shown, 5 * shown},
+		"audit log":               {audit(switching.AuditFilter{}), shown, 5 * shown},
+		"audit log of a kind":     {audit(switching.AuditFilter{Kind: "clock_moved"}), shown, 5 * shown},
+		"audit log of a subject":  {audit(switching.AuditFilter{Subject: "terminal 1"}), shown, 5 * shown},
+		"audit log of nobody":     {audit(switching.AuditFilter{Subject: "terminal 0", Before: 5000}), 0, 5 * shown},
+		"audit log of a terminal": {audit(switching.AuditFilter{TID: "1"}), shown, 5 * shown},
+		"audit log of a few":      {audit(switching.AuditFilter{TID: "few"}), 3, 5 * shown},
+		"audit log of a text":     {audit(switching.AuditFilter{Text: "terminal"}), shown, 5 * shown},
 		"exceptions": {func() (int, error) {
 			list, err := switching.ExceptionsFrom(t.Context(), conn, shown, shown)
 			return len(list), err
