@@ -322,8 +322,8 @@ func (d *decision) reverseRefund(v *Record) Verdict {
 		return d.decline(InvalidTransaction)
 	}
 	if d.byHost && o.RefundCount > 1 && o.RefundedMinor == o.CapturedMinor {
-		d.except("refund_taken_back", "a refund whose terminal was told of a failure was taken back, and another one may have been given for all that was left beside it: "+
-			"look whether the rest is to be paid back, too")
+		d.except("refund_taken_back", "a refund whose terminal was told of a failure was taken back, and another one may have been given "+
+			"for all that was left beside it: look whether the rest is to be paid back, too")
 	}
 	d.verdict.Journal.Post(ledger.KindReversal, cardAccount(v.CardID), d.payable(), v.AmountMinor)
 	d.moveCard(v.CardID, -v.AmountMinor, 0)
