@@ -274,3 +274,44 @@ func DateStateOf(ctx context.Context, db Querier, mid string, d Date) (DateState
 	}
 	return s, nil
 }
+
+// UnsettledCalendar is a calendar some of whose merchants are not settled on a business date.
+type UnsettledCalendar struct {
+	Calendar string
+	DateMade bool
+	ClosesAt time.Time
+}
+
+// UnsettledCalendars returns the calendars with merchants that have yet to settle a
+// business date, by name, and whether any calendar has settled it. One that began
+// after the date, or has no day yet, has nothing to settle on it.
+func UnsettledCalendars(ctx context.Context, db Querier, d Date) (list []UnsettledCalendar, settled bool, err error) {
+	rows, err := db.Query(ctx, `
+		SELECT c.name, d.closes_at, bool_and(coalesce(w.state, 1) = 3)
+		FROM calendars c JOIN (SELECT DISTINCT bucket, calendar_id FROM merchants) m USING (calendar_id)
+		LEFT JOIN business_days d ON d.calendar_id = c.calendar_id AND d.business_date = $1
+		LEFT JOIN windows w ON w.bucket = m.bucket AND w.calendar_id = c.calendar_id AND w.business_date = $1
+		WHERE EXISTS (SELECT FROM business_days b WHERE b.calendar_id = c.calendar_id AND b.business_date <= $1)
+		GROUP BY c.name, d.closes_at ORDER BY c.name`, d.Time())
+	if err != nil {
+		return nil, false, fmt.Errorf("look at %s: %w", d, err)
+	}
+	var name string
+	var closesAt *time.Time
+	var closed bool
+	if _, err := pgx.ForEachRow(rows, []any{&name, &closesAt, &closed}, func() error {
+		if closed {
+			settled = true
+			return nil
+		}
+		one := UnsettledCalendar{Calendar: name}
+		if closesAt != nil {
+			one.DateMade, one.ClosesAt = true, *closesAt
+		}
+		list = append(list, one)
+		return nil
+	}); err != nil {
+		return nil, false, fmt.Errorf("look at %s: %w", d, err)
+	}
+	return list, settled, nil
+}

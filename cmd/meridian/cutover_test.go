@@ -66,7 +66,36 @@ func TestCutoverAndSettlement(t *testing.T) {
 	if cells["mid"] != mid || cells["sale_minor"] != "11234" || cells["closing_payable_minor"] != "9900" || cells["exponent"] != "2" {
 		t.Fatalf("%v", cells)
 	}
-	w.call("settlement", "export", "--date", "2020-01-01", "--format", "json").want(t, 0, "[]")
+}
+
+// An export is of a whole date, or it is none: a part that looks like a day would be paid out as one.
+func TestExportsAreOfSettledDates(t *testing.T) {
+	w := newWorld(t)
+	export := func(code int, arguments ...string) outcome {
+		t.Helper()
+		o := w.call(append([]string{"settlement", "export"}, arguments...)...)
+		if code != 0 && o.stdout != "" {
+			t.Errorf("%v writes %q", arguments, o.stdout)
+		}
+		return o.want(t, code)
+	}
+	w.call("terminal", "sale", "--amount", "12.34").want(t, 0)
+	mid, date := soldBy(t, w)
+	export(exitFailure, "--date", date).want(t, exitFailure, "is not settled in", "its cutoff is at")
+	w.call("clock", "after-cutoff", "--mid", mid).want(t, 0, "closed and settled")
+	// This calendar has closed, others of the date have not.
+	export(0, "--date", date, "--mid", mid).want(t, 0, mid)
+	export(exitFailure, "--date", date).want(t, exitFailure, "is not settled in", " more: its cutoff is at")
+	export(exitFailure, "--date", date, "--format", "json")
+	export(exitFailure, "--date", "2027-11-24").want(t, exitFailure, "is not settled in", "the business date is not made")
+	export(exitFailure, "--date", "2020-01-01").want(t, exitFailure, "no calendar with merchants has the business date")
+	export(exitFailure, "--date", date, "--mid", "nope").want(t, exitFailure, `no merchant has MID "nope"`)
+	export(exitFailure, "--date", "2027-11-24", "--mid", mid).want(t, exitFailure, "is not settled")
+	w.call("clock", "advance", "2d").want(t, 0)
+	export(0, "--date", date).want(t, 0, mid)
+	next := ledger.DateOf(noon).AddDays(1).String()
+	export(0, "--date", next, "--format", "json").want(t, 0, "[]")
+	export(0, "--date", next, "--mid", mid, "--format", "json").want(t, 0, "[]")
 }
 
 // soldBy is the merchant and business date of the stored transactions.

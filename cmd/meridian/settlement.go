@@ -93,6 +93,14 @@ func newSettlementShowCommand(g *globals, database *databaseFlags) *cobra.Comman
 
 // whyNoStatement tells an unknown merchant, a date that is not closed and a date on which nothing moved apart.
 func whyNoStatement(ctx context.Context, pool *pgxpool.Pool, f ledger.StatementFilter) error {
+	if err := unsettledMerchant(ctx, pool, f); err != nil {
+		return err
+	}
+	return fmt.Errorf("%s is settled, and nothing moved for merchant %s", f.From, f.MID)
+}
+
+// unsettledMerchant says why the business date of a merchant is not settled; nil where it is.
+func unsettledMerchant(ctx context.Context, pool *pgxpool.Pool, f ledger.StatementFilter) error {
 	state, err := ledger.DateStateOf(ctx, pool, f.MID, f.From)
 	switch {
 	case err != nil:
@@ -105,7 +113,50 @@ func whyNoStatement(ctx context.Context, pool *pgxpool.Pool, f ledger.StatementF
 		return fmt.Errorf("%s is not settled: its cutoff is at %s (see meridian cutover status)",
 			f.From, state.ClosesAt.UTC().Format(time.RFC3339))
 	}
-	return fmt.Errorf("%s is settled, and nothing moved for merchant %s", f.From, f.MID)
+	return nil
+}
+
+// allStatements returns the statements that a filter wants, when the date is settled for all of their merchants: who takes
+// an export for the whole day's must not get a part. Whether it is settled is looked at first: what is closed then stays so.
+func allStatements(ctx context.Context, pool *pgxpool.Pool, f ledger.StatementFilter) ([]ledger.Statement, error) {
+	// Without a statement a date may be nobody's: before the first one, or wherever a merchant was before it moved.
+	var none error
+	if f.MID != "" {
+		none = unsettledMerchant(ctx, pool, f)
+	} else {
+		waiting, settled, err := ledger.UnsettledCalendars(ctx, pool, f.From)
+		switch {
+		case err != nil:
+			return nil, databaseError(err)
+		case len(waiting) > 0:
+			return nil, unsettledCalendars(f.From, waiting)
+		case !settled:
+			none = fmt.Errorf("%s is not settled: no calendar with merchants has the business date", f.From)
+		}
+	}
+	list, more, err := ledger.Statements(ctx, pool, f)
+	switch {
+	case err != nil:
+		return nil, databaseError(err)
+	case more:
+		return nil, fmt.Errorf("%s has more than %d statements: export it merchant by merchant with --mid", f.From, ledger.StatementsMax)
+	case len(list) == 0 && none != nil:
+		return nil, none
+	}
+	return list, nil
+}
+
+// unsettledCalendars names the first of the calendars that a date waits for.
+func unsettledCalendars(date ledger.Date, waiting []ledger.UnsettledCalendar) error {
+	first, others := waiting[0], ""
+	if len(waiting) > 1 {
+		others = fmt.Sprintf(" and %d more", len(waiting)-1)
+	}
+	why := "the business date is not made"
+	if first.DateMade {
+		why = fmt.Sprintf("its cutoff is at %s (see meridian cutover status)", first.ClosesAt.UTC().Format(time.RFC3339))
+	}
+	return fmt.Errorf("%s is not settled in %s%s: %s", date, printable(first.Calendar), others, why)
 }
 
 func writeStatement(w io.Writer, s *ledger.Statement) {
@@ -164,7 +215,9 @@ func newSettlementExportCommand(g *globals, database *databaseFlags) *cobra.Comm
 		Use:   "export",
 		Short: "Write all statements of a business date as CSV or JSON",
 		Long: `Writes the statements of a business date, all merchants' or one's. Amounts are in minor units of the statement's currency;
-its number of decimals is in the column exponent. With --output json the format is JSON too.`,
+its number of decimals is in the column exponent. With --output json the format is JSON too. Nothing is written, and the exit code is
+1, while a calendar with merchants (with --mid: the merchant's) has the date still to settle. A settled date on which nothing moved
+is an empty list.`,
 		Example: "  meridian settlement export --date 2026-03-10 --format csv > 2026-03-10.csv",
 		Args:    noArguments,
 	}
@@ -185,13 +238,9 @@ its number of decimals is in the column exponent. With --output json the format 
 			return err
 		}
 		defer pool.Close()
-		list, more, err := ledger.Statements(c.Context(), pool, filter)
+		list, err := allStatements(c.Context(), pool, filter)
 		if err != nil {
-			return databaseError(err)
-		}
-		if more {
-			return fmt.Errorf("%s has more than %d statements: export it merchant by merchant with --mid",
-				filter.From, ledger.StatementsMax)
+			return err
 		}
 		if format == formatJSON || g.json() {
 			encoder := json.NewEncoder(g.stdout)
