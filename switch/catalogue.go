@@ -83,6 +83,19 @@ func (e *CatalogueEntry) name() []byte {
 	return e.AID
 }
 
+// String names the entry for people: a parameter's code, a key's RID and index, or an
+// application's AID.
+func (e *CatalogueEntry) String() string {
+	switch {
+	case e.Code != "":
+		return e.Code
+	case e.RID != nil:
+		return fmt.Sprintf("%X/%02X", e.RID, e.KeyIndex)
+	default:
+		return fmt.Sprintf("%X", e.AID)
+	}
+}
+
 // KeyName is what a download of a public key asks for.
 func KeyName(rid []byte, index uint8) []byte { return append(slices.Clone(rid), index) }
 
@@ -193,9 +206,11 @@ func (d *Directory) readCatalogues(ctx context.Context, tx pgx.Tx) error {
 // ErrCatalogueFull: a catalogue holds [maxEntries] entries.
 var ErrCatalogueFull = errors.New("the catalogue is full")
 
-// catalogueTables say how an entry is stored.
+// catalogueTables say how an entry is stored, and what it is to people: its noun, and
+// the name of what names it.
 var catalogueTables = map[Catalogue]struct {
 	table, put, remove string
+	noun, field        string
 	key                func(*CatalogueEntry) []any
 	row                func(*CatalogueEntry) []any
 }{
@@ -204,6 +219,7 @@ var catalogueTables = map[Catalogue]struct {
 		`INSERT INTO terminal_parameters AS t (code, value) VALUES ($1, $2)
 		ON CONFLICT (code) DO UPDATE SET value = excluded.value WHERE t.value <> excluded.value`,
 		`DELETE FROM terminal_parameters WHERE code = $1`,
+		"terminal parameter", "code",
 		func(e *CatalogueEntry) []any { return []any{e.Code} },
 		func(e *CatalogueEntry) []any { return []any{e.Code, string(e.Parameters)} },
 	},
@@ -213,6 +229,7 @@ var catalogueTables = map[Catalogue]struct {
 		ON CONFLICT (rid, key_index) DO UPDATE SET expires_on = excluded.expires_on, parameters = excluded.parameters
 		WHERE (t.expires_on, t.parameters) IS DISTINCT FROM (excluded.expires_on, excluded.parameters)`,
 		`DELETE FROM public_keys WHERE rid = $1 AND key_index = $2`,
+		"public key", "rid/index",
 		func(e *CatalogueEntry) []any { return []any{e.RID, int16(e.KeyIndex)} },
 		func(e *CatalogueEntry) []any {
 			return []any{e.RID, int16(e.KeyIndex), e.ExpiresOn.Time(), e.Parameters}
@@ -223,6 +240,7 @@ var catalogueTables = map[Catalogue]struct {
 		`INSERT INTO chip_applications AS t (aid, parameters) VALUES ($1, $2)
 		ON CONFLICT (aid) DO UPDATE SET parameters = excluded.parameters WHERE t.parameters <> excluded.parameters`,
 		`DELETE FROM chip_applications WHERE aid = $1`,
+		"chip application", "aid",
 		func(e *CatalogueEntry) []any { return []any{e.AID} },
 		func(e *CatalogueEntry) []any { return []any{e.AID, e.Parameters} },
 	},
@@ -256,7 +274,7 @@ func PutCatalogue(ctx context.Context, db ledger.TxBeginner, of Catalogue, entri
 
 // RemoveFromCatalogue removes an entry by its name. Terminals that have it are
 // asked to download and are not told of it any more. It needs the owner's
-// privileges.
+// privileges. Errors: [FieldError].
 func RemoveFromCatalogue(ctx context.Context, db ledger.TxBeginner, of Catalogue, entry CatalogueEntry, who, why string) error {
 	table, ok := catalogueTables[of]
 	if !ok {
@@ -267,6 +285,9 @@ func RemoveFromCatalogue(ctx context.Context, db ledger.TxBeginner, of Catalogue
 		tag, err := tx.Exec(ctx, table.remove, table.key(&entry)...)
 		if err != nil {
 			return "", fmt.Errorf("remove: %w", err)
+		}
+		if tag.RowsAffected() == 0 {
+			return "", missing(table.field, "there is no %s %s", table.noun, &entry)
 		}
 		return moveVersion(ctx, tx, of, table.table, tag.RowsAffected())
 	})

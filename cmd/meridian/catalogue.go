@@ -62,12 +62,12 @@ func viewOfCatalogue(c *switching.CatalogueContent) catalogueView {
 	v := catalogueView{Catalogue: c.Catalogue.String(), Version: c.Version, Terminals: c.Terminals, Entries: []entryView{}}
 	for i := range c.Entries {
 		e := &c.Entries[i]
-		one := entryView{Entry: entryApplication, Name: upperHex(e.AID), Parameters: upperHex(e.Parameters)}
+		one := entryView{Entry: entryApplication, Name: e.String(), Parameters: upperHex(e.Parameters)}
 		switch {
 		case e.Code != "":
-			one.Entry, one.Name, one.Parameters = entryParameter, e.Code, string(e.Parameters)
+			one.Entry, one.Parameters = entryParameter, string(e.Parameters)
 		case e.RID != nil:
-			one.Entry, one.Name, one.Expires = entryKey, fmt.Sprintf("%s/%02X", upperHex(e.RID), e.KeyIndex), e.ExpiresOn.String()
+			one.Entry, one.Expires = entryKey, e.ExpiresOn.String()
 		}
 		v.Entries = append(v.Entries, one)
 	}
@@ -185,7 +185,7 @@ func changeCatalogue(
 	}
 	defer pool.Close()
 	if err := do(pool); err != nil {
-		return changeError(err, "")
+		return enrolError(c, err, "")
 	}
 	content := switching.CatalogueContent{Entries: []switching.CatalogueEntry{entry}}
 	e := viewOfCatalogue(&content).Entries[0]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -56,4 +57,20 @@ func TestCatalogueIsChanged(t *testing.T) {
 		t.Run(name, func(t *testing.T) { run(exitUsage, arguments...) })
 	}
 	run(exitFailure, "put", "parameter", "123", "1")
+}
+
+// What is not there is not removed, and no row of the audit log says that it was.
+func TestNothingIsRemovedFromACatalogue(t *testing.T) {
+	w := newWorld(t)
+	for name, what := range map[string][]string{
+		"CODE: there is no terminal parameter 99":             {"parameter", "99"},
+		"AID: there is no chip application A000":              {"application", "A000"},
+		"RID/INDEX: there is no public key A000000333/0B":     {"key", "A000000333/0B"},
+		"RID/INDEX: there is no public key A000000999/F1 (me": {"key", "a000000999/f1"},
+	} {
+		w.call("catalogue", "remove", what[0], what[1], "--by", "Ann Lee", "--reason", "withdrawn").want(t, exitFailure, name, "meridian catalogue list shows what there is")
+	}
+	if o := w.call("audit", "list", "--kind", "catalogue_changed").want(t, 0); strings.Contains(o.stdout, "Ann") {
+		t.Errorf("the audit log says\n%s", o.stdout)
+	}
 }

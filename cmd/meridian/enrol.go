@@ -69,6 +69,7 @@ var whereListed = map[string]string{
 	"calendar": "meridian calendar list", "policy": "meridian policy list", "like": "meridian policy list", "mid": "meridian merchant list",
 	"tid": "meridian terminals list", "network": "meridian range list", "base-key": "meridian key check", "low": "meridian range list",
 	"discount": "meridian range list", "from": "meridian terms list", "date": "meridian calendar list",
+	"code": "meridian catalogue list", "rid/index": "meridian catalogue list", "aid": "meridian catalogue list",
 }
 
 // enrolError names a field by its flag or its argument, and gives the error its exit code: a wrong form is the command line's,
