@@ -2,9 +2,7 @@ package switching
 
 import (
 	"bytes"
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -201,112 +199,4 @@ func (d *Directory) readCatalogues(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	return nil
-}
-
-// ErrCatalogueFull: a catalogue holds [maxEntries] entries.
-var ErrCatalogueFull = errors.New("the catalogue is full")
-
-// catalogueTables say how an entry is stored, and what it is to people: its noun, and
-// the name of what names it.
-var catalogueTables = map[Catalogue]struct {
-	table, put, remove string
-	noun, field        string
-	key                func(*CatalogueEntry) []any
-	row                func(*CatalogueEntry) []any
-}{
-	TerminalParameters: {
-		"terminal_parameters",
-		`INSERT INTO terminal_parameters AS t (code, value) VALUES ($1, $2)
-		ON CONFLICT (code) DO UPDATE SET value = excluded.value WHERE t.value <> excluded.value`,
-		`DELETE FROM terminal_parameters WHERE code = $1`,
-		"terminal parameter", "code",
-		func(e *CatalogueEntry) []any { return []any{e.Code} },
-		func(e *CatalogueEntry) []any { return []any{e.Code, string(e.Parameters)} },
-	},
-	PublicKeys: {
-		"public_keys",
-		`INSERT INTO public_keys AS t (rid, key_index, expires_on, parameters) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (rid, key_index) DO UPDATE SET expires_on = excluded.expires_on, parameters = excluded.parameters
-		WHERE (t.expires_on, t.parameters) IS DISTINCT FROM (excluded.expires_on, excluded.parameters)`,
-		`DELETE FROM public_keys WHERE rid = $1 AND key_index = $2`,
-		"public key", "rid/index",
-		func(e *CatalogueEntry) []any { return []any{e.RID, int16(e.KeyIndex)} },
-		func(e *CatalogueEntry) []any {
-			return []any{e.RID, int16(e.KeyIndex), e.ExpiresOn.Time(), e.Parameters}
-		},
-	},
-	ChipApplications: {
-		"chip_applications",
-		`INSERT INTO chip_applications AS t (aid, parameters) VALUES ($1, $2)
-		ON CONFLICT (aid) DO UPDATE SET parameters = excluded.parameters WHERE t.parameters <> excluded.parameters`,
-		`DELETE FROM chip_applications WHERE aid = $1`,
-		"chip application", "aid",
-		func(e *CatalogueEntry) []any { return []any{e.AID} },
-		func(e *CatalogueEntry) []any { return []any{e.AID, e.Parameters} },
-	},
-}
-
-// PutCatalogue writes entries into a catalogue, over those of the same name, and
-// moves its version if that changes anything: terminals are then asked to
-// download. It needs the owner's privileges.
-func PutCatalogue(ctx context.Context, db ledger.TxBeginner, of Catalogue, entries []CatalogueEntry, who, why string) error {
-	table, ok := catalogueTables[of]
-	if !ok {
-		return fmt.Errorf("put into catalogue %d: there is none", of)
-	}
-	what := fmt.Sprintf("catalogue of %s: %d entries", of, len(entries))
-	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what, Kind: "catalogue_changed"}, func(ctx context.Context, tx pgx.Tx) (string, error) {
-		// In one order: two changes at once wait for each other, and no more.
-		sorted := slices.SortedFunc(slices.Values(entries), func(a, b CatalogueEntry) int {
-			return cmp.Or(cmp.Compare(a.Code, b.Code), bytes.Compare(a.name(), b.name()))
-		})
-		changed := int64(0)
-		for i := range sorted {
-			tag, err := tx.Exec(ctx, table.put, table.row(&sorted[i])...)
-			if err != nil {
-				return "", fmt.Errorf("put: %w", err)
-			}
-			changed += tag.RowsAffected()
-		}
-		return moveVersion(ctx, tx, of, table.table, changed)
-	})
-}
-
-// RemoveFromCatalogue removes an entry by its name. Terminals that have it are
-// asked to download and are not told of it any more. It needs the owner's
-// privileges. Errors: [FieldError].
-func RemoveFromCatalogue(ctx context.Context, db ledger.TxBeginner, of Catalogue, entry CatalogueEntry, who, why string) error {
-	table, ok := catalogueTables[of]
-	if !ok {
-		return fmt.Errorf("remove from catalogue %d: there is none", of)
-	}
-	what := fmt.Sprintf("catalogue of %s: an entry removed", of)
-	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what, Kind: "catalogue_changed"}, func(ctx context.Context, tx pgx.Tx) (string, error) {
-		tag, err := tx.Exec(ctx, table.remove, table.key(&entry)...)
-		if err != nil {
-			return "", fmt.Errorf("remove: %w", err)
-		}
-		if tag.RowsAffected() == 0 {
-			return "", missing(table.field, "there is no %s %s", table.noun, &entry)
-		}
-		return moveVersion(ctx, tx, of, table.table, tag.RowsAffected())
-	})
-}
-
-// moveVersion moves a catalogue's version if rows of it have changed.
-func moveVersion(ctx context.Context, tx pgx.Tx, of Catalogue, table string, changed int64) (string, error) {
-	if changed == 0 {
-		return "", nil
-	}
-	var rows int
-	if err := tx.QueryRow(ctx, `SELECT count(*) FROM `+table).Scan(&rows); err != nil {
-		return "", fmt.Errorf("count: %w", err)
-	}
-	if rows > maxEntries {
-		return "", fmt.Errorf("%w: %d entries, at most %d", ErrCatalogueFull, rows, maxEntries)
-	}
-	if _, err := tx.Exec(ctx, `UPDATE catalogues SET version = version + 1 WHERE catalogue = $1`, int16(of)); err != nil {
-		return "", fmt.Errorf("move version: %w", err)
-	}
-	return "", nil
 }

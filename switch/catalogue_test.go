@@ -97,6 +97,57 @@ func TestCatalogues(t *testing.T) {
 	}
 }
 
+// A row of the audit log names the entries of a change, and what a terminal parameter was before.
+func TestChangesOfCataloguesAreTold(t *testing.T) {
+	w := newWorld(t)
+	owner := w.owner()
+	told := func(want string) {
+		t.Helper()
+		if row := w.audited(); row.Subject != want || row.Detail != "by ann: new cards" {
+			t.Errorf("the audit log says %q, %q, want %q", row.Subject, row.Detail, want)
+		}
+	}
+	put := func(of switching.Catalogue, entries ...switching.CatalogueEntry) {
+		t.Helper()
+		w.must(switching.PutCatalogue(t.Context(), owner, of, entries, "ann", "new cards"))
+	}
+	parameter := func(code, value string) switching.CatalogueEntry {
+		return switching.CatalogueEntry{Code: code, Parameters: []byte(value)}
+	}
+	put(switching.TerminalParameters, parameter("12", "60"))
+	told("catalogue of terminal parameters: 12 = 60, was none")
+	put(switching.TerminalParameters, parameter("14", "555 0100      "), parameter("12", "45"))
+	told("catalogue of terminal parameters: 12 = 45, was 60; 14 = 555 0100, was none")
+	w.must(switching.RemoveFromCatalogue(t.Context(), owner, switching.TerminalParameters, parameter("12", ""), "ann", "new cards"))
+	told("catalogue of terminal parameters: 12 removed, was 45")
+
+	key := switching.CatalogueEntry{RID: []byte{0xA0, 0, 0, 3, 0x33}, KeyIndex: 11, ExpiresOn: ledger.MakeDate(2030, 12, 31), Parameters: []byte("eleven")}
+	put(switching.PublicKeys, key)
+	told("catalogue of public keys: A000000333/0B added")
+	put(switching.PublicKeys, key)
+	told("catalogue of public keys: A000000333/0B as it was")
+	key.Parameters = []byte("anew")
+	put(switching.PublicKeys, key)
+	told("catalogue of public keys: A000000333/0B changed")
+	w.must(switching.RemoveFromCatalogue(t.Context(), owner, switching.PublicKeys, key, "ann", "new cards"))
+	told("catalogue of public keys: A000000333/0B removed")
+
+	var entries []switching.CatalogueEntry
+	for i := range 99 {
+		entries = append(entries, switching.CatalogueEntry{AID: fmt.Appendf(nil, "application%05d", i), Parameters: []byte("x")})
+	}
+	put(switching.ChipApplications, entries[:5]...)
+	row := w.audited()
+	if all := row.Subject + row.Detail; !strings.Contains(all, "5 entries: 6170706C69636174696F6E3030303030, ") || !strings.Contains(all, "6E3030303034") {
+		t.Errorf("of five: %+v", row)
+	}
+	put(switching.ChipApplications, entries...)
+	row = w.audited()
+	if row.Subject != "catalogue of chip applications: 99 entries" || !strings.HasSuffix(row.Detail, "3139, and 79 more, by ann: new cards") {
+		t.Errorf("of all: %+v", row)
+	}
+}
+
 // demands downloads and expects what is demanded after it.
 func (w *world) demands(of switching.Catalogue, want switching.Demand) {
 	w.t.Helper()
