@@ -18,6 +18,51 @@ import (
 // ErrCatalogueFull: a catalogue holds [maxEntries] entries.
 var ErrCatalogueFull = errors.New("the catalogue is full")
 
+// Bounds of what terminals take, as the tables have them.
+const (
+	maxParameterLength = 40
+	ridBytes           = 5
+	minAIDBytes        = 5
+	maxAIDBytes        = 16
+	maxElementsBytes   = 900
+)
+
+// checkName wants a name as the catalogue's table takes it. Errors: [FieldError].
+func (e *CatalogueEntry) checkName(of Catalogue) error {
+	field := catalogueTables[of].field
+	switch {
+	case of == TerminalParameters && (len(e.Code) != 2 || strings.Trim(e.Code, "0123456789") != ""):
+		return wrong(field, "%q is not two digits", e.Code)
+	case of == PublicKeys && len(e.RID) != ridBytes:
+		return wrong(field, "%X has %d bytes, and a RID has %d", e.RID, len(e.RID), ridBytes)
+	case of == ChipApplications && (len(e.AID) < minAIDBytes || len(e.AID) > maxAIDBytes):
+		return wrong(field, "%X has %d bytes, and an AID has %d to %d", e.AID, len(e.AID), minAIDBytes, maxAIDBytes)
+	}
+	return nil
+}
+
+// check wants an entry as terminals take it. Errors: [FieldError].
+func (e *CatalogueEntry) check(of Catalogue) error {
+	if err := e.checkName(of); err != nil {
+		return err
+	}
+	if of != TerminalParameters {
+		if n := len(e.Parameters); n == 0 || n > maxElementsBytes {
+			return wrong("hex", "has %d bytes, and terminals take 1 to %d", n, maxElementsBytes)
+		}
+		return nil
+	}
+	const field = "value"
+	value := string(e.Parameters)
+	switch {
+	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }):
+		return wrong(field, "has a character that is not ASCII, or cannot be shown")
+	case value == "" || len(value) > maxParameterLength:
+		return wrong(field, "has %d characters, and it is 1 to %d", len(value), maxParameterLength)
+	}
+	return nil
+}
+
 // catalogueTables say how an entry is stored, and what it is to people: its noun, and
 // the name of what names it.
 var catalogueTables = map[Catalogue]struct {
@@ -65,11 +110,16 @@ var catalogueTables = map[Catalogue]struct {
 
 // PutCatalogue writes entries into a catalogue, over those of the same name, and
 // moves its version if that changes anything: terminals are then asked to
-// download. It needs the owner's privileges.
+// download. It needs the owner's privileges. Errors: [FieldError], [ErrCatalogueFull].
 func PutCatalogue(ctx context.Context, db ledger.TxBeginner, of Catalogue, entries []CatalogueEntry, who, why string) error {
 	table, ok := catalogueTables[of]
 	if !ok {
 		return fmt.Errorf("put into catalogue %d: there is none", of)
+	}
+	for i := range entries {
+		if err := entries[i].check(of); err != nil {
+			return err
+		}
 	}
 	what := fmt.Sprintf("catalogue of %s: %s", of, entriesText(len(entries)))
 	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what, Kind: "catalogue_changed"}, func(ctx context.Context, tx pgx.Tx) (string, error) {
@@ -168,6 +218,9 @@ func RemoveFromCatalogue(ctx context.Context, db ledger.TxBeginner, of Catalogue
 	table, ok := catalogueTables[of]
 	if !ok {
 		return fmt.Errorf("remove from catalogue %d: there is none", of)
+	}
+	if err := entry.checkName(of); err != nil {
+		return err
 	}
 	what := fmt.Sprintf("catalogue of %s: %s removed", of, &entry)
 	return changeReference(ctx, db, PolicyChange{Who: who, Why: why, What: what, Kind: "catalogue_changed"}, func(ctx context.Context, tx pgx.Tx) (string, error) {

@@ -47,7 +47,7 @@ func TestCatalogues(t *testing.T) {
 		t.Errorf("demands %d of an empty host", got.Demand)
 	}
 	put(switching.PublicKeys, key(11, "eleven"), key(8, "eight"))
-	put(switching.TerminalParameters, switching.CatalogueEntry{Code: "12", Parameters: []byte("3")}, switching.CatalogueEntry{Code: "11", Parameters: []byte("60")})
+	put(switching.TerminalParameters, switching.CatalogueEntry{Code: "13", Parameters: []byte("3")}, switching.CatalogueEntry{Code: "11", Parameters: []byte("60")})
 	put(switching.ChipApplications, switching.CatalogueEntry{AID: []byte{0xA0, 0, 0, 3, 0x33, 1, 1, 1}, Parameters: []byte("debit")})
 
 	status := w.catalogued(switching.KindStatus, switching.PublicKeys)
@@ -68,7 +68,7 @@ func TestCatalogues(t *testing.T) {
 		{switching.PublicKeys, string(switching.KeyName(rid, 12)), ""},
 		{switching.ChipApplications, "\xA0\x00\x00\x03\x33\x01\x01\x01", "debit"},
 		{switching.ChipApplications, "\xA0\x00\x00\x03\x33\x01\x01", ""},
-		{switching.TerminalParameters, "", "1160123"},
+		{switching.TerminalParameters, "", "1160133"},
 		{switching.ForeignKeys, "x", ""},
 	} {
 		got := w.catalogued(switching.KindDownload, c.of, func(r *switching.Request) { r.Data = []byte(c.name) })

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"meridian/host/dialect"
 	"meridian/host/wire"
 	"meridian/ledger"
 	"meridian/switch"
@@ -129,7 +130,9 @@ func newCataloguePutCommand(g *globals, database *databaseFlags) *cobra.Command 
 	command := &cobra.Command{
 		Use:   "put parameter CODE VALUE | key HEX | application HEX",
 		Short: "Add an entry, or write over the one of its name",
-		Long: `A terminal parameter is a code of two digits and its value, which has the length that terminals expect for the code.
+		Long: `A terminal parameter is a code of two digits and its value. A download has them one after the other and nothing between, so a
+value has the length that terminals expect for its code, filled up with spaces: 2 for 11, 12 and 19; 14 for 14 to 17; 40 for 22; 1 for
+13, 18, 20, 21 and 23. Other codes are between you and a terminal's maker: their values are 1 to 40 characters, and put as they are.
 A public key and an application are BER-TLV in hexadecimal, as terminals take them: a key with 9F06 (RID), 9F22 (index) and
 DF05 (expiry, eight digits) among its elements, an application with 9F06 (AID).`,
 		Example: `  meridian catalogue put parameter 12 60 --by "Ann Lee" --reason "slow lines"
@@ -201,6 +204,10 @@ func putEntry(arguments []string) (switching.Catalogue, switching.CatalogueEntry
 		}
 		of, entry, err := namedEntry(entryParameter, arguments[1])
 		entry.Parameters = []byte(arguments[2])
+		if length, known := dialect.ParameterLength(entry.Code); err == nil && known && len(arguments[2]) != length {
+			return 0, none, usagef("VALUE: terminals expect %d characters for code %s and it has %d (spaces behind it fill it up)",
+				length, entry.Code, len(arguments[2]))
+		}
 		return of, entry, err
 	}
 	if len(arguments) != 2 {

@@ -56,7 +56,24 @@ func TestCatalogueIsChanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { run(exitUsage, arguments...) })
 	}
-	run(exitFailure, "put", "parameter", "123", "1")
+	for said, arguments := range map[string][]string{
+		`CODE: "123" is not two digits`:                                  {"parameter", "123", "1"},
+		`CODE: "1" is not two digits`:                                    {"parameter", "1", "hello"},
+		`CODE: "1a" is not two digits`:                                   {"parameter", "1a", "hello"},
+		"VALUE: terminals expect 2 characters for code 12 and it has 8":  {"parameter", "12", "abcdefgh"},
+		"VALUE: terminals expect 14 characters for code 14 and it has 1": {"parameter", "14", "0"},
+		"VALUE: has 0 characters, and it is 1 to 40":                     {"parameter", "99", ""},
+		"VALUE: has a character that is not ASCII":                       {"parameter", "99", "é"},
+		"AID: A000 has 2 bytes, and an AID has 5 to 16":                  {"application", "9F0602A000DF010100"},
+		"RID/INDEX: A000 has 2 bytes, and a RID has 5":                   {"key", "9F0602A0009F22010CDF05083230333131323331"},
+		"HEX: has 910 bytes, and terminals take 1 to 900":                {"application", "9F0605A000000999DF01820381" + strings.Repeat("00", 897)},
+	} {
+		if o := run(exitUsage, append([]string{"put"}, arguments...)...).want(t, exitUsage, said); strings.Contains(o.stderr, "SQLSTATE") {
+			t.Errorf("%v: %s", arguments, o.stderr)
+		}
+	}
+	run(exitUsage, "remove", "parameter", "123").want(t, exitUsage, "CODE:")
+	run(0, "put", "parameter", "99", "a maker's own")
 }
 
 // What is not there is not removed, and no row of the audit log says that it was.
@@ -64,7 +81,7 @@ func TestNothingIsRemovedFromACatalogue(t *testing.T) {
 	w := newWorld(t)
 	for name, what := range map[string][]string{
 		"CODE: there is no terminal parameter 99":             {"parameter", "99"},
-		"AID: there is no chip application A000":              {"application", "A000"},
+		"AID: there is no chip application A000000998":        {"application", "A000000998"},
 		"RID/INDEX: there is no public key A000000333/0B":     {"key", "A000000333/0B"},
 		"RID/INDEX: there is no public key A000000999/F1 (me": {"key", "a000000999/f1"},
 	} {

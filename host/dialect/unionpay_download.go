@@ -80,3 +80,17 @@ func (a *unionPayAnswer) download() string {
 		return allThere + data
 	}
 }
+
+// parameterLengths of terminal parameters by their codes. A download has codes and values
+// one after the other and nothing between, so a value of another length puts a terminal
+// out of step for all that follow.
+var parameterLengths = map[string]int{
+	"11": 2, "12": 2, "13": 1, "14": 14, "15": 14, "16": 14, "17": 14, "18": 1, "19": 2, "20": 1, "21": 1, "22": 40, "23": 1,
+}
+
+// ParameterLength is how long terminals expect the value of a terminal parameter to be;
+// not known of codes that are between a host and a terminal's maker.
+func ParameterLength(code string) (length int, known bool) {
+	length, known = parameterLengths[code]
+	return length, known
+}

@@ -69,7 +69,7 @@ func TestUnionPayDownloads(t *testing.T) {
 	}
 
 	w.put(switching.TerminalParameters, switching.CatalogueEntry{Code: "11", Parameters: []byte("60")},
-		switching.CatalogueEntry{Code: "22", Parameters: []byte("SHOP AROUND THE CORNER")})
+		switching.CatalogueEntry{Code: "22", Parameters: fmt.Appendf(nil, "%-40s", "SHOP AROUND THE CORNER")})
 	rid := []byte("\xA0\x00\x00\x03\x33")
 	var publicKeys []switching.CatalogueEntry
 	for i := range keys {
@@ -85,7 +85,7 @@ func TestUnionPayDownloads(t *testing.T) {
 	if got := p.do("00", p.Management("0820", loadgen.StatusOfParams, map[int]string{62: "100"})).answer.Field(62); got != "1" {
 		t.Fatalf("parameters are announced by %q", got)
 	}
-	if got := p.do("00", p.Management("0800", loadgen.GetParameters)).answer.Field(62); got != "116022SHOP AROUND THE CORNER" {
+	if got := p.do("00", p.Management("0800", loadgen.GetParameters)).answer.Field(62); got != "116022"+fmt.Sprintf("%-40s", "SHOP AROUND THE CORNER") {
 		t.Fatalf("parameters %q", got)
 	}
 	ends(loadgen.EndParameters, 4)
