@@ -20,10 +20,12 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -268,6 +270,30 @@ func TestFirstSignalDrains(t *testing.T) {
 	}
 }
 
+// GNU timeout and process groups send two signals a moment apart: they are one. A later one is the second.
+func TestSignalsAtOnceAreOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		signals, finished := make(chan os.Signal), make(chan struct{})
+		var told []string
+		ended := make(chan struct{})
+		go func() {
+			awaitSignals(signals, finished, func() { told = append(told, "drain") }, func() { told = append(told, "end") })
+			close(ended)
+		}()
+		for i, after := range []time.Duration{0, 0, 500 * time.Millisecond, 499 * time.Millisecond, time.Millisecond} {
+			time.Sleep(after)
+			if synctest.Wait(); i > 0 && !slices.Equal(told, []string{"drain"}) {
+				t.Errorf("before signal %d: %v", i, told)
+			}
+			signals <- syscall.SIGTERM
+		}
+		<-ended
+		if !slices.Equal(told, []string{"drain", "end"}) {
+			t.Errorf("in the end: %v", told)
+		}
+	})
+}
+
 // The second signal does not wait for anything.
 func TestSecondSignalEnds(t *testing.T) {
 	url := pgtest.Database(t, migrate)
@@ -283,7 +309,16 @@ func TestSecondSignalEnds(t *testing.T) {
 	awaitWaiting(t, url)
 	host.signal(syscall.SIGTERM)
 	host.await("draining")
-	host.signal(syscall.SIGTERM)
+	for again := time.NewTicker(100 * time.Millisecond); ; { // until one is no more the same
+		select {
+		case <-again.C:
+			_ = host.command.Process.Signal(syscall.SIGTERM) // it may have ended
+			continue
+		case <-host.ended:
+		}
+		again.Stop()
+		break
+	}
 	host.awaitText("ending at once")
 	if code := host.wait(); code != exitFailure {
 		t.Errorf("exit code %d, want %d\n%s", code, exitFailure, host.stderr)
