@@ -65,6 +65,21 @@ func (s *Sandbox) nextCutoff(ctx context.Context, mid string) (time.Time, error)
 	return cutoff, nil
 }
 
+// recordMove writes a move of the clock to the audit log, as the console writes its own.
+func (s *Sandbox) recordMove(ctx context.Context, detail string) error {
+	pool := s.books.Load()
+	if pool == nil {
+		return errors.New("the sandbox is still starting")
+	}
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		return switching.AppendAudit(ctx, tx, switching.AuditEntry{At: s.clock.Now(), Kind: "clock_moved", Subject: "clock", Detail: detail})
+	})
+	if err != nil {
+		return fmt.Errorf("write to the audit log: %w", err)
+	}
+	return nil
+}
+
 // due counts the windows that are past their cutoff and not closed.
 func (s *Sandbox) due(ctx context.Context, conn *pgx.Conn) (windows int, err error) {
 	states, err := ledger.CutoverStates(ctx, conn, s.clock.Now())

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"meridian/internal/card"
 )
 
 // ClockPath is where a running sandbox's clock is read (GET) and moved (POST),
@@ -22,6 +25,8 @@ type ClockChange struct {
 	Instant  time.Time     `json:"instant,omitzero"`
 	// MID is the merchant whose next cutoff is meant; empty for the first one.
 	MID string `json:"mid,omitempty"`
+	// By is who moves it, for the audit log.
+	By string `json:"by,omitempty"`
 }
 
 const (
@@ -51,6 +56,8 @@ type clockControl struct {
 	catch func(context.Context) error
 	// cutoff is the next one of a merchant.
 	cutoff func(ctx context.Context, mid string) (time.Time, error)
+	// record writes a move to the audit log.
+	record func(ctx context.Context, detail string) error
 
 	// changing: one change and its work end before the next one begins.
 	changing sync.Mutex
@@ -64,14 +71,28 @@ func (e refusedChangeError) Unwrap() error { return e.error }
 // read is what the clock shows.
 func (c *clockControl) read() ClockReading { return c.clock.Read() }
 
-// change moves the clock and does the work of the time in between. Errors: a
-// refusedChangeError, with which nothing was moved; others are of the work.
-func (c *clockControl) change(ctx context.Context, change ClockChange) (ClockReading, error) {
+// change moves the clock and does the work of the time in between. With record, the move's
+// row in the audit log comes first: one without it would have moved money that nobody can
+// explain. Who has a record of its own gives none. Errors: a refusedChangeError, with which
+// nothing was moved; others are of the row and of the work.
+func (c *clockControl) change(ctx context.Context, change ClockChange, record func(ctx context.Context, detail string) error) (ClockReading, error) {
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	was := c.clock.Read().Now
-	if err := c.apply(ctx, change); err != nil {
+	what, move, err := c.plan(ctx, change)
+	if err != nil {
 		return ClockReading{}, refusedChangeError{err}
+	}
+	if move != nil {
+		if record != nil {
+			by := cmp.Or(card.HideTyped(change.By, nil), "a program at the ops address")
+			if err := record(ctx, fmt.Sprintf("%s from %s, by %s: meridian clock", what, was.Format(time.RFC3339), by)); err != nil {
+				return ClockReading{}, fmt.Errorf("the clock was not moved: %w", err)
+			}
+		}
+		if err := move(); err != nil {
+			return ClockReading{}, refusedChangeError{err}
+		}
 	}
 	if err := c.catch(ctx); err != nil {
 		return ClockReading{}, fmt.Errorf("the clock was moved, but not all work of the time in between is done: %w", err)
@@ -89,7 +110,7 @@ func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		var change ClockChange
 		err := decodeChange(r, &change)
 		if err == nil {
-			reading, err = c.change(r.Context(), change)
+			reading, err = c.change(r.Context(), change, c.record)
 		} else {
 			err = refusedChangeError{err}
 		}
@@ -110,19 +131,18 @@ func (c *clockControl) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(reading) //nolint:errchkjson // the peer went away; these instants have years
 }
 
-func (c *clockControl) apply(ctx context.Context, change ClockChange) error {
+// plan says what a change does, and how; a nil move is that the clock stands there already.
+func (c *clockControl) plan(ctx context.Context, change ClockChange) (what string, move func() error, err error) {
 	switch change.Do {
 	case "advance":
-		if err := c.reachable(c.clock.Now().Add(change.Duration)); err != nil {
-			return err
-		}
-		return c.clock.Advance(change.Duration)
+		return "advanced by " + change.Duration.String(), func() error { return c.clock.Advance(change.Duration) },
+			c.reachable(c.clock.Now().Add(change.Duration))
 	case "set":
 		return c.set(change.Instant)
 	case "before-cutoff", "after-cutoff":
 		cutoff, err := c.cutoff(ctx, change.MID)
 		if err != nil {
-			return err
+			return "", nil, err
 		}
 		if change.Do == "after-cutoff" {
 			return c.set(cutoff.Add(afterCutoff))
@@ -130,21 +150,18 @@ func (c *clockControl) apply(ctx context.Context, change ClockChange) error {
 		if before := cutoff.Add(-beforeCutoff); before.After(c.clock.Now()) {
 			return c.set(before)
 		}
-		return nil // it is just before the cutoff already
+		return "", nil, nil // it is just before the cutoff already
 	case "freeze":
-		return c.clock.Freeze()
+		return "stopped", c.clock.Freeze, nil
 	case "real":
-		return c.clock.Real()
+		return "set back to the real time", c.clock.Real, nil
 	default:
-		return fmt.Errorf("%q is no change of a clock: advance, set, before-cutoff, after-cutoff, freeze, real", change.Do)
+		return "", nil, fmt.Errorf("%q is no change of a clock: advance, set, before-cutoff, after-cutoff, freeze, real", change.Do)
 	}
 }
 
-func (c *clockControl) set(to time.Time) error {
-	if err := c.reachable(to); err != nil {
-		return err
-	}
-	return c.clock.Set(to)
+func (c *clockControl) set(to time.Time) (what string, move func() error, err error) {
+	return "set to " + to.UTC().Format(time.RFC3339), func() error { return c.clock.Set(to) }, c.reachable(to)
 }
 
 // decodeChange reads a change of what a sandbox has and a production host has not.

@@ -249,7 +249,7 @@ func TestClockOfARunningSandbox(t *testing.T) {
 	if n := value[int64](t, url, `SELECT count(*) FROM windows WHERE calendar_id = 2 AND business_date = '2026-11-25' AND state = 3`); n != buckets {
 		t.Errorf("Berlin's date is closed in %d of %d buckets", n, buckets)
 	}
-	moved := value[string](t, url, `SELECT detail FROM audit_log WHERE kind = 'clock_moved'`)
+	moved := value[string](t, url, `SELECT detail FROM audit_log WHERE kind = 'clock_moved' ORDER BY sequence DESC LIMIT 1`)
 	if want := "set to 2026-11-25T02:30:01Z from 2026-11-24T15:00:00Z, by sandbox console: past Berlin's cutoff"; moved != want {
 		t.Errorf("the audit log says %q", moved)
 	}

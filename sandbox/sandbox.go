@@ -212,7 +212,7 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 			return errors.New("the sandbox is still starting")
 		}
 		return s.catchUp(ctx, n.Switch())
-	}, cutoff: s.nextCutoff}
+	}, cutoff: s.nextCutoff, record: s.recordMove}
 	s.tap = host.NewTap()
 	if err := s.startWitness(); err != nil {
 		return err

@@ -82,7 +82,7 @@ func (s *stories) turn(ctx context.Context, move story.Move) (story.Reading, err
 		r := s.sandbox.control.read()
 		return r.story(), nil
 	}
-	r, err := s.sandbox.control.change(ctx, ClockChange{Do: move.Do, Duration: move.Duration, Instant: move.Instant})
+	r, err := s.sandbox.control.change(ctx, ClockChange{Do: move.Do, Duration: move.Duration, Instant: move.Instant}, nil) // who plays a story is in the audit log
 	return r.story(), err
 }
 

@@ -24,7 +24,7 @@ func newClockCommand(g *globals) *cobra.Command {
 		Short: "Look at a sandbox's clock and move it",
 		Long: `Looks at the business clock of a running sandbox and moves it. Before a change is answered, everything is done that time
 going by would have done: business dates are cut, settled and closed, holds expire. A moved clock stays moved over restarts,
-except in an ephemeral sandbox.
+except in an ephemeral sandbox. Moves are in the audit log (meridian audit list --kind clock_moved).
 
 Only a sandbox has such a clock: a production host refuses with exit code 3. With no sandbox running the code is 4.`,
 		Example: `  meridian clock show

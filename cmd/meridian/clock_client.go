@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"os/user"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,7 @@ func askClock(ctx context.Context, ops string, change sandbox.ClockChange) (*san
 	clock := control{sandbox.ClockPath, "the clock", "this host's clock cannot be moved: only a sandbox's can"}
 	var asked any
 	if change.Do != doNothing {
+		change.By = whoAsks()
 		asked = change
 	}
 	var reading sandbox.ClockReading
@@ -23,6 +25,14 @@ func askClock(ctx context.Context, ops string, change sandbox.ClockChange) (*san
 		return nil, err
 	}
 	return &reading, nil
+}
+
+// whoAsks is whose command line it is, for the audit log.
+func whoAsks() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username + " at the command line"
+	}
+	return "the command line"
 }
 
 // businessTime is the instant that decides, and whose clock says so.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"meridian/sandbox"
+	"meridian/switch"
 )
 
 func TestClock(t *testing.T) {
@@ -66,6 +67,40 @@ func TestClock(t *testing.T) {
 
 	clock("set", "2199-01-01T00:00:00Z").want(t, exitUsage, "the sandbox refuses", "year 2199")
 	clock("advance", "401d").want(t, exitUsage, "the sandbox refuses", "400 days")
+}
+
+// Who looks for why a date closed early finds the move, whoever made it.
+func TestClockMovesAreInTheAuditLog(t *testing.T) {
+	w := newWorld(t)
+	moves := func() (list []string) {
+		t.Helper()
+		for _, row := range readJSON[[]switching.AuditRow](t, w.call("audit", "list", "--kind", "clock_moved", "-o", "json").want(t, 0)) {
+			list = append(list, row.Detail)
+		}
+		return list
+	}
+	w.call("clock", "show").want(t, 0)
+	w.call("clock", "advance", "401d").want(t, exitUsage)
+	if told := moves(); len(told) != 0 {
+		t.Fatalf("nothing was moved: %q", told)
+	}
+	for _, c := range []struct{ what, want string }{
+		{"advance 1h", "advanced by 1h0m0s from 2026-11-24T12:00:00Z, by "},
+		{"freeze", "stopped from 2026-11-24T13:00:00Z, by "},
+		{"set 2026-11-24T14:00:00Z", "set to 2026-11-24T14:00:00Z from 2026-11-24T13:00:00Z, by "},
+		{"before-cutoff", "set to 2026-11-24T14:59:00Z from 2026-11-24T14:00:00Z, by "},
+		{"before-cutoff", "set to 2026-11-24T14:59:00Z from 2026-11-24T14:00:00Z, by "}, // it stands there
+		{"after-cutoff", "set to 2026-11-24T15:00:01Z from 2026-11-24T14:59:00Z, by "},
+		{"real", "set back to the real time from 2026-11-24T15:00:01Z, by "},
+	} {
+		w.call(append([]string{"clock"}, strings.Fields(c.what)...)...).want(t, 0)
+		if told := moves(); len(told) == 0 || !strings.HasPrefix(told[0], c.want) || !strings.HasSuffix(told[0], "the command line: meridian clock") {
+			t.Errorf("after %s: %q", c.what, told)
+		}
+	}
+	if told := moves(); len(told) != 6 {
+		t.Errorf("%d rows: %q", len(told), told)
+	}
 }
 
 func TestClockWithoutSandbox(t *testing.T) {
