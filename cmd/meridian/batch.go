@@ -57,7 +57,10 @@ func newBatchListCommand(g *globals, database *databaseFlags) *cobra.Command {
 		if err != nil {
 			return databaseError(err)
 		}
-		if list == nil {
+		if len(list) == 0 {
+			if err := knownParties(c.Context(), pool, filter.MID, filter.TID); err != nil {
+				return err
+			}
 			list = []*switching.BatchSummary{} // an empty list, not null
 		}
 		return g.print(list, func(w io.Writer) { writeBatches(w, list) })

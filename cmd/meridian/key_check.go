@@ -34,6 +34,12 @@ func newKeyCheckCommand(g *globals, database *databaseFlags) *cobra.Command {
 		if err != nil {
 			return keyError(err)
 		}
+		if len(list) == 0 && *tid != "" { // who checks a terminal means one that has keys
+			if err := knownParties(c.Context(), room.pool, "", *tid); err != nil {
+				return err
+			}
+			return fmt.Errorf("terminal %s has no keys: nothing was checked", *tid)
+		}
 		if err := g.print(list, func(w io.Writer) { writeCheckedKeys(w, list) }); err != nil {
 			return err
 		}

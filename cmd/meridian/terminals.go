@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"meridian/switch"
@@ -152,6 +154,30 @@ func newTerminalsShowCommand(g *globals, database *databaseFlags) *cobra.Command
 			return g.print(&v, func(w io.Writer) { writeTerminal(w, &v) })
 		},
 	}
+}
+
+// knownParties refuses a merchant or a terminal that is not there, where nothing was found of them: an empty list would
+// say that they had done nothing. Empty names are nobody's.
+func knownParties(ctx context.Context, pool *pgxpool.Pool, mid, tid string) error {
+	if mid != "" {
+		_, err := switching.FindMerchant(ctx, pool, mid)
+		if errors.Is(err, switching.ErrNoMerchant) {
+			return noMerchant(mid)
+		}
+		if err != nil {
+			return databaseError(err)
+		}
+	}
+	if tid != "" {
+		_, err := switching.FindTerminal(ctx, pool, tid)
+		if errors.Is(err, switching.ErrNoTerminal) {
+			return noTerminal(tid)
+		}
+		if err != nil {
+			return databaseError(err)
+		}
+	}
+	return nil
 }
 
 func noTerminal(tid string) error {

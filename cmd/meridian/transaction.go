@@ -119,7 +119,10 @@ func newTransactionListCommand(g *globals, database *databaseFlags) *cobra.Comma
 		if err != nil {
 			return databaseError(err)
 		}
-		if list == nil {
+		if len(list) == 0 {
+			if err := knownParties(c.Context(), pool, filter.MID, filter.TID); err != nil {
+				return err
+			}
 			list = []*switching.Inspection{} // an empty list, not null
 		}
 		return g.print(list, func(w io.Writer) { writeTransactions(w, list) })
