@@ -91,8 +91,11 @@ func TestReferenceCodes(t *testing.T) {
 	page.WriteString(`# Response codes
 
 Why a request is answered as it is, and the characters of F39 for it; written from the program itself (` + "`make docs`" + `). The reason
-is in the log, in ` + "`meridian transaction show`" + ` and in the metric ` + "`meridian_decisions_total`" + `: it says more than the code, which
-several share. The class is that of ` + "`meridian_answers_total`" + `: who had the reason. What profiles of ` + "`unionpay`" + ` answer differently to voids, refunds and
+says more than the code, which several share. Of what was stored, declines too, ` + "`meridian transaction show`" + ` has it. The metric
+` + "`meridian_decisions_total`" + ` counts what the switch answered by it, and is all there is of answers that leave no transaction, such as 94 or
+77. Senders that were not let in (wrong MACs, unknown terminals, limits) are in the audit log (` + "`meridian audit list`" + `, kinds ` + "`denied_…`" + `), or added up
+there, and in ` + "`meridian_denied_messages_total`" + `. The log has messages that were refused for their form, with the field. The class is that of
+` + "`meridian_answers_total`" + `: who had the reason. What profiles of ` + "`unionpay`" + ` answer differently to voids, refunds and
 reversals is in [Decision rules](decision-rules.md) and [Dialects](dialects.md#profiles).
 
 | reason | class | ` + "`nac`, `ascii` | `unionpay` | a UnionPay terminal shows |" + `
