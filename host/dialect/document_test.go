@@ -1,6 +1,7 @@
 package dialect_test
 
 import (
+	"crypto/subtle"
 	"encoding/hex"
 	"os"
 	"regexp"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"meridian/host/dialect"
+	"meridian/internal/hsm/cipherkey"
+	"meridian/internal/hsm/mac"
 	"meridian/switch"
 )
 
@@ -132,5 +135,69 @@ func TestDocumentedFrame(t *testing.T) {
 	r, refusal := d.Request(m)
 	if refusal != nil || r.Kind != switching.KindCancel || r.AmountMinor != 1500 || r.TID != "10000001" || r.Original.RRN != 632600000002 {
 		t.Errorf("%+v, %v", r, refusal)
+	}
+}
+
+// TestDocumentedMAC: what the page computes step by step is what terminals are held to.
+func TestDocumentedMAC(t *testing.T) {
+	text, err := os.ReadFile(documented)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(text), "```text\nmessage ")
+	block, _, found := strings.Cut(after, "\n```")
+	example, keys, two := strings.Cut(block, "\n\n")
+	if !found || !two {
+		t.Fatal("the page has no example of a MAC")
+	}
+	unhex := func(text string) []byte {
+		t.Helper()
+		b, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	hexadecimal, rest, _ := strings.Cut(example, "\nXOR")
+	message, lines := unhex(strings.Join(strings.Fields(hexadecimal), "")), strings.Fields(rest)
+	if len(lines) != 5 {
+		t.Fatalf("the example has %q", lines)
+	}
+	// lines: the XOR; "characters", in hexadecimal, and as they read in two halves.
+	folded := make([]byte, 8)
+	for i, b := range message {
+		folded[i%8] ^= b
+	}
+	characters := strings.ToUpper(hex.EncodeToString(folded))
+	if lines[0] != characters || string(unhex(lines[2])) != characters || lines[3]+lines[4] != characters {
+		t.Errorf("the example has %q, want %s", lines, characters)
+	}
+	for one := range strings.SplitSeq(keys, "\n\n") {
+		f := strings.Fields(one) // MAC key K, first E1, second E2, F64 hex text
+		if len(f) != 10 {
+			t.Fatalf("a key has %q", f)
+		}
+		cipher, err := cipherkey.OfDES(len(unhex(f[2]))).Block(unhex(f[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := make([]byte, 8)
+		cipher.Encrypt(state, []byte(characters[:8]))
+		if first := hex.EncodeToString(state); !strings.EqualFold(first, f[4]) {
+			t.Errorf("first is %s, not %s", first, f[4])
+		}
+		subtle.XORBytes(state, state, []byte(characters[8:]))
+		cipher.Encrypt(state, state)
+		if second := hex.EncodeToString(state); !strings.EqualFold(second, f[6]) {
+			t.Errorf("second is %s, not %s", second, f[6])
+		}
+		algorithm, err := mac.New(mac.UnionPayECB, unhex(f[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, err := algorithm.Sum(message)
+		if err != nil || string(sum[:]) != f[9] || string(unhex(f[8])) != f[9] || f[6][:8] != f[9] {
+			t.Errorf("F64 is %s (%v), not %s, %s", sum, err, f[8], f[9])
+		}
 	}
 }

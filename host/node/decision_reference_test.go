@@ -111,7 +111,9 @@ func TestDecisionReference(t *testing.T) {
 			s.x.do("00", "0200", asVoid, refTo(s.sale(10_00))) // and a day's
 		}},
 		decisionPart{"unreferenced refund without permission 58", "", func(s *scene) {
-			s.says(s.x.do("58", "0200", asRefund, typed(everyday)), "DECLINE R32")
+			for _, kind := range []fields{asRefund, asVoid, asCancel} {
+				s.says(s.x.do("58", "0200", kind, typed(everyday)), "DECLINE R32")
+			}
 		}},
 	)
 }
