@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"meridian/host/wire"
 )
 
@@ -390,4 +392,19 @@ func TestAnswerBeforeTheEnd(t *testing.T) {
 	for range 30 {
 		b.must(Request{Operation: Sale, Amount: "1"})
 	}
+}
+
+// An answer that comes twice counts once, and nobody waits for ever to hand over the second, whenever
+// the terminal hangs up.
+func TestAnswerTwice(t *testing.T) {
+	b := newBench(t, dialectNAC, func(h *fakeHost, m *wire.Message) reply {
+		r := approve(h, m)
+		r.twice = true
+		return r
+	})
+	before := goleak.IgnoreCurrent()
+	for range 100 {
+		b.must(Request{Operation: Sale, Amount: "1"})
+	}
+	goleak.VerifyNone(t, before)
 }

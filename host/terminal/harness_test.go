@@ -57,6 +57,7 @@ const sandboxJSON = `{"ready": true, "addresses": {"nac": %[1]q, "ascii": %[1]q,
 type reply struct {
 	payload []byte
 	raw     []byte // instead: written as it is, without a frame
+	twice   bool
 	hangUp  bool
 }
 
@@ -144,6 +145,9 @@ func (h *fakeHost) serve(conn net.Conn) {
 			if out, err = framing.AppendFrame(nil, answer); err != nil {
 				h.t.Errorf("frame: %v", err)
 			}
+		}
+		if r.twice {
+			out = append(out, out...)
 		}
 		if _, err := conn.Write(out); err != nil || r.hangUp {
 			return

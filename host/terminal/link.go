@@ -27,7 +27,9 @@ import (
 // an answer (the end of the connection, the same answer again) may be told in its
 // place, or leaves a goroutine behind for ever. So the timer is here, a write has a
 // deadline, an answer without a STAN belongs to the request that is waiting, and
-// nothing is read behind an answer before it was taken.
+// nothing is read behind an answer before it was taken. What no request waits for is
+// not handed to it: its reader would wait for ever for somebody to take it from a
+// connection that is being closed.
 type link struct {
 	raw     net.Conn // the socket under TLS
 	conn    *connection.Connection
@@ -42,6 +44,7 @@ type link struct {
 	payload  []byte                          // of the request on its way
 	received map[*iso8583.Message]wire.Frame // answers on their way through moov
 	taken    chan struct{}                   // closed when the request on its way has what it gets
+	waiting  bool                            // a request is on its way
 	answered bool                            // its answer is on its way through moov
 	cause    error                           // why reading or writing ended
 	dead     bool
@@ -80,7 +83,6 @@ func (t *Terminal) dial(ctx context.Context) (*link, error) {
 		connection.SetMessageReader(l),
 		connection.SetMessageWriter(l),
 		connection.SetRequestIDGenerator(l),
-		connection.InboundMessageHandler(func(_ *connection.Connection, m *iso8583.Message) { l.take(m) }), // an answer to nothing
 	)
 	if err != nil {
 		_ = raw.Close()
@@ -99,8 +101,13 @@ func (l *link) exchange(ctx context.Context, m *iso8583.Message, payload []byte)
 	taken := make(chan struct{})
 	defer close(taken)
 	l.mu.Lock()
-	l.stan, l.payload, l.taken, l.answered = stan, payload, taken, false
+	l.stan, l.payload, l.taken, l.waiting, l.answered = stan, payload, taken, true, false
 	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		l.waiting = false
+		l.mu.Unlock()
+	}()
 
 	type result struct {
 		answer *iso8583.Message
@@ -244,10 +251,11 @@ func (l *link) ReadMessage(r io.Reader) (*iso8583.Message, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.received[m] = frame
-	if stan, err := m.GetString(11); err != nil || stan == "" || stan == l.stan {
-		l.answered = true
+	stan, err := m.GetString(11)
+	if !l.waiting || l.answered || err == nil && stan != "" && stan != l.stan {
+		return nil, nil //nolint:nilnil // moov's reader goes on to the next one
 	}
+	l.received[m], l.answered = frame, true
 	return m, nil
 }
 
