@@ -180,20 +180,20 @@ func storeReview(ctx context.Context, tx pgx.Tx, f *Facts, refund *Record, decis
 		original.RefundCount-- // payBack counts it again
 		f.changes.dirty[original] = struct{}{}
 	}
-	var authCode *string
+	var given *string
 	refund.State, refund.Reason = StateDeclined, ReviewRejected
 	posted := f.windowOf(refund).Date
 	if decision.Approve {
 		refund.State, refund.Reason = StateApproved, Approved
-		code := fmt.Sprintf("%06d", refund.RRN%1_000_000)
-		authCode = &code
+		code := authCode(refund.ID)
+		given = &code
 		f.payBack(refund, original, posted)
 	}
 	b := &pgx.Batch{}
 	b.Queue(`
 		UPDATE transactions SET state = $4, reason = $5, auth_code = $6, posted_date = $7
 		WHERE bucket = $1 AND business_date = $2 AND transaction_id = $3`,
-		f.Bucket, refund.BusinessDate.Time(), [16]byte(refund.ID), int16(refund.State), int16(refund.Reason), authCode, posted.Time())
+		f.Bucket, refund.BusinessDate.Time(), [16]byte(refund.ID), int16(refund.State), int16(refund.Reason), given, posted.Time())
 	queueStore(b, f.Bucket, f)
 	if err := tx.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("store review: %w", err)

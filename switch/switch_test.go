@@ -1,6 +1,7 @@
 package switching_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -184,6 +185,9 @@ func TestReviewOfARefund(t *testing.T) {
 	final := w.do(switching.Approved, &repeat)
 	if final.RRN != first.RRN || final.BusinessDate.String() != "2026-03-12" || final.AuthCode == "" {
 		t.Fatalf("final answer %+v", final)
+	}
+	if final.AuthCode == fmt.Sprintf("%06d", final.RRN%1_000_000) {
+		t.Errorf("authorization code %s is the end of the RRN %012d: the first of a day would have 000000", final.AuthCode, final.RRN)
 	}
 	second := w.request(switching.KindRefund, 40_00, of(sale))
 	w.policy("review_threshold_minor = 1000")

@@ -2,6 +2,7 @@ package switching
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -232,13 +233,12 @@ func (u *unit) makeRight(f *Facts, j *job) (found bool) {
 
 func (u *unit) identity() Identity {
 	id := uuid.Must(uuid.NewV7())
-	// Six digits out of the id's random part.
-	code := (uint32(id[12])<<24 | uint32(id[13])<<16 | uint32(id[14])<<8 | uint32(id[15])) % 1_000_000
-	return Identity{ID: id, RRN: u.rrns.take(), AuthCode: authCode(code)}
+	return Identity{ID: id, RRN: u.rrns.take(), AuthCode: authCode(id)}
 }
 
-// authCode writes a number of six digits.
-func authCode(code uint32) string {
+// authCode is six digits out of the random part of a transaction's id.
+func authCode(id uuid.UUID) string {
+	code := binary.BigEndian.Uint32(id[12:]) % 1_000_000
 	var text [6]byte
 	for i := len(text) - 1; i >= 0; i-- {
 		text[i] = '0' + byte(code%10)
