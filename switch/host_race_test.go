@@ -26,9 +26,10 @@ func TestMinBalanceRace(t *testing.T) {
 	w.waiting(2, func() bool { return len(cb) > 0 })
 	w.must(card.Rollback(t.Context()))
 	ra, rb := <-ca, <-cb
-	if ra.Reason == switching.Approved && rb.Reason == switching.Approved {
-		t.Errorf("both refunds approved: 200.00 owed, min 100.00, paid back 200.00")
+	if got := [2]switching.Reason{ra.Reason, rb.Reason}; got != [2]switching.Reason{switching.Approved, switching.InsufficientFunds} {
+		t.Errorf("200.00 owed, 100.00 must stay: two refunds of 100.00 were answered %s and %s", got[0], got[1])
 	}
+	w.verify()
 }
 
 // Void limit on two hosts.
@@ -46,9 +47,10 @@ func TestVoidLimitRace(t *testing.T) {
 	w.waiting(2, func() bool { return len(cb) > 0 })
 	w.must(card.Rollback(t.Context()))
 	ra, rb := <-ca, <-cb
-	if ra.Reason == switching.Approved && rb.Reason == switching.Approved {
-		t.Errorf("both voids approved with max_voids_per_day 1")
+	if got := [2]switching.Reason{ra.Reason, rb.Reason}; got != [2]switching.Reason{switching.Approved, switching.ExceedsCountLimit} {
+		t.Errorf("two voids with max_voids_per_day 1 were answered %s and %s", got[0], got[1])
 	}
+	w.verify()
 }
 
 // One void at two hosts, the first of which stores it while the second reads: it is a repeat of the first.
