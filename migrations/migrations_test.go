@@ -3,6 +3,7 @@ package migrations_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"sync"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"meridian/internal/pglocal/pgtest"
 	"meridian/internal/postgres"
@@ -128,6 +130,54 @@ func TestPartitionsAreBounded(t *testing.T) {
 
 // Each bucket has a partition of its own in every month that is made from now on, one that
 // is added later goes with its neighbour, and a month of many buckets is not split.
+// A month that two make at once, such as hosts at its beginning, is made once, and whoever waited goes on.
+func TestPartitionsMadeAtOnce(t *testing.T) {
+	url := pgtest.Database(t, up)
+	ctx := t.Context()
+	pool, err := pgxpool.New(ctx, url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	const ensure = `SELECT meridian_ensure_partitions('2027-01-01', '2027-02-28')`
+	made := func(db interface {
+		QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	}) (n int, err error) {
+		err = db.QueryRow(ctx, ensure).Scan(&n)
+		return n, err
+	}
+	first, err := pool.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = first.Rollback(context.Background()) }()
+	if n, err := made(first); n != 4 || err != nil {
+		t.Fatalf("made %d, %v, want 4", n, err)
+	}
+	second := make(chan error, 1)
+	go func() {
+		n, err := made(pool)
+		if err == nil && n != 0 {
+			err = fmt.Errorf("made %d once more", n)
+		}
+		second <- err
+	}()
+	for waits := false; !waits; {
+		if len(second) > 0 {
+			t.Fatalf("did not wait: %v", <-second)
+		}
+		if err := pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)`).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := first.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMonthsAreSplitByBucket(t *testing.T) {
 	owner, err := postgres.Open(t.Context(), pgtest.Database(t, up), postgres.Options{})
 	if err != nil {
