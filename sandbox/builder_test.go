@@ -72,7 +72,7 @@ func (b *builder) sent(want string, change func(string) string, form ...string) 
 // Every dialect's messages get their answers through the listeners, with their MACs.
 func TestMessageBuilder(t *testing.T) {
 	o := options(dataDir(t))
-	o.DatabaseURL = pgtest.Database(t, nil)
+	o.DatabaseURL = pgtest.Database(t, migrate)
 	s := start(t, o)
 	b := &builder{t, s.Manifest()}
 	for _, tid := range []string{"10000001", "10000002", "10000003", "10000004"} {

@@ -213,7 +213,7 @@ func TestClockOfARunningSandbox(t *testing.T) {
 	const closed = `SELECT count(*) FROM windows WHERE calendar_id = 1 AND business_date = '2026-11-24' AND state = 3`
 	const lastDate = `SELECT max(business_date)::text FROM transactions`
 	o := options(dataDir(t))
-	o.DatabaseURL = pgtest.Database(t, nil)
+	o.DatabaseURL = pgtest.Database(t, migrate)
 	o.Now = (&realTime{tuesday}).Now
 	s := start(t, o)
 	url := s.Manifest().DatabaseURL
@@ -270,7 +270,7 @@ func TestClockLeapsOverManyDates(t *testing.T) {
 	const notClosed = `SELECT count(*) FROM windows w JOIN business_days d USING (calendar_id, business_date)
 		WHERE w.state < 3 AND d.closes_at <= $1`
 	o := options(dataDir(t))
-	o.DatabaseURL = pgtest.Database(t, nil)
+	o.DatabaseURL = pgtest.Database(t, migrate)
 	o.Now = (&realTime{tuesday}).Now
 	s := start(t, o)
 	url := s.Manifest().DatabaseURL
@@ -295,7 +295,7 @@ func TestClockOfAnEphemeralSandbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := options(dir)
-	o.Ephemeral, o.DatabaseURL = true, pgtest.Database(t, nil)
+	o.Ephemeral, o.DatabaseURL = true, pgtest.Database(t, migrate)
 	o.Now = (&realTime{tuesday}).Now
 	s := start(t, o)
 	if r := moveClock(t, s.Manifest(), ClockChange{Do: "advance", Duration: time.Minute}); !r.Now.Equal(tuesday.Add(time.Minute)) {

@@ -138,7 +138,7 @@ func sellSealed(t *testing.T, m *Manifest) {
 // Every card does what its behaviour says, at a merchant of its currency.
 func TestCardsBehave(t *testing.T) {
 	s := start(t, Options{
-		DatabaseURL: pgtest.Database(t, nil), DataDir: dataDir(t), NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort,
+		DatabaseURL: pgtest.Database(t, migrate), DataDir: dataDir(t), NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort,
 	})
 	m := s.Manifest()
 	codes := map[string]string{
@@ -305,7 +305,7 @@ func TestPostgresDies(t *testing.T) {
 func TestSecondSandboxIsRefused(t *testing.T) {
 	dir := dataDir(t)
 	o := options(dir)
-	o.DatabaseURL = pgtest.Database(t, nil)
+	o.DatabaseURL = pgtest.Database(t, migrate)
 	s := start(t, o)
 	for name, o := range map[string]Options{
 		"same":      options(dir),

@@ -45,7 +45,7 @@ func newStage(t *testing.T) *stage {
 	t.Helper()
 	s := &stage{t: t, dir: dataDir(t), timers: make(chan timer, 100)}
 	o := options(s.dir)
-	o.DatabaseURL = pgtest.Database(t, nil)
+	o.DatabaseURL = pgtest.Database(t, migrate)
 	o.after = func(d time.Duration, f func()) { s.timers <- timer{d, f} }
 	s.m = start(t, o).Manifest()
 	s.url = s.m.DatabaseURL

@@ -65,7 +65,7 @@ func aloud(told *story.Telling) string {
 // over TCP, and the books are right afterwards. The console plays them, too.
 func TestStoriesAreTrue(t *testing.T) {
 	o := options(dataDir(t))
-	o.DatabaseURL = pgtest.Database(t, nil)
+	o.DatabaseURL = pgtest.Database(t, migrate)
 	o.Now = (&realTime{tuesday}).Now
 	s := start(t, o)
 	p := player(t, s)

@@ -76,7 +76,7 @@ func (p *playing) settle(s pos.Settlement) []*pos.Report {
 func TestTerminalPlaysUnionPay(t *testing.T) {
 	dir := dataDir(t)
 	o := options(dir)
-	o.DatabaseURL = pgtest.Database(t, nil)
+	o.DatabaseURL = pgtest.Database(t, migrate)
 	o.Now = (&realTime{tuesday}).Now
 	s := start(t, o)
 	merchant, _ := s.Manifest().find(t, "CNY", listenerUnionPay, "unionpay-ecb")

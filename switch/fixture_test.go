@@ -2,6 +2,7 @@ package switching_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -39,6 +40,9 @@ type clock struct {
 	mu  sync.Mutex
 	now time.Time
 }
+
+// opening is when a world begins: 20:00 in Shanghai.
+var opening = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
@@ -90,8 +94,7 @@ func newWorld(t testing.TB) *world {
 func newWorldWith(t testing.TB, o switching.Options) *world {
 	t.Helper()
 	ctx := t.Context()
-	w := &world{t: t, url: pgtest.Database(t, migrate), clock: &clock{now: time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)}}
-	w.seed(ctx)
+	w := &world{t: t, url: pgtest.Database(t, seeded), clock: &clock{now: opening}}
 	w.open(ctx, o)
 	return w
 }
@@ -159,22 +162,38 @@ func (w *world) sql(query string, args ...any) {
 	w.must(err)
 }
 
-func (w *world) seed(ctx context.Context) {
-	w.t.Helper()
-	w.sql(`INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date) VALUES (1, 'china', 'Asia/Shanghai', '23:00', '2026-01-01')`)
-	w.sql(`INSERT INTO policies (policy_id, name, max_amount_minor) VALUES (1, 'plain', 5000000)`)
-	w.sql(`INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id) VALUES
-		(1, 0, $1, 'Shop', 156, 1, 1), (2, 0, $2, 'Kiosk', 156, 1, 1)`, shop, kiosk)
-	w.sql(`INSERT INTO terminals (terminal_id, tid, merchant_id, dialect) VALUES
-		(1, $1, 1, 'nac'), (2, $2, 1, 'nac'), (3, $3, 2, 'nac')`, till, till2, booth)
-	w.sql(`INSERT INTO bin_ranges (low, high, network, route) VALUES ('6217120000000000000', '6217129999999999999', 'onus', 'onus')`)
-	c, err := pgx.Connect(ctx, w.url)
-	w.must(err)
-	defer func() { w.must(c.Close(ctx)) }()
-	cal, err := ledger.Calendars(ctx, c)
-	w.must(err)
-	w.must(ledger.EnsureWindows(ctx, c, cal, w.clock.Now()))
+// seeded is migrated and has the world's merchants, terminals and cards. Databases are copied from it.
+func seeded(ctx context.Context, url string) error {
+	if err := migrate(ctx, url); err != nil {
+		return err
+	}
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	return errors.Join(seed(ctx, c), c.Close(ctx))
+}
+
+func seed(ctx context.Context, c *pgx.Conn) error {
 	b := &pgx.Batch{}
+	b.Queue(`INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date) VALUES (1, 'china', 'Asia/Shanghai', '23:00', '2026-01-01')`)
+	b.Queue(`INSERT INTO policies (policy_id, name, max_amount_minor) VALUES (1, 'plain', 5000000)`)
+	b.Queue(`INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id) VALUES
+		(1, 0, $1, 'Shop', 156, 1, 1), (2, 0, $2, 'Kiosk', 156, 1, 1)`, shop, kiosk)
+	b.Queue(`INSERT INTO terminals (terminal_id, tid, merchant_id, dialect) VALUES
+		(1, $1, 1, 'nac'), (2, $2, 1, 'nac'), (3, $3, 2, 'nac')`, till, till2, booth)
+	b.Queue(`INSERT INTO bin_ranges (low, high, network, route) VALUES ('6217120000000000000', '6217129999999999999', 'onus', 'onus')`)
+	if err := c.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	cal, err := ledger.Calendars(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := ledger.EnsureWindows(ctx, c, cal, opening); err != nil {
+		return err
+	}
+	b = &pgx.Batch{}
 	for i := range 10 {
 		pan := cardNumber(i)
 		tok := token(pan)
@@ -185,7 +204,7 @@ func (w *world) seed(ctx context.Context) {
 		ledger.QueueTransfers(b, 0, j.Transfers)
 		b.Queue(`INSERT INTO card_loads VALUES ($1, 'opening', $2, 0, $3, $4, now())`, i+1, opened, j.Date.Time(), j.ID)
 	}
-	w.must(c.SendBatch(ctx, b).Close())
+	return c.SendBatch(ctx, b).Close()
 }
 
 // request of a kind at the till with card 0 and the next STAN.

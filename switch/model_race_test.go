@@ -18,11 +18,11 @@ import (
 
 // TestModelRaces lets requests race through two hosts over one database. They
 // are right if some order of them gives the model the same answers and the
-// same world. How many sequences: 25, or 1,000 with MERIDIAN_TEST_SOAK set. Who
+// same world. How many sequences: 20, or 1,000 with MERIDIAN_TEST_SOAK set. Who
 // wins a race is not in rapid's hands: a failure may not come again by its seed,
 // and what is reported then is the race itself.
 func TestModelRaces(t *testing.T) {
-	checks(t, 25, 1_000)
+	checks(t, 20, 1_000)
 	tw := newTwins(t)
 	rapid.Check(t, func(t *rapid.T) { tw.sequence(t, map[string]int{"race": 20}) })
 }

@@ -17,13 +17,13 @@ import (
 // TestModel asks hosts and model the same random sequences of questions and
 // wants the same answers, balances and books after each.
 //
-// How many sequences: 60, or 3,000 with MERIDIAN_TEST_SOAK set, or as many as
+// How many sequences: 40, or 3,000 with MERIDIAN_TEST_SOAK set, or as many as
 // the flag -rapid.checks says; `make soak-model` asks 10,000 on all processors. A
 // failure is shrunk to few questions, and told with the flag that repeats it:
 //
 //	go test ./switch -run 'TestModel$' -rapid.checks=1000 -rapid.shrinktime=2m
 func TestModel(t *testing.T) {
-	checks(t, 60, 3_000)
+	checks(t, 40, 3_000)
 	tw := newTwins(t)
 	rapid.Check(t, func(t *rapid.T) { tw.sequence(t, map[string]int{}) })
 }

@@ -32,11 +32,8 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dataDir: t.TempDir(), url: pgtest.Database(t, nil)}
-	s, err := sandbox.Start(t.Context(), sandbox.Options{
-		DataDir: w.dataDir, DatabaseURL: w.url, NAC: "127.0.0.1:0", ASCII: "127.0.0.1:0", UnionPay: "127.0.0.1:0", Console: "127.0.0.1:0", Ops: "127.0.0.1:0",
-		Now: func() time.Time { return noon },
-	})
+	w := &world{t: t, dataDir: t.TempDir(), url: pgtest.Database(t, seeded)}
+	s, err := sandbox.Start(t.Context(), sandboxOptions(w.dataDir, w.url))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,6 +49,31 @@ func newWorld(t testing.TB) *world {
 		}
 	})
 	return w
+}
+
+func sandboxOptions(dataDir, url string) sandbox.Options {
+	const anyPort = "127.0.0.1:0"
+	return sandbox.Options{
+		DataDir: dataDir, DatabaseURL: url, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort,
+		Now: func() time.Time { return noon },
+	}
+}
+
+// seeded is as a sandbox leaves its database that has run for a moment. Databases are copied from it: filling one takes
+// longer than most tests.
+func seeded(ctx context.Context, url string) error {
+	dataDir, err := os.MkdirTemp("", "meridian-seeded-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dataDir)
+	s, err := sandbox.Start(ctx, sandboxOptions(dataDir, url))
+	if err != nil {
+		return err
+	}
+	over, stop := context.WithCancel(ctx)
+	stop()
+	return s.Run(over)
 }
 
 // call runs a command on the sandbox's data.

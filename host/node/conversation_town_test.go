@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -210,14 +211,13 @@ func newTownWith(t testing.TB, change func(*town), more ...Listener) *town {
 	t.Helper()
 	v, err := vault.Open(vault.SandboxMasterKey())
 	w := &town{
-		t: t, url: pgtest.Database(t, migrate), vault: v, log: &logLines{}, approved: &approvals{rrns: map[string]bool{}},
-		clock: &clock{now: time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)}, // 20:00 in Shanghai
+		t: t, url: pgtest.Database(t, seeded), vault: v, log: &logLines{}, approved: &approvals{rrns: map[string]bool{}},
+		clock: &clock{now: opening},
 	}
 	w.must(err)
 	w.owner, err = pgx.Connect(t.Context(), w.url)
 	w.must(err)
 	t.Cleanup(func() { w.must(w.owner.Close(context.Background())) })
-	w.seed()
 	change(w)
 	w.open(more...)
 	return w
@@ -294,23 +294,46 @@ func (w *town) database(use func(context.Context, *pgx.Conn) error) {
 	w.must(use(ctx, w.owner))
 }
 
-func (w *town) seed() {
-	w.t.Helper()
-	w.sql(`INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date) VALUES (1, 'china', 'Asia/Shanghai', '23:00', '2026-01-01')`)
-	w.sql(`INSERT INTO policies (policy_id, name, cancel_mode, max_amount_minor) VALUES (1, 'plain', 'auto', 5000000), (3, 'strict', 'strict', 5000000)`)
-	w.sql(`INSERT INTO policies (policy_id, name, allow_authorization, allow_cashback, allow_offline_advice, allow_void, allow_refund)
+// opening is when a town begins: 20:00 in Shanghai.
+var opening = time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC)
+
+// seeded is migrated and has the town's merchants, terminals and cards. Databases are copied from it.
+func seeded(ctx context.Context, url string) error {
+	if err := migrate(ctx, url); err != nil {
+		return err
+	}
+	v, err := vault.Open(vault.SandboxMasterKey())
+	if err != nil {
+		return err
+	}
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	return errors.Join(seed(ctx, c, v), c.Close(ctx))
+}
+
+func seed(ctx context.Context, c *pgx.Conn, v *vault.Vault) error {
+	b := &pgx.Batch{}
+	b.Queue(`INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date) VALUES (1, 'china', 'Asia/Shanghai', '23:00', '2026-01-01')`)
+	b.Queue(`INSERT INTO policies (policy_id, name, cancel_mode, max_amount_minor) VALUES (1, 'plain', 'auto', 5000000), (3, 'strict', 'strict', 5000000)`)
+	b.Queue(`INSERT INTO policies (policy_id, name, allow_authorization, allow_cashback, allow_offline_advice, allow_void, allow_refund)
 		VALUES (2, 'sales alone', false, false, false, false, false)`)
-	w.sql(`INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id, active) VALUES
+	b.Queue(`INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id, active) VALUES
 		(1, 0, $1, 'Shop', 156, 1, 1, true), (2, 1, $2, 'Kiosk', 156, 1, 2, true),
 		(3, 2, $3, 'Stall', 156, 1, 3, true), (4, 3, $4, 'Ghost', 156, 1, 1, false)`, shop, kiosk, stall, ghost)
-	keys := hsm.NewSoftware(w.vault, w.vault.FirstDataKeys())
+	keys := hsm.NewSoftware(v, v.FirstDataKeys())
 	mak, err := keys.Enter(hsm.UseMAC, hsm.TDES2, sealedKey)
-	w.must(err)
+	if err != nil {
+		return err
+	}
 	pik, err := keys.Enter(hsm.UsePIN, hsm.TDES2, pinKey)
-	w.must(err)
+	if err != nil {
+		return err
+	}
 	for _, dialect := range []string{"nac", "ascii"} {
 		digit := dialectDigit(dialect)
-		w.sql(`INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, active, mac_algorithm, mak_wrapped, pik_wrapped)
+		b.Queue(`INSERT INTO terminals (terminal_id, tid, merchant_id, dialect, active, mac_algorithm, mak_wrapped, pik_wrapped)
 			SELECT $1::int * 10 + right(u.tid, 1)::int, $1 || u.tid, u.merchant, $2, u.active, u.mac, CASE u.mac WHEN 'x919' THEN $3::bytea END, $8
 			FROM unnest($4::text[], $5::int[], $6::boolean[], $7::text[]) AS u(tid, merchant, active, mac)`,
 			digit, dialect, mak.Bytes(),
@@ -319,20 +342,21 @@ func (w *town) seed() {
 			[]bool{true, true, true, true, false, true, true, true},
 			[]string{"none", "none", "x919", "none", "none", "none", "none", "none"}, pik.Bytes())
 	}
-	w.sql(`INSERT INTO bin_ranges (low, high, network, route) VALUES ('6217120000000000000', '6217129999999999999', 'onus', 'onus')`)
-	w.database(func(ctx context.Context, c *pgx.Conn) error {
-		calendars, err := ledger.Calendars(ctx, c)
-		if err != nil {
-			return err
-		}
-		if err := ledger.EnsureWindows(ctx, c, calendars, w.clock.Now()); err != nil {
-			return err
-		}
-		return w.seedCards(ctx, c)
-	})
+	b.Queue(`INSERT INTO bin_ranges (low, high, network, route) VALUES ('6217120000000000000', '6217129999999999999', 'onus', 'onus')`)
+	if err := c.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	calendars, err := ledger.Calendars(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := ledger.EnsureWindows(ctx, c, calendars, opening); err != nil {
+		return err
+	}
+	return seedCards(ctx, c, v)
 }
 
-func (w *town) seedCards(ctx context.Context, c *pgx.Conn) error {
+func seedCards(ctx context.Context, c *pgx.Conn, v *vault.Vault) error {
 	b := &pgx.Batch{}
 	for i := range cards {
 		pan, currency, loaded, status := cardNumber(i), money.CNY, int64(opened), ledger.CardActive
@@ -352,8 +376,8 @@ func (w *town) seedCards(ctx context.Context, c *pgx.Conn) error {
 		case broke:
 			loaded = 10_00
 		}
-		token := w.vault.Token(pan)
-		reference, err := hsm.NewSoftware(w.vault, w.vault.FirstDataKeys()).ReferenceClearPIN(everyPIN, token)
+		token := v.Token(pan)
+		reference, err := hsm.NewSoftware(v, v.FirstDataKeys()).ReferenceClearPIN(everyPIN, token)
 		if err != nil {
 			return err
 		}
