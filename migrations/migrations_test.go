@@ -142,7 +142,8 @@ func TestPartitionsMadeAtOnce(t *testing.T) {
 	const ensure = `SELECT meridian_ensure_partitions('2027-01-01', '2027-02-28')`
 	made := func(db interface {
 		QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-	}) (n int, err error) {
+	},
+	) (n int, err error) {
 		err = db.QueryRow(ctx, ensure).Scan(&n)
 		return n, err
 	}

@@ -3,7 +3,7 @@
 // Package pgtest gives tests a real Postgres: a fresh database for every test,
 // and servers of a test's own to kill.
 //
-//	test binary ──locks──▶ slot 0, 1, 2 … in the temporary directory
+//	test binary ──locks──▶ slot 0, 1, 2 … in memory, or in the temporary directory
 //	                        └── one server, started by the first test that asks
 //	                             ├── template per migrate function, made once
 //	                             └── database per test, a copy of its template

@@ -82,7 +82,7 @@ func own(t testing.TB, prepare func(dataDir string) error, options []Option) *pg
 	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
 
-	base, err := baseDir()
+	base, err := baseDir(os.TempDir())
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}

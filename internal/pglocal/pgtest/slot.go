@@ -25,11 +25,23 @@ const (
 	abandonedAfter = 2 * time.Hour
 )
 
+// slotParent is where slots live: in memory where there is plenty, unless TMPDIR
+// says where things go.
+func slotParent() string {
+	if os.Getenv("TMPDIR") == "" {
+		if dir := memoryDir(); dir != "" {
+			return dir
+		}
+	}
+
+	return os.TempDir()
+}
+
 // baseDir is where this user's test servers live. Its name is known to everyone,
 // so it counts only when it is ours; root's lets the account that runs Postgres
 // pass.
-func baseDir() (string, error) {
-	dir := filepath.Join(os.TempDir(), "meridian-pgtest-"+strconv.Itoa(os.Geteuid()))
+func baseDir(parent string) (string, error) {
+	dir := filepath.Join(parent, "meridian-pgtest-"+strconv.Itoa(os.Geteuid()))
 
 	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, os.ErrExist) {
 		return "", fmt.Errorf("make the directory of test servers: %w", err)
@@ -50,7 +62,7 @@ func baseDir() (string, error) {
 
 // takeSlot starts the server of the first slot that nobody uses.
 func takeSlot(ctx context.Context) (*pglocal.Server, error) {
-	base, err := baseDir()
+	base, err := baseDir(slotParent())
 	if err != nil {
 		return nil, err
 	}
@@ -90,8 +102,11 @@ func startClean(ctx context.Context, dir string) (*pglocal.Server, error) {
 	server, err := pglocal.Start(ctx, pglocal.Options{
 		DataDir:    dir,
 		FastUnsafe: true,
-		// Tests run in parallel, each with a pool or two.
-		Settings: map[string]string{"max_connections": "300"},
+		Settings: map[string]string{
+			"max_connections": "300", // tests run in parallel, each with a pool or two
+			// What stays behind stays in memory.
+			"max_wal_size": "128MB", "min_wal_size": "32MB",
+		},
 	})
 	if err != nil {
 		return nil, err
