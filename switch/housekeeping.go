@@ -17,6 +17,7 @@ import (
 func (s *Switch) keepHouse(ctx context.Context) {
 	tick := time.NewTicker(s.opts.Refresh)
 	defer tick.Stop()
+	lines := behindLines{log: s.log}
 	for {
 		select {
 		case <-ctx.Done():
@@ -27,8 +28,9 @@ func (s *Switch) keepHouse(ctx context.Context) {
 		switch err := s.CatchUp(turn); {
 		case err == nil:
 			s.metrics.kept.Set(float64(time.Now().UnixMilli()) / 1000)
+			lines.done(time.Now())
 		case ctx.Err() == nil:
-			s.log.Warn("housekeeping is behind; trying again", "error", err)
+			lines.failed(time.Now(), err)
 		}
 		cancel()
 	}
