@@ -342,7 +342,11 @@ func (x *exchange) refuse(reason switching.Reason) {
 // refused answers a message that is no request of its dialect.
 func (x *exchange) refused(refusal *dialect.Refusal) {
 	x.pipeline.metrics.refused(x.message.Listener, refusal.Reason.String())
-	x.log(slog.LevelWarn, "message refused", "mti", x.request.MTI(), "field", refusal.Field, "problem", refusal.Problem)
+	args := []any{"tid", x.attempt.TID, "stan", x.request.Get(fieldSTAN), "mti", x.request.MTI()}
+	if refusal.Field != 0 {
+		args = append(args, "field", refusal.Field)
+	}
+	x.log(slog.LevelWarn, "message refused", append(args, "problem", refusal.Problem)...)
 	if x.pipeline.o.Tap.Watched() {
 		x.problem = refusal.String()
 	}
@@ -365,7 +369,11 @@ func (x *exchange) unparsable(ctx context.Context, err error) {
 	if !errors.As(err, &parse) {
 		parse = &wire.ParseError{Field: wire.NoField, Reason: "unreadable"}
 	}
-	x.log(slog.LevelWarn, "message cannot be parsed", "mti", parse.MTI, "field", parse.Field, "offset", parse.Offset, "reason", parse.Reason)
+	args := []any{"mti", parse.MTI}
+	if parse.Field != wire.NoField {
+		args = append(args, "field", parse.Field)
+	}
+	x.log(slog.LevelWarn, "message cannot be parsed", append(args, "offset", parse.Offset, "reason", parse.Reason)...)
 	if x.pipeline.o.Tap.Watched() {
 		x.problem = whereUnreadable(parse)
 	}

@@ -523,7 +523,11 @@ func TestPipelineRefuses(t *testing.T) {
 		t.Errorf("submitted %+v", r.sw.submitted[0])
 	}
 	r.log.await(t, func(l map[string]any) bool {
-		return l["msg"] == "message refused" && l["field"] == 11.0 && l["problem"] == "missing" && l["remote"] == "192.0.2.7:4000"
+		return l["msg"] == "message refused" && l["field"] == 11.0 && l["problem"] == "missing" && l["remote"] == "192.0.2.7:4000" && l["stan"] == ""
+	})
+	r.log.await(t, func(l map[string]any) bool { // which message of whom; of no field in particular
+		_, field := l["field"]
+		return l["msg"] == "message refused" && l["mti"] == "0600" && l["tid"] == openTID && len(l["stan"].(string)) == 6 && !field
 	})
 	r.tellsNoCardData(t)
 }
