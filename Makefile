@@ -67,7 +67,7 @@ COUNTING := ./host ./internal/hsm/mac
 .PHONY: test
 test: go race postgres prometheus browser ## Run every test, with the race detector, against a real Postgres
 	@$(GO) test -run '$(COUNTED)' $(COUNTING)
-	@$(GO) test $$(scripts/need.sh race-flag) -shuffle=on -p 3 -timeout=9m $(PKG)
+	@$(GO) test $$(scripts/need.sh race-flag) -shuffle=on -p 3 -timeout=20m $(PKG)
 
 .PHONY: test-fast
 test-fast: go postgres prometheus browser ## Run the tests without the race detector; what has not changed is not run again
