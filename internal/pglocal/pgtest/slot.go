@@ -112,8 +112,10 @@ func startClean(ctx context.Context, dir string) (*pglocal.Server, error) {
 		return nil, err
 	}
 
-	if err := wipe(ctx, server); err != nil {
-		return nil, errors.Join(err, server.Stop(ctx))
+	for _, prepare := range []func(context.Context, *pglocal.Server) error{wipe, quickenPassword} {
+		if err := prepare(ctx, server); err != nil {
+			return nil, errors.Join(err, server.Stop(ctx))
+		}
 	}
 
 	return server, nil
