@@ -21,7 +21,8 @@ func TestLedgerRetire(t *testing.T) {
 	retire("--before 2026-11").want(t, exitUsage, "--by is missing")
 	retire("--before 2026-11 --connections 10", sign...).want(t, exitUsage, "it is 1 to 9")
 	retire("--before 2026-11", sign...).want(t, 0, "there is no such month", "0 keys removed")
-	retire("--before 2026-12 --dry-run").want(t, exitFailure, "in the way: business date 2026-11-23 of calendar America/New_York 17:00 is not closed",
+	retire("--before 2026-12 --dry-run").want(t, exitFailure, "in the way: business date 2026-11-2", // the 23rd, or the 24th once the host has closed that one
+		"of calendar America/New_York 17:00 is not closed",
 		"lets refunds of 2026-11 come for 180 days", "nothing is retired", "and 2 more")
 
 	execSQL(t, w.url, `UPDATE policies SET refund_window_days = 1`)
