@@ -50,7 +50,11 @@ func Up(ctx context.Context, url string) (version int64, err error) {
 		if err := ensureServiceRole(ctx, db); err != nil {
 			return err
 		}
-		p, err := goose.NewProvider(goose.DialectPostgres, db, files)
+		all, err := steps()
+		if err != nil {
+			return err
+		}
+		p, err := goose.NewProvider(goose.DialectPostgres, db, nil, goose.WithGoMigrations(all...), goose.WithDisableGlobalRegistry(true))
 		if err != nil {
 			return fmt.Errorf("load migrations: %w", err)
 		}
