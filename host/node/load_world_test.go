@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -36,6 +37,9 @@ import (
 	"meridian/switch"
 )
 
+// opening is when a world begins: noon in Shanghai, far from the cutoff at 23:00.
+var opening = time.Date(2026, 3, 10, 4, 0, 0, 0, time.UTC)
+
 const (
 	shops         = 8         // two for each bucket
 	tillsPerShop  = 14        // half of them NAC, half ASCII
@@ -61,22 +65,21 @@ type world struct {
 
 func newWorld(t testing.TB, settings ...pgtest.Option) *world {
 	t.Helper()
-	server := pgtest.Server(t, append([]pgtest.Option{pgtest.Durable()}, settings...)...)
-	w := &world{t: t, server: server, url: server.URL(), logs: &logTail{}}
-	// Noon UTC is far from the cutoff at 23:00 in Shanghai.
-	w.offset.Store(int64(time.Until(time.Date(2026, 3, 10, 4, 0, 0, 0, time.UTC))))
+	server := pgtest.Prepared(t, seeded, append([]pgtest.Option{pgtest.Durable()}, settings...)...)
+	w := &world{t: t, server: server, url: server.URL(), book: newBook(cardCount), logs: &logTail{}}
+	for i := range cardCount {
+		w.cards = append(w.cards, cardNumber(i))
+	}
+	w.offset.Store(int64(time.Until(opening)))
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the host's last words:\n%s", w.logs)
 		}
 	})
-	ctx := t.Context()
-	_, err := migrations.Up(ctx, w.url)
-	w.must(err)
-	w.pool, err = pgxpool.New(ctx, w.url)
+	var err error
+	w.pool, err = pgxpool.New(t.Context(), w.url)
 	w.must(err)
 	t.Cleanup(w.pool.Close)
-	w.seed(ctx)
 	return w
 }
 
@@ -127,12 +130,31 @@ func testVault() *vault.Vault {
 	return v
 }
 
-func (w *world) seed(ctx context.Context) {
-	w.t.Helper()
-	w.sql(`INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date) VALUES (1, 'china', 'Asia/Shanghai', '23:00', '2026-01-01')`)
-	w.sql(`INSERT INTO policies (policy_id, name, max_refunds) VALUES (1, 'plain', 1000)`)
-	w.sql(`INSERT INTO bin_ranges (low, high, network, route) VALUES ('6217120000000000000', '6217129999999999999', 'onus', 'onus')`)
+func cardNumber(i int) card.PAN {
+	pan, err := card.WithCheckDigit(fmt.Sprintf("62171200000000%04d", i))
+	if err != nil {
+		panic(err)
+	}
+	return pan
+}
+
+// seeded is migrated and has the world's shops, tills and cards. Servers are copied from it.
+func seeded(ctx context.Context, url string) error {
+	if _, err := migrations.Up(ctx, url); err != nil {
+		return err
+	}
+	c, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	return errors.Join(seed(ctx, c), c.Close(ctx))
+}
+
+func seed(ctx context.Context, c *pgx.Conn) error {
 	b := &pgx.Batch{}
+	b.Queue(`INSERT INTO calendars (calendar_id, name, time_zone, cutoff, first_date) VALUES (1, 'china', 'Asia/Shanghai', '23:00', '2026-01-01')`)
+	b.Queue(`INSERT INTO policies (policy_id, name, max_refunds) VALUES (1, 'plain', 1000)`)
+	b.Queue(`INSERT INTO bin_ranges (low, high, network, route) VALUES ('6217120000000000000', '6217129999999999999', 'onus', 'onus')`)
 	for shop := range shops {
 		b.Queue(`INSERT INTO merchants (merchant_id, bucket, mid, name, currency, calendar_id, policy_id) VALUES ($1, $2, $3, 'Shop', 156, 1, 1)`,
 			shop+1, shop%4, fmt.Sprintf("1041100000%05d", shop+1))
@@ -143,17 +165,21 @@ func (w *world) seed(ctx context.Context) {
 	}
 	v := testVault()
 	for i := range cardCount {
-		pan, err := card.WithCheckDigit(fmt.Sprintf("62171200000000%04d", i))
-		w.must(err)
-		w.cards = append(w.cards, pan)
+		pan := cardNumber(i)
 		token := v.Token(pan)
 		b.Queue(`INSERT INTO card_accounts (card_id, pan_token, pan_masked, expiry, currency, balance_minor) VALUES ($1, $2, $3, '3012', 156, $4)`,
 			i+1, token[:], pan.Masked(), openingMinor)
 	}
-	w.must(w.pool.SendBatch(ctx, b).Close())
-	calendars, err := ledger.Calendars(ctx, w.pool)
-	w.must(err)
-	w.must(ledger.EnsureWindows(ctx, w.pool, calendars, w.now()))
+	if err := c.SendBatch(ctx, b).Close(); err != nil {
+		return err
+	}
+	calendars, err := ledger.Calendars(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := ledger.EnsureWindows(ctx, c, calendars, opening); err != nil {
+		return err
+	}
 	b = &pgx.Batch{}
 	for i := range cardCount {
 		j := ledger.Journal{ID: uuid.Must(uuid.NewV7()), Date: ledger.MakeDate(2026, 3, 10), Currency: money.CNY}
@@ -161,8 +187,7 @@ func (w *world) seed(ctx context.Context) {
 		ledger.QueueTransfers(b, 0, j.Transfers)
 		b.Queue(`INSERT INTO card_loads VALUES ($1, 'opening', $2, 0, $3, $4, now())`, i+1, openingMinor, j.Date.Time(), j.ID)
 	}
-	w.must(w.pool.SendBatch(ctx, b).Close())
-	w.book = newBook(cardCount)
+	return c.SendBatch(ctx, b).Close()
 }
 
 // nodeConfig is a host over the world's database, the same in every process. It

@@ -7,6 +7,8 @@
 //	                        └── one server, started by the first test that asks
 //	                             ├── template per migrate function, made once
 //	                             └── database per test, a copy of its template
+//	            └─────▶ a stopped server per prepare function, made once
+//	                     └── server per test that asks for its own, a copy of its files
 //
 // Invariants:
 //
@@ -19,7 +21,7 @@
 //     server ends with it, at the latest when the next one takes the slot.
 //
 // The shared server is not crash-safe: its data is worth nothing. Servers of
-// [Server] are when asked to be.
+// [Server] and [Prepared] are when asked to be.
 //
 // MERIDIAN_TEST_DATABASE_URL, the URL of a superuser, makes every [Database] live
 // on that server instead. Several binaries may use it at once.

@@ -4,6 +4,7 @@ package pgtest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -155,7 +156,7 @@ func (r runner) Run() int {
 	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
 
-	if err := binary.close(ctx); err != nil {
+	if err := errors.Join(binary.close(ctx), clusters.remove()); err != nil {
 		_, _ = os.Stderr.WriteString("pgtest: stop the shared Postgres: " + err.Error() + "\n")
 
 		return max(code, 1)

@@ -254,6 +254,49 @@ func TestServerOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestPreparedServers(t *testing.T) {
+	t.Parallel()
+
+	var (
+		runs    atomic.Int32
+		prepare = createTable("prepared", &runs)
+		seen    = map[string]bool{}
+	)
+
+	for range 2 {
+		server := pgtest.Prepared(t, prepare, pgtest.Durable())
+		conn := connect(t, server.URL())
+
+		seen[server.URL()] = true
+
+		var (
+			fsync string
+			rows  int
+		)
+
+		if err := conn.QueryRow(t.Context(), "SELECT current_setting('fsync'), (SELECT count(*) FROM prepared)").Scan(&fsync, &rows); err != nil || fsync != "on" || rows != 0 {
+			t.Errorf("fsync %q, %d rows of another test: %v", fsync, rows, err)
+		}
+
+		if _, err := conn.Exec(t.Context(), "INSERT INTO prepared VALUES (1)"); err != nil {
+			t.Error(err)
+		}
+	}
+
+	if n := runs.Load(); n != 1 || len(seen) != 2 {
+		t.Errorf("prepared %d times for %d servers, want once for 2", n, len(seen))
+	}
+
+	r := &recorder{}
+	r.run(func() {
+		pgtest.Prepared(r, func(context.Context, string) error { return errors.New("the schema is wrong") })
+	})
+
+	if !strings.Contains(r.failure, "the schema is wrong") {
+		t.Errorf("the failure is %q", r.failure)
+	}
+}
+
 // again runs tests of this binary in another process.
 func again(t *testing.T, tests string, environment ...string) (output string, err error) {
 	t.Helper()
