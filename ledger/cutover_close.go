@@ -24,6 +24,7 @@ type closing struct {
 	window dueWindow
 	closed *ClosedWindow
 
+	moved      bool // by transfers of the date, in this bucket
 	terms      *Terms
 	valueDate  Date
 	statements map[statementKey]*Statement
@@ -51,6 +52,7 @@ func (cl *closing) run(ctx context.Context) (bool, error) {
 		{"sum up", cl.sumUp},
 		{"find due reserves", cl.dueReserves},
 		{"carry balances", cl.carry},
+		{"read terms", cl.readTerms},
 		{"charge discounts", cl.charge},
 		{"return discounts", cl.giveBack},
 		{"post and store", cl.postAndStore},
@@ -90,17 +92,14 @@ func (cl *closing) prepare(ctx context.Context) error {
 	// in a loop or in a merge over the bucket alone: joins are by hash. One
 	// processor is enough: with parallel workers a close takes as many as there
 	// are, and new sales wait for them.
-	for _, setting := range []string{
-		"SET LOCAL work_mem = '64MB'", "SET LOCAL plan_cache_mode = 'auto'",
-		"SET LOCAL enable_nestloop = off", "SET LOCAL enable_mergejoin = off", "SET LOCAL max_parallel_workers_per_gather = 0",
-	} {
-		if _, err := cl.tx.Exec(ctx, setting); err != nil {
-			return fmt.Errorf("settings: %w", err)
-		}
+	if _, err := cl.tx.Exec(ctx, `
+		SET LOCAL work_mem = '64MB'; SET LOCAL plan_cache_mode = 'auto';
+		SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off; SET LOCAL max_parallel_workers_per_gather = 0`); err != nil {
+		return fmt.Errorf("settings: %w", err)
 	}
-	var err error
-	if cl.terms, err = LoadTerms(ctx, cl.tx); err != nil {
-		return err
+	err := cl.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM transfers WHERE `+ofBucketDay+`)`, cl.window.bucket, cl.window.date.Time()).Scan(&cl.moved)
+	if err != nil {
+		return fmt.Errorf("look for transfers: %w", err)
 	}
 	if cl.window.value != nil {
 		cl.valueDate = DateOf(*cl.window.value)
@@ -147,6 +146,9 @@ const ofBucketDay = "bucket = $1 AND business_date = $2"
 // sumUp begins a statement for every merchant of the calendar that the date's
 // transfers name.
 func (cl *closing) sumUp(ctx context.Context) error {
+	if !cl.moved {
+		return nil // nor is there a discount to charge or to return: planning the sums takes longer than all else
+	}
 	var columns strings.Builder
 	for _, m := range movements() {
 		columns.WriteString(", m." + m.column)
@@ -179,6 +181,9 @@ func (cl *closing) sumUp(ctx context.Context) error {
 
 // carry brings the balances that each merchant's last statement closed with.
 func (cl *closing) carry(ctx context.Context) error {
+	if len(cl.order) == 0 {
+		return nil
+	}
 	merchants, currencies := make([]int32, len(cl.order)), make([]int16, len(cl.order))
 	for i, k := range cl.order {
 		merchants[i], currencies[i] = k.merchantID, int16(k.currency)
@@ -201,6 +206,14 @@ func (cl *closing) carry(ctx context.Context) error {
 		return nil
 	})
 	return err //nolint:wrapcheck // wrapped by run
+}
+
+// readTerms reads what statements are made by.
+func (cl *closing) readTerms(ctx context.Context) (err error) {
+	if len(cl.order) > 0 || cl.moved {
+		cl.terms, err = LoadTerms(ctx, cl.tx)
+	}
+	return err
 }
 
 // standingSQL lists what purchases of the date came to, by merchant, card and
@@ -243,7 +256,7 @@ func standingSQL() string {
 
 // charge sums the discount over every purchase that stands.
 func (cl *closing) charge(ctx context.Context) error {
-	if !cl.terms.charges() {
+	if !cl.moved || !cl.terms.charges() {
 		return nil
 	}
 	rows, err := cl.tx.Query(ctx, standingSQL(), cl.window.bucket, cl.window.date.Time(), cl.window.calendarID)

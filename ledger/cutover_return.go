@@ -73,7 +73,7 @@ func paidBackSQL() string {
 
 // giveBack sums what refunds return of the discount, where terms say so.
 func (cl *closing) giveBack(ctx context.Context) error {
-	if !cl.terms.returns() {
+	if !cl.moved || !cl.terms.returns() {
 		return nil
 	}
 	rows, err := cl.tx.Query(ctx, paidBackSQL(), cl.window.bucket, cl.window.date.Time(), cl.window.calendarID)
