@@ -34,6 +34,9 @@ type world struct {
 	sw    *switching.Switch
 	clock *clock
 	stan  int32
+
+	opening sync.Mutex
+	owned   *pgxpool.Pool // of owner
 }
 
 type clock struct {
@@ -154,11 +157,7 @@ func (w *world) must(err error) {
 // sql runs as the database's owner.
 func (w *world) sql(query string, args ...any) {
 	w.t.Helper()
-	ctx := context.Background()
-	c, err := pgx.Connect(ctx, w.url)
-	w.must(err)
-	defer func() { w.must(c.Close(ctx)) }()
-	_, err = c.Exec(ctx, query, args...)
+	_, err := w.owner().Exec(context.Background(), query, args...)
 	w.must(err)
 }
 

@@ -16,10 +16,15 @@ import (
 // owner is a pool with the privileges that changes by people need.
 func (w *world) owner() *pgxpool.Pool {
 	w.t.Helper()
-	pool, err := pgxpool.New(w.t.Context(), w.url)
-	w.must(err)
-	w.t.Cleanup(pool.Close)
-	return pool
+	w.opening.Lock()
+	defer w.opening.Unlock()
+	if w.owned == nil {
+		pool, err := pgxpool.New(context.Background(), w.url)
+		w.must(err)
+		w.t.Cleanup(pool.Close)
+		w.owned = pool
+	}
+	return w.owned
 }
 
 // audited returns the newest audit row.
