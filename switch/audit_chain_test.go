@@ -341,7 +341,7 @@ func TestLostAuditRowsAreTold(t *testing.T) {
 func TestAuditRowsInDoubtAreWrittenOnce(t *testing.T) {
 	w := newWorld(t)
 	proxy, through := lossy(t, w.url)
-	pool, err := postgres.Open(t.Context(), through, postgres.Options{Role: migrations.ServiceRole})
+	pool, err := postgres.Open(t.Context(), through, postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience})
 	w.must(err)
 	t.Cleanup(pool.Close)
 	a, end := w.auditor(pool)

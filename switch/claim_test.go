@@ -23,16 +23,13 @@ type shaky struct {
 	answer chan switching.Response
 }
 
-// patience that shaky hosts have with a request that nobody is in doubt about.
-const patience = 20 * time.Second
-
 // shaky answers soon what is in doubt, and has all patience with a busy machine.
-func (w *world) shaky() *shaky { return w.shakyFor(2 * time.Second) }
+func (w *world) shaky() *shaky { return w.shakyFor(w.soon()) }
 
 // shakyFor answers what is in doubt after a time, and waits for a lock a fifth of it.
 func (w *world) shakyFor(answer time.Duration) *shaky {
 	w.t.Helper()
-	return w.shakyOf(postgres.Options{Role: migrations.ServiceRole, LockTimeout: answer / 5}, answer)
+	return w.shakyOf(postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience, LockTimeout: answer / 5}, answer)
 }
 
 func (w *world) shakyOf(lanes postgres.Options, answer time.Duration) *shaky {
@@ -47,7 +44,7 @@ func (w *world) shakyOf(lanes postgres.Options, answer time.Duration) *shaky {
 	})
 	w.must(err)
 	w.t.Cleanup(func() {
-		stop, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		stop, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		_ = sw.Shutdown(stop)
 		pool.Close()

@@ -22,12 +22,14 @@ import (
 func (w *world) host(clock *clock) (*switching.Switch, *pgxpool.Pool) {
 	w.t.Helper()
 	ctx := context.Background()
-	pool, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole})
+	pool, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience})
 	w.must(err)
-	sw, err := switching.Start(ctx, switching.Options{Pool: pool, Now: clock.Now, Refresh: time.Hour})
+	sw, err := switching.Start(ctx, switching.Options{
+		Pool: pool, Now: clock.Now, Refresh: time.Hour, StoreTimeout: patience, AnswerTimeout: 2 * patience,
+	})
 	w.must(err)
 	w.t.Cleanup(func() {
-		stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		stop, cancel := context.WithTimeout(context.Background(), hung)
 		defer cancel()
 		if err := sw.Shutdown(stop); err != nil {
 			w.t.Error(err)

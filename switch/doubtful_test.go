@@ -14,11 +14,11 @@ import (
 // the host when its database is back.
 func (w *world) doubt(setup func(w *world, sw *switching.Switch) *switching.Request) (switching.Response, *switching.Request, *switching.Switch) {
 	p, through := lossy(w.t.(*testing.T), w.url)
-	pool, err := postgres.Open(context.Background(), through, postgres.Options{Role: migrations.ServiceRole})
+	pool, err := postgres.Open(context.Background(), through, postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience})
 	w.must(err)
 	sw, err := switching.Start(context.Background(), switching.Options{
 		Pool: pool, Now: w.clock.Now, Refresh: time.Hour, Lanes: 1,
-		StoreTimeout: 500 * time.Millisecond, AnswerTimeout: time.Second,
+		StoreTimeout: w.soon() / 4, AnswerTimeout: w.soon() / 2,
 	})
 	w.must(err)
 	r := setup(w, sw)
@@ -29,7 +29,7 @@ func (w *world) doubt(setup func(w *world, sw *switching.Switch) *switching.Requ
 	p.down.Store(false)
 	w.recovered(sw)
 	w.t.Cleanup(func() {
-		stop, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		stop, cancel := context.WithTimeout(context.Background(), hung)
 		defer cancel()
 		_ = sw.Shutdown(stop)
 		pool.Close()

@@ -28,12 +28,13 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 // world is a database with two merchants, their terminals and cards, a clock
 // that tests move, and a switch over it.
 type world struct {
-	t     testing.TB
-	url   string
-	pool  *pgxpool.Pool
-	sw    *switching.Switch
-	clock *clock
-	stan  int32
+	t        testing.TB
+	url      string
+	pool     *pgxpool.Pool
+	sw       *switching.Switch
+	clock    *clock
+	stan     int32
+	openedIn time.Duration
 
 	opening sync.Mutex
 	owned   *pgxpool.Pool // of owner
@@ -96,25 +97,39 @@ func newWorld(t testing.TB) *world {
 
 func newWorldWith(t testing.TB, o switching.Options) *world {
 	t.Helper()
+	return newWorldThatWaits(t, patience/2, o)
+}
+
+// newWorldThatWaits so long for locks, where a test holds one.
+func newWorldThatWaits(t testing.TB, forLocks time.Duration, o switching.Options) *world {
+	t.Helper()
 	ctx := t.Context()
+	began := time.Now()
 	w := &world{t: t, url: pgtest.Database(t, seeded), clock: &clock{now: opening}}
-	w.open(ctx, o)
+	w.open(ctx, forLocks, o)
+	w.openedIn = time.Since(began)
 	return w
 }
 
-func (w *world) open(ctx context.Context, o switching.Options) {
+func (w *world) open(ctx context.Context, forLocks time.Duration, o switching.Options) {
 	w.t.Helper()
 	var err error
-	w.pool, err = postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, LockTimeout: 200 * time.Millisecond})
+	w.pool, err = postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience, LockTimeout: forLocks})
 	w.must(err)
 	o.Pool, o.Now = w.pool, w.clock.Now
+	if o.StoreTimeout == 0 {
+		o.StoreTimeout = patience
+	}
+	if o.AnswerTimeout == 0 {
+		o.AnswerTimeout = 2 * o.StoreTimeout
+	}
 	if o.Refresh == 0 {
 		o.Refresh = time.Hour // tests call housekeeping themselves
 	}
 	w.sw, err = switching.Start(ctx, o)
 	w.must(err)
 	w.t.Cleanup(func() {
-		stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		stop, cancel := context.WithTimeout(context.Background(), hung)
 		defer cancel()
 		if err := w.sw.Shutdown(stop); err != nil {
 			w.t.Error(err)
@@ -123,12 +138,21 @@ func (w *world) open(ctx context.Context, o switching.Options) {
 	})
 }
 
+// patience of hosts with their database. Nothing is refused only because the machine is busy with tests.
+const patience = 20 * time.Second
+
+// hung is what a test takes for one that does not go on: longer than a host lets anybody wait.
+const hung = 5 * patience
+
+// soon is when a host gives up what is to fail, on a machine that takes as long as this one for what is not.
+func (w *world) soon() time.Duration { return min(max(2*time.Second, 12*w.openedIn), patience) }
+
 // second switch over the world's database, as on another host. It waits for locks, and lets requests
 // wait, as long as a test may hold it up.
 func (w *world) second(change ...func(*switching.Options)) *switching.Switch {
 	w.t.Helper()
 	ctx := w.t.Context()
-	pool, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole})
+	pool, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience})
 	w.must(err)
 	o := switching.Options{Pool: pool, Now: w.clock.Now, Refresh: time.Hour, StoreTimeout: time.Minute, AnswerTimeout: 2 * time.Minute}
 	for _, c := range change {
@@ -137,7 +161,7 @@ func (w *world) second(change ...func(*switching.Options)) *switching.Switch {
 	sw, err := switching.Start(ctx, o)
 	w.must(err)
 	w.t.Cleanup(func() {
-		stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		stop, cancel := context.WithTimeout(context.Background(), hung)
 		defer cancel()
 		if err := sw.Shutdown(stop); err != nil {
 			w.t.Error(err)
@@ -254,7 +278,7 @@ func (w *world) ask(r *switching.Request) switching.Response {
 			w.t.Errorf("%s answered %s by %s, whose reasons are %v", r.Kind, resp.Reason, resp.Rule, resp.Rule.Reasons())
 		}
 		return resp
-	case <-time.After(30 * time.Second):
+	case <-time.After(hung):
 		w.t.Fatal("no answer")
 		return switching.Response{}
 	}

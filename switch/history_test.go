@@ -96,11 +96,13 @@ func TestSettlementReadsItsBatch(t *testing.T) {
 func (w *world) lanesOfItsOwn() (told func()) {
 	w.t.Helper()
 	ctx := context.Background()
-	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, PointLookups: true, MaxConnections: 2})
+	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience, PointLookups: true, MaxConnections: 2})
 	w.must(err)
 	w.t.Cleanup(lanes.Close)
 	first := w.sw
-	w.sw, err = switching.Start(ctx, switching.Options{Pool: w.pool, LanePool: lanes, Now: w.clock.Now, Refresh: time.Hour})
+	w.sw, err = switching.Start(ctx, switching.Options{
+		Pool: w.pool, LanePool: lanes, Now: w.clock.Now, Refresh: time.Hour, StoreTimeout: patience, AnswerTimeout: 2 * patience,
+	})
 	w.must(err)
 	stop := sync.OnceFunc(func() {
 		w.must(w.sw.Shutdown(ctx))

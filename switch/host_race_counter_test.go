@@ -85,7 +85,7 @@ func TestCountedSaleInDoubt(t *testing.T) {
 	w := newVaulted(t)
 	w.do(switching.Approved, w.request(switching.KindSale, 1_00, counted(1))) // the counter has a row
 	through, cut := w.cutOff()
-	lanes, err := postgres.Open(t.Context(), through, postgres.Options{Role: migrations.ServiceRole})
+	lanes, err := postgres.Open(t.Context(), through, postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience})
 	w.must(err)
 	t.Cleanup(lanes.Close)
 	host := w.second(func(o *switching.Options) { o.Module, o.LanePool = w.module, lanes })
@@ -104,7 +104,7 @@ func TestCountedSaleInDoubt(t *testing.T) {
 			want += 10_00
 		}
 		w.wantSpent(0, want, "the sale was answered "+got.Reason.String())
-	case <-time.After(30 * time.Second):
+	case <-time.After(hung):
 		t.Fatal("no answer")
 	}
 	if got, err := askOf(context.Background(), w.sw, copyOf(sale)); err != nil || !got.Approved() {

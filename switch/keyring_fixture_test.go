@@ -110,16 +110,16 @@ func (w *vaulted) seedKeys() {
 // another host over the same database.
 func (w *vaulted) another(t testing.TB, change ...func(*switching.Options)) *switching.Switch {
 	t.Helper()
-	pool, err := postgres.Open(t.Context(), w.url, postgres.Options{Role: migrations.ServiceRole, LockTimeout: time.Second})
+	pool, err := postgres.Open(t.Context(), w.url, postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience, LockTimeout: patience / 2})
 	w.must(err)
-	o := switching.Options{Pool: pool, Now: w.clock.Now, Refresh: time.Hour, Module: w.module}
+	o := switching.Options{Pool: pool, Now: w.clock.Now, Refresh: time.Hour, Module: w.module, StoreTimeout: patience, AnswerTimeout: 2 * patience}
 	for _, c := range change {
 		c(&o)
 	}
 	sw, err := switching.Start(t.Context(), o)
 	w.must(err)
 	t.Cleanup(func() {
-		stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		stop, cancel := context.WithTimeout(context.Background(), hung)
 		defer cancel()
 		if err := sw.Shutdown(stop); err != nil {
 			t.Error(err)
@@ -137,7 +137,7 @@ func askAt(t testing.TB, sw *switching.Switch, r *switching.Request) switching.R
 	select {
 	case resp := <-answered:
 		return resp
-	case <-time.After(30 * time.Second):
+	case <-time.After(hung):
 		t.Fatal("no answer")
 		return switching.Response{}
 	}
@@ -231,7 +231,7 @@ func keysOf(t testing.TB, sw *switching.Switch, terminal *switching.Terminal, st
 	select {
 	case a := <-got:
 		return a.set, a.fresh, a.err
-	case <-time.After(30 * time.Second):
+	case <-time.After(hung):
 		t.Fatal("no keys")
 		return nil, false, nil
 	}
@@ -307,7 +307,7 @@ func (w *vaulted) await(happened func() bool) {
 	w.t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(hung)
 	for !happened() {
 		select {
 		case <-tick.C:

@@ -229,7 +229,7 @@ func TestKeysAreReadAgainForWhoFindsThemTooOld(t *testing.T) {
 				if !ok {
 					t.Fatal("keys cannot be read")
 				}
-			case <-time.After(30 * time.Second):
+			case <-time.After(hung):
 				t.Fatal("somebody waits for ever")
 			}
 		}
@@ -278,7 +278,7 @@ func TestKeysWhenTheHostStops(t *testing.T) {
 	host := w.another(t)
 	got := make(chan error, 1)
 	host.Keys(host.Terminal(signing), nil, func(_ *switching.KeySet, _ bool, err error) { got <- err })
-	stop, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	stop, cancel := context.WithTimeout(t.Context(), hung)
 	defer cancel()
 	w.must(host.Shutdown(stop))
 	if err := <-got; err == nil {

@@ -102,7 +102,7 @@ func newTwins(t testing.TB) *twins {
 		tw.hosts[i] = &world{t: t, url: url, clock: tw.clock}
 		// Housekeeping is called here, and a machine that stands still for a while
 		// makes no difference.
-		tw.hosts[i].open(ctx, switching.Options{Refresh: 1000 * time.Hour, StoreTimeout: time.Hour, AnswerTimeout: 2 * time.Hour})
+		tw.hosts[i].open(ctx, patience/2, switching.Options{Refresh: 1000 * time.Hour, StoreTimeout: time.Hour, AnswerTimeout: 2 * time.Hour})
 	}
 	tw.reset(beginnings[0])
 	return tw

@@ -629,5 +629,5 @@ func TestPresumedAndReadLockInOneOrder(t *testing.T) {
 
 // pointing is a patient host whose lanes plan as a node's do.
 func (w *world) pointing() *shaky {
-	return w.shakyOf(postgres.Options{Role: migrations.ServiceRole, LockTimeout: 8 * time.Second, PointLookups: true}, 40*time.Second)
+	return w.shakyOf(postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience, LockTimeout: 8 * time.Second, PointLookups: true}, 40*time.Second)
 }

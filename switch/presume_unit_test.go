@@ -276,7 +276,7 @@ func TestOneRoundTripInDoubt(t *testing.T) {
 func (w *world) twoLanes(patience time.Duration) (sw *switching.Switch, met func() float64) {
 	w.t.Helper()
 	w.sql(`UPDATE merchants SET bucket = 1 WHERE mid = $1`, kiosk)
-	lanes, err := postgres.Open(context.Background(), w.url, postgres.Options{Role: migrations.ServiceRole, LockTimeout: patience})
+	lanes, err := postgres.Open(context.Background(), w.url, postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience, LockTimeout: patience})
 	w.must(err)
 	counts := prometheus.NewRegistry()
 	sw, err = switching.Start(context.Background(), switching.Options{

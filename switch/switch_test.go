@@ -262,7 +262,7 @@ func TestPreviewOfACancel(t *testing.T) {
 }
 
 func TestCancelWhileTheWindowIsLocked(t *testing.T) {
-	w := newWorldWith(t, switching.Options{StoreTimeout: 600 * time.Millisecond})
+	w := newWorldThatWaits(t, time.Second, switching.Options{StoreTimeout: 3 * time.Second})
 	sale := w.do(switching.Approved, w.request(switching.KindSale, 10_00))
 	c, err := pgx.Connect(t.Context(), w.url)
 	w.must(err)

@@ -40,7 +40,7 @@ func (w *world) swallower() *swallower {
 			go s.pass(c, d)
 		}
 	}()
-	pool, err := postgres.Open(w.t.Context(), through, postgres.Options{Role: migrations.ServiceRole})
+	pool, err := postgres.Open(w.t.Context(), through, postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience})
 	w.must(err)
 	w.t.Cleanup(pool.Close)
 	s.sw = w.second(func(o *switching.Options) { o.LanePool = pool; o.Lanes = 1 })

@@ -146,7 +146,7 @@ func TestVerificationShows(t *testing.T) {
 // is not verified, and that shows as well.
 func TestVerificationInParts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorldThatWaits(t, 500*time.Millisecond, switching.Options{})
 	w.do(switching.Approved, w.request(switching.KindSale, 10_00))
 	w.sql(`UPDATE card_accounts SET balance_minor = balance_minor + 7 WHERE card_id = 2`)
 	blocker, err := w.owner().Begin(t.Context())
