@@ -73,9 +73,9 @@ func newWorld(t testing.TB, change ...func(*Options)) *world {
 	w.pool, err = OpenPool(ctx, w.url)
 	w.must(err)
 	w.settle(w.now)
-	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, LockTimeout: time.Second})
+	lanes, err := postgres.Open(ctx, w.url, postgres.Options{Role: migrations.ServiceRole, ConnectTimeout: patience, LockTimeout: patience / 3})
 	w.must(err)
-	w.sw, err = switching.Start(ctx, switching.Options{Pool: lanes, Now: w.Now, Refresh: time.Hour, Registerer: w.metrics})
+	w.sw, err = switching.Start(ctx, switching.Options{Pool: lanes, Now: w.Now, Refresh: time.Hour, Registerer: w.metrics, StoreTimeout: patience / 3, AnswerTimeout: patience / 2})
 	w.must(err)
 	o := Options{
 		Pool: w.pool, Directory: w.sw.Directory, Metrics: w.metrics, Now: w.Now, Clock: "sandbox", Open: true, Who: "tester", Version: "test", Logger: log,

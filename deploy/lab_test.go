@@ -48,7 +48,7 @@ func newLab(t *testing.T, databaseURL string) *lab {
 	const anyPort = "127.0.0.1:0"
 	s, err := sandbox.Start(t.Context(), sandbox.Options{
 		DataDir: t.TempDir(), DatabaseURL: databaseURL,
-		NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort, VerifyEvery: verifyEvery,
+		NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort, VerifyEvery: verifyEvery, StoreTimeout: 20 * time.Second,
 		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError + 1})), Version: "test",
 	})
 	if err != nil {

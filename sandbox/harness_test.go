@@ -58,7 +58,7 @@ func temporaryDirectory(t *testing.T) string {
 }
 
 func options(dir string) Options {
-	return Options{DataDir: dir, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort, Version: "test"}
+	return Options{DataDir: dir, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort, Version: "test", StoreTimeout: patience / 3}
 }
 
 // running is a sandbox that serves until stop.

@@ -45,6 +45,9 @@ type Options struct {
 	// VerifyEvery is how often the ledger is verified beside the traffic: a minute,
 	// because what an integrator tries out is small, and is to show soon.
 	VerifyEvery time.Duration
+	// StoreTimeout is how long a request waits for the database before it is refused, and
+	// half of how long one whose outcome is unknown does; 0 is a host's own patience.
+	StoreTimeout time.Duration
 	// Documents are Markdown files that the console shows; nil shows none.
 	Documents fs.FS
 

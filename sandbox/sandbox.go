@@ -227,11 +227,15 @@ func (s *Sandbox) startNode(ctx context.Context) error {
 	}})
 	s.node, err = node.Start(ctx, node.Config{
 		DatabaseURL: s.database.url,
-		Vault:       s.vault,
-		Module:      func(keys *vault.DataKeys) (hsm.Module, error) { return hsm.NewSoftware(s.vault, keys), nil },
+		// The server is on this machine, and may have just been started.
+		ConnectTimeout: 10 * time.Second,
+		Vault:          s.vault,
+		Module:         func(keys *vault.DataKeys) (hsm.Module, error) { return hsm.NewSoftware(s.vault, keys), nil },
 		Switch: switching.Options{
 			FixedWorkingKeys: workingKeys(hsm.NewSoftware(s.vault, s.vault.FirstDataKeys())),
 			VerifyEvery:      s.options.VerifyEvery,
+			StoreTimeout:     s.options.StoreTimeout,
+			AnswerTimeout:    2 * s.options.StoreTimeout,
 		},
 		Listeners: []node.Listener{
 			{

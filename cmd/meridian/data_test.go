@@ -55,7 +55,7 @@ func sandboxOptions(dataDir, url string) sandbox.Options {
 	const anyPort = "127.0.0.1:0"
 	return sandbox.Options{
 		DataDir: dataDir, DatabaseURL: url, NAC: anyPort, ASCII: anyPort, UnionPay: anyPort, Console: anyPort, Ops: anyPort,
-		Now: func() time.Time { return noon },
+		Now: func() time.Time { return noon }, StoreTimeout: 20 * time.Second, // on a machine busy with tests
 	}
 }
 

@@ -242,6 +242,8 @@ func (w *town) open(more ...Listener) {
 		DatabaseURL: w.url, Vault: w.vault, Module: securityModule(w.vault), Listeners: append(listeners, more...),
 		Logger: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now:    w.clock.Now, Version: "test", Admission: w.admission, OpsAddress: "127.0.0.1:0",
+		// Nothing is refused only because the machine is busy with tests.
+		ConnectTimeout: patience / 2, Switch: switching.Options{StoreTimeout: patience / 3, AnswerTimeout: patience / 2},
 	})
 	w.must(err)
 	running, stop := context.WithCancel(context.Background())
