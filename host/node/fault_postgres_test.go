@@ -23,7 +23,7 @@ func TestFaultPostgresKilled(t *testing.T) {
 	}{{"back at once", 0}, {"away", 6 * time.Second}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newWorld(t, pgtest.Durable())
 			h := w.start(hurried)
 			crowd := w.terminals(h, crowdUnderFault+1, true)
 			w.yesterday(crowd[:crowdUnderFault])

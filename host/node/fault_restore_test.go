@@ -72,8 +72,7 @@ func runs(command *exec.Cmd, path string) bool {
 
 // settings are the page's, of the first block of language conf.
 func (r *restoration) settings() []pgtest.Option {
-	// Nothing here ends but processes, and initdb need not wait for the disk.
-	options := []pgtest.Option{func(o *pglocal.Options) { o.FastUnsafe = true }}
+	var options []pgtest.Option
 	for _, setting := range regexp.MustCompile(`(?m)^([a-z_]+) = '?(.*?)'?$`).FindAllStringSubmatch(r.block("conf", "archive_command"), -1) {
 		options = append(options, pgtest.Setting(setting[1], strings.ReplaceAll(setting[2], pageBackup, r.dir)))
 	}

@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+
+	"meridian/internal/pglocal/pgtest"
 )
 
 // twoHosts serve the same tills over one database.
@@ -20,7 +22,7 @@ const racers = 20
 // TestLoadNodes races two hosts on one database: for keys, for reversals and
 // their originals, and for what may be refunded of one sale.
 func TestLoadNodes(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, pgtest.Durable())
 	two := &twoHosts{w: w}
 	for i := range two.hosts {
 		two.hosts[i] = w.start()

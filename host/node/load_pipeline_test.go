@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"meridian/internal/loadgen"
+	"meridian/internal/pglocal/pgtest"
 )
 
 const (
@@ -27,7 +28,7 @@ func TestLoadPipeline(t *testing.T) {
 	if os.Getenv("MERIDIAN_TEST_SOAK") != "" {
 		pipelined = 20_000
 	}
-	w := newWorld(t)
+	w := newWorld(t, pgtest.Durable())
 	h := w.start()
 	crowd := w.terminals(h, tillsPerShop+2, false)
 	peak := watchPeak()

@@ -65,7 +65,7 @@ type world struct {
 
 func newWorld(t testing.TB, settings ...pgtest.Option) *world {
 	t.Helper()
-	server := pgtest.Prepared(t, seeded, append([]pgtest.Option{pgtest.Durable()}, settings...)...)
+	server := pgtest.Prepared(t, seeded, settings...)
 	w := &world{t: t, server: server, url: server.URL(), book: newBook(cardCount), logs: &logTail{}}
 	for i := range cardCount {
 		w.cards = append(w.cards, cardNumber(i))

@@ -23,6 +23,9 @@ func TestNothingIsLeftForLater(t *testing.T) {
 	words := []string{"TO" + "DO", "FIX" + "ME", "not " + "implemented", "un" + "implemented"}
 	left := regexp.MustCompile(`\b(?:` + strings.Join(words, "|") + `)\b`)
 	for _, f := range files(t, ".go", ".sql", ".sh", ".js", ".html", ".css", ".yaml", ".yml", "Makefile", "run") {
+		if !slices.ContainsFunc(words, func(word string) bool { return strings.Contains(f.text, word) }) {
+			continue // line by line takes a hundred times as long
+		}
 		for i, line := range strings.Split(f.text, "\n") {
 			if found := left.FindString(line); found != "" {
 				t.Errorf("%s:%d: %s: finish it, or file an issue and leave the word out", f.path, i+1, found)

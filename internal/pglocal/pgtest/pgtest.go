@@ -83,7 +83,17 @@ func own(t testing.TB, prepare func(dataDir string) error, options []Option) *pg
 	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
 	defer cancel()
 
-	base, err := baseDir(os.TempDir())
+	o := pglocal.Options{FastUnsafe: true, Settings: map[string]string{}}
+	for _, option := range options {
+		option(&o)
+	}
+
+	parent := os.TempDir() // a disk
+	if o.FastUnsafe {
+		parent = slotParent()
+	}
+
+	base, err := baseDir(parent)
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
@@ -95,10 +105,7 @@ func own(t testing.TB, prepare func(dataDir string) error, options []Option) *pg
 		t.Fatalf("pgtest: make a data directory: %v", err)
 	}
 
-	o := pglocal.Options{DataDir: filepath.Join(dir, "data"), FastUnsafe: true, Settings: map[string]string{}}
-	for _, option := range options {
-		option(&o)
-	}
+	o.DataDir = filepath.Join(dir, "data")
 
 	// To be passed through, see baseDir.
 	if err := os.Chmod(dir, 0o711); err != nil {
