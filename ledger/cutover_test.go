@@ -467,3 +467,30 @@ func TestNoDateIsCutBeforeTheOneBeforeIt(t *testing.T) {
 	b.run(now)
 	b.verify()
 }
+
+// Whether anything moved on a date is seen in the first row of its key, not in all rows of the date or the month.
+func TestQuietDatesAreSeenInTheKey(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t, time.Date(2026, 3, 20, 12, 0, 0, 0, time.UTC))
+	b.sql(`
+		INSERT INTO transfers (bucket, business_date, journal_id, leg, kind, phase, currency, debit_account, credit_account, amount_minor)
+		SELECT 0, date '2026-03-01' + n / 2000, gen_random_uuid(), 1, $1, $2, 978, $3, $4, 100 FROM generate_series(0, 19999) AS n`,
+		KindSale, Posted, Account(RoleSchemeReceivable, 1), Account(RoleMerchantPending, 1))
+	b.sql(`ANALYZE transfers`)
+	for date, want := range map[string]bool{"2026-03-01": true, "2026-03-10": true, "2026-03-11": false} {
+		tx, err := b.pool.Begin(t.Context())
+		b.must(err)
+		_, err = tx.Exec(t.Context(), closeSettingsSQL)
+		b.must(err)
+		var moved bool
+		b.must(tx.QueryRow(t.Context(), movedAtAllSQL, 0, date).Scan(&moved))
+		rows, err := tx.Query(t.Context(), "EXPLAIN "+movedAtAllSQL, 0, date)
+		b.must(err)
+		plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		b.must(err)
+		b.must(tx.Rollback(t.Context()))
+		if text := strings.Join(plan, "\n"); moved != want || strings.Contains(text, "Bitmap") || strings.Contains(text, "Seq Scan") {
+			t.Errorf("%s moved %t, want %t, by\n%s", date, moved, want, text)
+		}
+	}
+}

@@ -215,6 +215,8 @@ mutant 'halves are rounded up' TestModel \
   internal/money/arithmetic.go 's/remainder == rest && quotient%2 == 1/remainder == rest/'
 mutant 'a reserve is given back a day late' TestModel \
   ledger/cutover_reserve.go 's/BETWEEN \$2::date - \$4::integer AND \$2 AND/BETWEEN $2::date - $4::integer AND $2::date - 1 AND/'
+mutant 'a date on which nothing moved gives no reserve back' TestRetireMonth \
+  ledger/cutover_reserve.go 's/^func (cl \*closing) dueReserves(ctx context.Context) error {$/&\n\tif !cl.moved {\n\t\treturn nil\n\t}/'
 mutant 'what a merchant owes is not recovered' TestModel \
   ledger/settlement.go 's/s\.RecoveredMinor = max(0, min(total\.minor, owed\.minor))/s.RecoveredMinor = 0/'
 
