@@ -63,18 +63,21 @@ COUNTED := ^(TestAllocationsOfASale|TestTapUnwatchedAllocatesNothing|TestIdleCon
 COUNTING := ./host ./internal/hsm/mac
 
 # Every test of the module, against a real Postgres that the tests start for themselves. Much of it waits for deadlines,
-# so three packages run side by side on two processors. Linking leaves out what only debuggers read: that is half of its
-# time. The heap grows to five times what lives in it, as a host's does: collecting small ones costs a tenth of the rest and more.
+# so three packages run side by side on two processors. Linking leaves out what only debuggers read, which is half of its
+# time, and `make lint` has vetted. The heap grows to five times what lives in it, as a host's does: collecting small ones
+# costs a tenth of the rest and more.
 .PHONY: test
 test: go race postgres prometheus browser ## Run every test, with the race detector, against a real Postgres
-	@$(GO) test -run '$(COUNTED)' $(COUNTING)
-	@GOGC=400 $(GO) test $$(scripts/need.sh race-flag) -ldflags=-w -shuffle=on -p 3 -timeout=45m $(PKG)
+	@$(GO) test -trimpath -run '$(COUNTED)' $(COUNTING)
+	@GOGC=400 $(GO) test $$(scripts/need.sh race-flag) -vet=off -ldflags=-w -shuffle=on -p 3 -timeout=45m $(PKG)
 
 .PHONY: test-fast
 test-fast: go postgres prometheus browser ## Run the tests without the race detector; what has not changed is not run again
 	@$(GO) test -short -timeout=5m $(PKG)
 
+# Paths are trimmed as they are in the build, so that what is compiled for the one is there for the other.
 .PHONY: lint
+lint: export GOFLAGS += -trimpath
 lint: go $(TOOLS)/built ## Check format, go vet and golangci-lint, and that each fault of `make mutants` can still be planted
 	@unformatted=$$($(TOOLS)/gofumpt -l $$(scripts/go-files.sh)); \
 	if [ -n "$$unformatted" ]; then printf 'not formatted (make fmt mends it):\n%s\n' "$$unformatted" >&2; exit 1; fi
