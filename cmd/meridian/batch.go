@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"meridian/internal/money"
@@ -113,16 +115,19 @@ func newBatchShowCommand(g *globals, database *databaseFlags) *cobra.Command {
 		defer pool.Close()
 		report, err := switching.ShowBatch(c.Context(), pool, arguments[0], number)
 		if err != nil {
-			return batchError(err, arguments[0])
+			return batchError(c.Context(), pool, err, arguments[0])
 		}
 		return g.print(report, func(w io.Writer) { writeBatch(w, report) })
 	}
 	return command
 }
 
-// batchError says which batches there are where one is not.
-func batchError(err error, tid string) error {
+// batchError says which batches there are where one is not, or that there is no such terminal.
+func batchError(ctx context.Context, pool *pgxpool.Pool, err error, tid string) error {
 	if errors.Is(err, switching.ErrNoBatch) {
+		if unknown := knownParties(ctx, pool, "", tid); unknown != nil {
+			return unknown
+		}
 		return fmt.Errorf("terminal %s has no such batch (meridian batch list --tid %s)", printable(tid), printable(tid))
 	}
 	return databaseError(err)
@@ -241,11 +246,11 @@ It needs the service's role or the owner's login.`,
 			return usagef("--next %d: terminal %s has had a batch of that number", closing.Next, printable(closing.TID))
 		}
 		if err != nil {
-			return batchError(err, closing.TID)
+			return batchError(c.Context(), pool, err, closing.TID)
 		}
 		report, err := switching.ShowBatch(c.Context(), pool, closing.TID, 0)
 		if err != nil {
-			return batchError(err, closing.TID)
+			return batchError(c.Context(), pool, err, closing.TID)
 		}
 		closed := &closedBatch{TID: closing.TID, BatchNo: number, Next: report.BatchNo, Clock: at.clock, clock: at.why}
 		return g.print(closed, closed.write)

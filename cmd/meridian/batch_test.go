@@ -80,6 +80,8 @@ func TestBatches(t *testing.T) {
 	w := newWorld(t)
 	w.call("batch", "list").want(t, 0)
 	w.call("batch", "show", "10000001").want(t, exitFailure, "has no such batch", "batch list")
+	w.call("batch", "show", "99999999").want(t, exitFailure, `there is no terminal "99999999"`)
+	w.call("batch", "close", "99999999", "--by", "Ann Lee", "--reason", "replaced").want(t, exitFailure, `there is no terminal "99999999"`)
 	w.terminal("sale --amount 12.34").want(t, 0)
 	w.terminal("sale --amount 20").want(t, 0)
 	// The host loses nothing that the terminal forgets: it is missing from the upload.

@@ -97,6 +97,17 @@ func addingError(c *cobra.Command, err error, list []listedCard) error {
 	return withExit(exitUsage, text)
 }
 
+func cardsAdded(made, there int) string {
+	added, were := "cards are", "were"
+	if made == 1 {
+		added = "card is"
+	}
+	if there == 1 {
+		were = "was"
+	}
+	return fmt.Sprintf("%d %s added, %d %s there already", made, added, there, were)
+}
+
 // doneAdding tells what was added, and what was there.
 func (g *globals) doneAdding(list []listedCard, added []switching.AddedCard, why change) error {
 	told := addedCards{Cards: make([]addedCard, len(added))}
@@ -110,7 +121,7 @@ func (g *globals) doneAdding(list []listedCard, added []switching.AddedCard, why
 			unrouted++
 		}
 	}
-	told.changed = changed{Changed: fmt.Sprintf("%d cards are added, %d were there already", made, len(added)-made), By: why.by, Reason: why.reason}
+	told.changed = changed{Changed: cardsAdded(made, len(added)-made), By: why.by, Reason: why.reason}
 	if unrouted > 0 {
 		told.Note = fmt.Sprintf("no range leads to %d of them: they are answered 15 until one does (meridian range add)", unrouted)
 	}

@@ -101,7 +101,7 @@ func TestCardsAreIssuedBesideARunningHost(t *testing.T) {
 	// The same again, wherever it comes from, is told and costs nothing.
 	signed("", "add --currency CNY --file "+write(t, "cards", list), shanghai...).want(t, 0, account, "was there", "0 cards are added, 2 were there already")
 	signed(number, "add --expiry 3012 --currency CNY --opening 99").want(t, exitFailure, account, "was opened with", "nothing is added")
-	signed(number, "add --expiry 3012 --currency CNY").want(t, 0, "1 were there already")
+	signed(number, "add --expiry 3012 --currency CNY").want(t, 0, "1 was there already")
 	signed(numbers[2]+"\n"+number, "add --expiry 3112 --currency CNY").want(t, exitFailure, "line 2: ", account, "expires 3012, not 3112", "nothing is added")
 	signed(numbers[2]+"\n"+number, "add --expiry 3012 --currency EUR").want(t, exitFailure, "line 2: ", "in CNY, not in EUR")
 	signed(numbers[2], "add --expiry 2610 --currency CNY").want(t, exitUsage, "line 1: ", "has expired", "the year 2026 and the month 10")
@@ -185,7 +185,7 @@ func TestAnInstalledHostIsGivenACard(t *testing.T) {
 	}
 	pays("000001", "14")
 	const number = "4111111111111111"
-	run(number, "card add --expiry 3012 --currency CNY --opening 12.34").want(t, 0, "card:1", "411111******1111", "1 cards are added")
+	run(number, "card add --expiry 3012 --currency CNY --opening 12.34").want(t, 0, "card:1", "411111******1111", "1 card is added, 0 were there already")
 	pays("000002", "00")
 	pays("000003", "51")
 	run(number, "card load --pan-file - --amount 12.34 --reference 1").want(t, 0, "it has 12.34 CNY available")
