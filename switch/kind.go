@@ -1,6 +1,9 @@
 package switching
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Kind is what a request asks for, and what a transaction became. Kinds are
 // stored: a number keeps its meaning for ever.
@@ -67,6 +70,11 @@ func (k Kind) String() string {
 
 // MarshalText is the kind's name.
 func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// KindNames of all kinds, as people write them.
+func KindNames() []string {
+	return slices.DeleteFunc(slices.Clone(kindNames[:]), func(name string) bool { return name == "" })
+}
 
 // Class separates keys: a reversal carries its original's STAN and is not its repeat.
 type Class uint8

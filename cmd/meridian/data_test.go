@@ -153,7 +153,7 @@ func TestTransactionsAndLedger(t *testing.T) {
 	})
 	t.Run("list", func(t *testing.T) {
 		golden(t, "list.txt", w.call("transaction", "list").want(t, 0).stdout)
-		for filter, count := range map[string]int{"--limit=1": 1, "--merchant=104110000000001": 3, "--merchant=104110000000002": 0} {
+		for filter, count := range map[string]int{"--limit=1": 1, "--mid=104110000000001": 3, "--mid=104110000000002": 0, "--merchant=104110000000001": 3} {
 			var list []json.RawMessage
 			o := w.call("transaction", "list", filter, "-o", "json").want(t, 0)
 			if err := json.Unmarshal([]byte(o.stdout), &list); err != nil || len(list) != count {

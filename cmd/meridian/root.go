@@ -23,6 +23,7 @@ func newRootCommand(g *globals) *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(flagError)
+	root.SetGlobalNormalizationFunc(flagName)
 	root.SetHelpCommand(newHelpCommand())
 	// An RRN, a TID or a name stands where cobra would offer files; flags that take a file offer them.
 	root.CompletionOptions.SetDefaultShellCompDirective(cobra.ShellCompDirectiveNoFileComp)
@@ -103,6 +104,17 @@ func execute(ctx context.Context, g *globals, root *cobra.Command, arguments []s
 	err = interrupted(ctx, err)
 	g.fail(ran, err)
 	return exitCode(err)
+}
+
+// flagName is what a flag is called now. MID and TID were told by other names in a few commands; scripts that use those go on.
+func flagName(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	switch name {
+	case "merchant":
+		name = "mid"
+	case "terminal":
+		name = "tid"
+	}
+	return pflag.NormalizedName(name)
 }
 
 // flagError adds to pflag's error which flags there are.

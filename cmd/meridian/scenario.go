@@ -26,9 +26,9 @@ Without any rule the published cards and amounts do the same: meridian scenario 
 
 Only a sandbox has scenarios: a production host refuses with exit code 3. With no sandbox running the code is 4. Rules are
 in the sandbox's memory: one that starts anew has none.`,
-		Example: `  meridian scenario set no-answer --terminal 10000001 --count 1
-  meridian scenario set code --code 91 --terminal 10000001 --probability 0.2
-  meridian scenario set past-timeout --terminal 10000001 --delay 20s --kind sale
+		Example: `  meridian scenario set no-answer --tid 10000001 --count 1
+  meridian scenario set code --code 91 --tid 10000001 --probability 0.2
+  meridian scenario set past-timeout --tid 10000001 --delay 20s --kind sale
   meridian scenario list
   meridian scenario clear --all`,
 	}
@@ -59,7 +59,7 @@ Without --kind a rule is for purchases and cancels; only with it is it for rever
 	var r scenario.Rule
 	var kinds []string
 	flags := command.Flags()
-	flags.StringVar(&r.TID, "terminal", "", "whose requests, by its TID (F41)")
+	flags.StringVar(&r.TID, "tid", "", "whose requests (F41)")
 	flags.StringVar(&r.Code, "code", "", "the response code (F39) to answer with: two digits or capital letters")
 	flags.DurationVar(&r.Delay, "delay", 0, fmt.Sprintf("how late, for %s and %s (default %s and %s)",
 		scenario.Delay, scenario.PastTimeout, scenario.DefaultDelay, scenario.DefaultPastTimeout))
@@ -74,7 +74,7 @@ Without --kind a rule is for purchases and cancels; only with it is it for rever
 		for _, name := range kinds {
 			var kind switching.Kind
 			if err := kind.UnmarshalText([]byte(name)); err != nil {
-				return usagef("--kind %q: %v", name, err)
+				return usagef("--kind %q: it is one of %s", name, strings.Join(switching.KindNames(), ", "))
 			}
 			r.Kinds = append(r.Kinds, kind)
 		}
@@ -88,10 +88,10 @@ func newScenarioClearCommand(g *globals, f *sandboxFlags) *cobra.Command {
 	change := &sandbox.ScenarioChange{Do: "clear"}
 	flags := command.Flags()
 	flags.IntVar(&change.ID, "rule", 0, "the rule's number, as list shows it")
-	flags.StringVar(&change.TID, "terminal", "", "the terminal whose rules go, by its TID (F41)")
+	flags.StringVar(&change.TID, "tid", "", "the terminal whose rules go (F41)")
 	all := flags.Bool("all", false, "remove every rule")
-	command.MarkFlagsMutuallyExclusive("rule", "terminal", "all")
-	command.MarkFlagsOneRequired("rule", "terminal", "all")
+	command.MarkFlagsMutuallyExclusive("rule", "tid", "all")
+	command.MarkFlagsOneRequired("rule", "tid", "all")
 	command.RunE = func(c *cobra.Command, _ []string) error {
 		if !*all && change.ID == 0 && change.TID == "" {
 			return usagef("%s: what is to be removed is empty", c.CommandPath())

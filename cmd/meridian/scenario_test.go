@@ -25,11 +25,11 @@ func TestScenario(t *testing.T) {
 	w.call("transaction", "list").want(t, 0, "scenario")
 	w.call("transaction", "show", rrnIn(t, declined.stdout)).want(t, 0,
 		"reason        scenario", "scenario      rule 1: code-91 had it answered with 91", "transfers     none")
-	play("set", "duplicate-answer", "--terminal", till, "--probability", "0.5").want(t, 0, "rule 2 is set", "purchases, cancels", "0.5")
-	play("set", "past-timeout", "--terminal", till, "--delay", "20s").want(t, 0, "past-timeout 20s")
+	play("set", "duplicate-answer", "--tid", till, "--probability", "0.5").want(t, 0, "rule 2 is set", "purchases, cancels", "0.5")
+	play("set", "past-timeout", "--tid", till, "--delay", "20s").want(t, 0, "past-timeout 20s")
 	play("clear", "--rule", "2").want(t, 0, "1 removed")
 	play("clear", "--rule", "2").want(t, exitUsage, "there is no such rule")
-	play("clear", "--terminal", till).want(t, 0, "2 removed", "there are no rules")
+	play("clear", "--tid", till).want(t, 0, "2 removed", "there are no rules")
 	play("clear", "--all").want(t, 0, "0 removed")
 
 	// By amount and by card, without any rule.
@@ -39,14 +39,13 @@ func TestScenario(t *testing.T) {
 	w.call("ledger", "verify").want(t, 0, "everything holds")
 
 	for _, wrong := range [][]string{
-		{"set", "explode", "--terminal", till},
+		{"set", "explode", "--tid", till},
 		{"set", "no-answer"},
-		{"set", "no-answer", "--terminal", "99999999"},
-		{"set", "code", "--terminal", till, "--code", "00"},
-		{"set", "no-answer", "--terminal", till, "--probability", "0"},
-		{"set", "no-answer", "--terminal", till, "--probability", "NaN"},
-		{"set", "no-answer", "--terminal", till, "--kind", "nothing"},
-		{"set", "code", "--code", "96", "--terminal", till, "--kind", "reversal"},
+		{"set", "no-answer", "--tid", "99999999"},
+		{"set", "code", "--tid", till, "--code", "00"},
+		{"set", "no-answer", "--tid", till, "--probability", "0"},
+		{"set", "no-answer", "--tid", till, "--probability", "NaN"},
+		{"set", "code", "--code", "96", "--tid", till, "--kind", "reversal"},
 		{"set"},
 		{"clear"},
 		{"clear", "--all", "--rule", "1"},
@@ -54,6 +53,7 @@ func TestScenario(t *testing.T) {
 	} {
 		play(wrong...).want(t, exitUsage)
 	}
+	play("set", "no-answer", "--tid", till, "--kind", "nothing").want(t, exitUsage, `--kind "nothing": it is one of authorization, sale,`)
 }
 
 // rrnIn finds the RRN that a report of the test terminal tells.
@@ -76,5 +76,5 @@ func TestScenarioElsewhere(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	call(t, "scenario", "list", "--ops", server.URL).want(t, exitConfiguration, "this host plays no scenarios")
-	call(t, "scenario", "set", "no-answer", "--terminal", "10000001", "--ops", server.URL).want(t, exitConfiguration, "this host plays no scenarios")
+	call(t, "scenario", "set", "no-answer", "--tid", "10000001", "--ops", server.URL).want(t, exitConfiguration, "this host plays no scenarios")
 }

@@ -104,12 +104,12 @@ func TestNobodysListsAreRefused(t *testing.T) {
 			t.Errorf("%v writes %q", list, o.stdout)
 		}
 	}
-	for _, list := range [][]string{{"batch", "list", "--mid", "nope"}, {"transaction", "list", "--merchant", "nope"}} {
+	for _, list := range [][]string{{"batch", "list", "--mid", "nope"}, {"transaction", "list", "--mid", "nope"}} {
 		w.call(list...).want(t, exitFailure, "there is no merchant nope")
 	}
 	execSQL(t, w.url, `UPDATE terminals SET tmk_wrapped = NULL, mak_wrapped = NULL, pik_wrapped = NULL WHERE tid = '10000001'`)
 	w.call("key", "check", "--tid", "10000001").want(t, exitFailure, "terminal 10000001 has no keys: nothing was checked")
 	w.call("key", "check", "--tid", "10000002").want(t, 0, "opens")
 	w.call("batch", "list", "--tid", "10000001", "-o", "json").want(t, 0, "[]")
-	w.call("transaction", "list", "--merchant", "104110000000001", "-o", "json").want(t, 0, "[]")
+	w.call("transaction", "list", "--mid", "104110000000001", "-o", "json").want(t, 0, "[]")
 }

@@ -103,8 +103,8 @@ func newTransactionListCommand(g *globals, database *databaseFlags) *cobra.Comma
 		Args:  noArguments,
 	}
 	flags := command.Flags()
-	flags.StringVar(&filter.MID, "merchant", "", "only those of a merchant (MID, F42)")
-	flags.StringVar(&filter.TID, "terminal", "", "only those of a terminal (TID, F41)")
+	flags.StringVar(&filter.MID, "mid", "", "only those of a merchant (F42)")
+	flags.StringVar(&filter.TID, "tid", "", "only those of a terminal (F41)")
 	flags.IntVar(&filter.Limit, "limit", 20, fmt.Sprintf("at most so many, up to %d", maxLimit))
 	command.RunE = func(c *cobra.Command, _ []string) error {
 		if filter.Limit < 1 || filter.Limit > maxLimit {
