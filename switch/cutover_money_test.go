@@ -2,6 +2,8 @@ package switching_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -226,11 +228,28 @@ func TestReserveIsReleasedOnce(t *testing.T) {
 	}
 	w.sql(`DELETE FROM reserve_releases`)
 	w.clock.set(cutoff10.AddDate(0, 0, 2))
-	for _, when := range []string{"before", "after"} {
+	const shopOn = "merchant 1 on %s in currency 156: "
+	kept := fmt.Sprintf("statements release what is kept as released: "+shopOn+"releases 1000, kept as released 0", "2026-03-11")
+	for _, want := range [][]string{
+		{ // it has been given back, and nothing says so
+			fmt.Sprintf("due reserves are released: "+shopOn+"its reserve of 1000 was due on 2026-03-11 and is held", "2026-03-10"),
+			fmt.Sprintf("reserves held are those not released: "+shopOn+"closes with a reserve of 0, not released 1000", "2026-03-11"),
+			kept,
+		},
+		{ // and was given back again
+			fmt.Sprintf("reserves held are those not released: "+shopOn+"closes with a reserve of -1000, not released 0", "2026-03-12"),
+			kept,
+		},
+	} {
 		v, err := switching.Verify(t.Context(), w.pool)
 		w.must(err)
-		if v.OK() {
-			t.Errorf("nothing was found %s the reserve was given back again", when)
+		var found []string
+		for _, f := range v.Findings {
+			found = append(found, f.Check+": "+f.Subject+": "+f.Detail)
+		}
+		slices.Sort(found)
+		if !slices.Equal(found, want) {
+			t.Errorf("found %q, want %q", found, want)
 		}
 		_, err = ledger.RunCutover(t.Context(), w.pool, w.clock.Now())
 		w.must(err)

@@ -32,26 +32,34 @@ func TestOriginalsAgainstExpiry(t *testing.T) {
 	card, before := w.hold(`SELECT FROM card_accounts WHERE card_id = 4 FOR UPDATE`), make(chan switching.Response, 1)
 	host.Submit(w.request(switching.KindSale, 1, withCard(3), at(kiosk, booth)), func(r switching.Response) { before <- r })
 	w.waiting(1, func() bool { return false })
-	answers := make(chan switching.Response, 2)
-	for _, r := range []*switching.Request{w.request(switching.KindReversal, 1000_00, stan(tooMuch.STAN)), w.request(switching.KindCompletion, 5_00, of(older))} {
-		host.Submit(r, func(r switching.Response) { answers <- r })
-	}
+	reversed, completed := make(chan switching.Response, 1), make(chan switching.Response, 1)
+	host.Submit(w.request(switching.KindReversal, 1000_00, stan(tooMuch.STAN)), func(r switching.Response) { reversed <- r })
+	host.Submit(w.request(switching.KindCompletion, 5_00, of(older)), func(r switching.Response) { completed <- r })
+	answered := func() bool { return len(reversed)+len(completed) > 0 }
 	first, second := w.hold(lock(declined)), w.hold(lock(between))
 	w.must(card.Rollback(t.Context()))
 	<-before
-	w.waiting(1, func() bool { return len(answers) > 0 }) // the unit, for what speaks of the newer one
+	w.waiting(1, answered) // the unit, for what speaks of the newer one
 	kept := make(chan error, 1)
 	go func() { kept <- keeper.ExpireHolds(t.Context()) }()
 	w.waiting(2, func() bool { return len(kept) > 0 }) // housekeeping has the newer one
 	w.must(first.Rollback(t.Context()))
 	time.Sleep(300 * time.Millisecond) // the unit goes on to the older one, and to the newer one
-	w.waiting(2, func() bool { return len(answers) > 0 })
+	w.waiting(2, answered)
 	w.must(second.Rollback(t.Context()))
-	for range cap(answers) {
-		<-answers
+	if got := <-reversed; !got.Approved() { // of what was declined
+		t.Errorf("the reversal was answered %s", got.Reason)
+	}
+	if got := <-completed; got.Reason != switching.InvalidTransaction { // a day too late
+		t.Errorf("the completion was answered %s", got.Reason)
 	}
 	if err := <-kept; err != nil {
 		t.Errorf("housekeeping: %v", err)
+	}
+	for _, r := range []switching.Response{older, between, newer} {
+		if got := w.inspected(r).State; got != switching.StateExpired {
+			t.Errorf("authorization %d is %s", r.RRN, got)
+		}
 	}
 	w.wantNoDeadlock()
 	w.verify()

@@ -14,14 +14,24 @@ func scenario(name, answer string, decline bool) func(*switching.Request) {
 	}
 }
 
-// evidenceOf the transaction with the answer's RRN.
-func (w *world) evidenceOf(r switching.Response) (*switching.Inspection, switching.Evidence) {
+// inspected is the transaction with the answer's RRN.
+func (w *world) inspected(r switching.Response) *switching.Inspection {
 	w.t.Helper()
 	list, err := switching.FindByRRN(w.t.Context(), w.pool, r.RRN)
 	w.must(err)
+	if len(list) != 1 {
+		w.t.Fatalf("%d transactions have the RRN %d", len(list), r.RRN)
+	}
+	return list[0]
+}
+
+// evidenceOf the transaction with the answer's RRN.
+func (w *world) evidenceOf(r switching.Response) (*switching.Inspection, switching.Evidence) {
+	w.t.Helper()
+	i := w.inspected(r)
 	var e switching.Evidence
-	w.must(json.Unmarshal(list[0].Decision, &e))
-	return list[0], e
+	w.must(json.Unmarshal(i.Decision, &e))
+	return i, e
 }
 
 // A scenario declines in the decision itself: the decline is stored with its
